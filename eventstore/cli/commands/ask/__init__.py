@@ -1,1 +1,1 @@
-"""Commands that ask: lists, one session, its sound, exports; and import."""
+"""Commands that read a store (lists, one session, sound, exports), and `init` and `import`."""

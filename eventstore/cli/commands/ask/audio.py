@@ -1,4 +1,4 @@
-"""The command that makes a session heard, and seen: audio."""
+"""The command `audio`, which writes a session's sound and a picture of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command that takes sessions out of a store, in its own format or in those of others."""
+"""The command `export`, which writes sessions in the store's format or in another tool's."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ FORMATS = ("jsonl", "parquet", "chat", "html", "otel")
 Progress = Callable[[int], None]
 Result = TypeVar("Result")
 
-# Bytes of one session of several that are held in memory; more wait in a temporary file.
+# If several sessions are exported, one is held in memory up to so many bytes, and in a temporary
+# file if it is larger; it is copied in pieces of so many bytes.
 _IN_MEMORY, _PIECE = 16 * 1024 * 1024, 1024 * 1024
 
 
@@ -86,7 +87,8 @@ def export(
     _check_targets(format_, output, endpoint, content)
     with open_store(url) as store:
         for session_id in sessions:
-            # All of them are there before anything is written; what was erased is told at the end.
+            # A missing session raises before anything is written. An erased one among several is
+            # told at the end.
             with suppress(*((ErasedError,) if len(sessions) > 1 else ())):
                 store.last_seq(session_id)
         wanted = iter(sessions) if sessions else store.session_ids(**chosen)
@@ -103,13 +105,13 @@ def export(
 
 
 class Several:
-    """What is done with each of several sessions: one that fails stops no other.
+    """Reads several sessions, and goes on if one of them cannot be read.
 
     Args:
-        alone: there is only one, whose failure is that of the command.
+        alone: there is only one session, whose failure ends the command.
 
     Attributes:
-        failures: of those that could not be read, in order.
+        failures: the failures of sessions that could not be read, in order.
     """
 
     def __init__(self, alone: bool) -> None:
@@ -119,7 +121,7 @@ class Several:
     def read(
         self, session_ids: Iterable[str], work: Callable[[str], Result]
     ) -> Iterator[tuple[str, Result]]:
-        """Yield what is read of each session, but of those that cannot be read."""
+        """Yield each session's id with the result of `work`, without sessions that fail."""
         for session_id in session_ids:
             if self.alone:
                 yield session_id, work(session_id)
@@ -134,7 +136,7 @@ class Several:
 def _check(
     sessions: tuple[str, ...], chosen: dict[str, Any], everything: bool, format_: str
 ) -> None:
-    """Whether it is said, once, which sessions are wanted."""
+    """Raise UsageError unless exactly one way of choosing sessions is used."""
     ways = bool(sessions) + bool(chosen) + everything
     if not ways:
         raise click.UsageError("Missing argument: name sessions, or give filters, or --all")
@@ -179,7 +181,7 @@ def _write(
     elif format_ == "otel":
         _write_otel(store, wanted, content, stream, several)
     else:
-        # Not everybody who exports makes pages.
+        # Other formats must not wait for this import.
         from eventstore.exports.html import write_html
 
         write_html(store, next(wanted), stream)
@@ -194,7 +196,7 @@ def _write_jsonl(
         return
 
     def whole(session_id: str) -> BinaryIO:
-        # A session is in the output whole or not at all.
+        # The output has a session whole or not at all, so it is read to its end before.
         kept: BinaryIO = SpooledTemporaryFile(_IN_MEMORY)  # type: ignore[assignment]  # noqa: SIM115
         try:
             kept.writelines(store.export(session_id))
@@ -258,7 +260,12 @@ def _send(
 
 
 def _say_spans(done: str, sizes: list[int]) -> None:
-    """Tell how many spans there were in each session."""
+    """Print how many traces and spans were written.
+
+    Args:
+        done: the verb of the line, such as `Sent`.
+        sizes: the number of spans of each session.
+    """
     traces = sum(1 for size in sizes if size)
     say(f"{done} {counted(traces, 'trace')} with {counted(sum(sizes), 'span')}.")
     if traces < len(sizes):

@@ -1,4 +1,4 @@
-"""Commands that tell how sessions went: latency, context."""
+"""The commands `latency` and `context`, which sum up times of answers and sizes of contexts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command that lists which metadata there are, to filter by."""
+"""The command `metadata`, which lists the keys of metadata or the values of one key."""
 
 from __future__ import annotations
 

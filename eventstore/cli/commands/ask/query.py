@@ -1,4 +1,4 @@
-"""Commands that ask: sessions, responses, response, usage."""
+"""The commands `sessions`, `responses`, `response` and `usage`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from eventstore.store.filters.filters import ResponseSort, SessionSort, SessionS
 from eventstore.store.queries.pages import Page
 from eventstore.times import now
 
-#: What lists are sorted by and only a summary shows.
+#: Sort keys whose numbers only a summary shows, so that a table sorted by them needs one.
 _SUMMED = ("cost", "latency", "turns")
 
 
@@ -102,7 +102,7 @@ def sessions(
             **given(filters),
         )
         if live and not as_json and has_screen():
-            # Not everywhere that the rest runs can a program read single keys.
+            # This module needs termios, which not every system has.
             from eventstore.cli.terminal.live_sessions import watch_sessions
 
             watch_sessions(ask)
@@ -212,7 +212,7 @@ def _response_row(entry: Mapping[str, Any]) -> tuple[Any, ...]:
     said = f"{match[0]['role'] or 'call'}: {match[0]['text']}" if match else response_line(entry)
     status = status_words(entry)
     if notes["interrupted"]:
-        status = f"{entry['status']} (interrupted)"  # which says why
+        status = f"{entry['status']} (interrupted)"  # the interruption is the reason
     return entry["id"], short_time(notes["created_at"]), status, tokens, seconds(first), said
 
 
@@ -277,7 +277,6 @@ def usage(by: str | None, url: str, as_json: bool, **filters: Any) -> None:
     print_usage([*map(dict, summed["data"]), {**summed["total"], "key": "total"}])
 
 
-#: The columns of usage: heading and field. The seldom one stands only where something is in it.
 def _print_page(
     page: Page[Any], headings: tuple[str, ...], rows: list[tuple[Any, ...]], what: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""Commands that read one session: show, events, replay."""
+"""The commands `state`, `events` and `replay`, which read one session."""
 
 from __future__ import annotations
 
@@ -70,14 +70,21 @@ def state(
 
 
 def _check_moment(store: EventStore, session_id: str, at: str, notes: Mapping[str, Any]) -> None:
-    """Say it where a moment lies outside the session, whose state then is another moment's."""
+    """Print a note if a moment is after the session's end, because the state is that of the end.
+
+    Args:
+        store: the store.
+        session_id: the session.
+        at: the moment, as `240` or `+12.5`.
+        notes: the session's notes at that moment.
+    """
     events, length = notes["events"], (notes["duration_ms"] or 0) / 1000
     if not at.startswith("+"):
         behind = int(at) > store.last_seq(session_id)
         if int(at) == 0:
             raise InvalidInputError("--at 0: events are counted from 1")
     else:
-        # What the recorder noted later, such as metadata, is no part of the call.
+        # The recorder's later notes, such as metadata, are no part of the call.
         later = (event for event in store.events(session_id, events + 1))
         behind = float(at) > length and all(event.direction == STORE for event in later)
     if behind:
@@ -108,7 +115,7 @@ def events(
 
 
 def _event_json(event: StoredEvent) -> str:
-    """One event as a line; `event` is null where the frame cannot be read."""
+    """Return an event as a line of JSON. Its `event` is null if the frame cannot be read."""
     text = event.text
     line = {
         "seq": event.seq,
@@ -194,7 +201,7 @@ def replay(
         if as_json:
             print_json({"object": "list", "data": [cue_json(cue) for cue in cues]})
         elif interactive:
-            # Not everywhere that the rest runs can a program read single keys.
+            # This module needs termios, which not every system has.
             from eventstore.cli.terminal.terminal_player import play_interactively
 
             play_interactively(cues, speed, lambda seq: store.state(session_id, seq))

@@ -1,4 +1,4 @@
-"""The command that rebuilds a conversation elsewhere: reseed."""
+"""The command `reseed`, which prints the client events that rebuild a conversation."""
 
 from __future__ import annotations
 

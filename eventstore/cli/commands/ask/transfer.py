@@ -1,4 +1,4 @@
-"""Commands that bring sessions in: init, import."""
+"""The commands `init`, which creates the schema, and `import`, which reads recordings."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def _import_one(bring_in: Callable[..., list[Imported]], name: str) -> list[Impo
 
 
 def _warn(name: str, imported: list[Imported]) -> None:
-    """Tell once a file what was noticed in it."""
+    """Print each warning about a file once."""
     for warning in dict.fromkeys(told for one in imported for told in one.warnings):
         say(f"Warning: {name}: {warning}")
 

@@ -1,4 +1,4 @@
-"""Commands that pack sessions and prove them: seal, unseal, verify."""
+"""The commands `seal`, `unseal` and `verify`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from eventstore.store.database.workers import collect_garbage_seldom
 from eventstore.store.log.tombstones import doubtful_tombstones
 from eventstore.store.maintenance.orphans import sessions_without_stream
 
-# Characters of a line of digests: those of a session of a million segments.
+# The longest line of a file of digests, in characters: that of a session with a million segments.
 _DIGEST_LINE = 128 * 1024 * 1024
 
 _workers_option = click.option(
@@ -219,7 +219,7 @@ def _expected(against: Path | None) -> dict[str, list[SegmentDigest]]:
         return {}
     try:
         with against.open(encoding="utf-8") as stream:
-            # A line of a file that is none of ours may have no end.
+            # A file that `verify` did not write may have a line without an end.
             return digest_file.read_digest_lines(iter(partial(stream.readline, _DIGEST_LINE), ""))
     except OSError as error:
         raise InvalidInputError(f"cannot read {against}: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""Commands that move sessions: to another store, or their bytes out of the database."""
+"""The commands `copy`, to another database, and `offload`, to files or object storage."""
 
 from __future__ import annotations
 
@@ -92,14 +92,20 @@ def copy(
 def _open_target(url: str, dry_run: bool) -> EventStore:
     parsed = parse_url(url)
     if dry_run and parsed.drivername == "sqlite" and not Path(parsed.database or "").exists():
-        return open_store("sqlite://")  # as empty as the file would be
+        return open_store("sqlite://")  # a dry run must not create the file; this one is as empty
     return open_store(url)
 
 
 def _results(
     label: str, ids: list[str], results: Iterable[Done | Failure]
 ) -> tuple[list[Done], Failed]:
-    """What was done, and what failed; each failure is told at the end."""
+    """Collect results with a progress bar, print the failures at the end, and return both.
+
+    Args:
+        label: the text before the progress bar.
+        ids: the sessions, whose number is the bar's total.
+        results: the result of each session.
+    """
     done: list[Done] = []
     failures: list[Failure] = []
     with progress_bar(label, len(ids)) as bar:
@@ -175,7 +181,7 @@ def offload(
 
 
 def _tell_where(store: EventStore, target: str) -> None:
-    """Say so where other commands would not read what was moved."""
+    """Print a note if other commands need a variable to read the moved bytes."""
     base = base_url(target)
     if not allowed_locations_of(store.engine).is_configured(base):
         say(f"Commands that read these bytes need it in their environment: {VARIABLE}={base}")

@@ -1,4 +1,4 @@
-"""The command that erases sessions."""
+"""The command `erase`, which erases sessions or their audio."""
 
 from __future__ import annotations
 
@@ -30,7 +30,14 @@ no_vacuum_option = click.option(
 
 
 class Totals(NamedTuple):
-    """How much is to go."""
+    """How much a command erases.
+
+    Attributes:
+        sessions: how many sessions are to be erased.
+        events: how many events they have.
+        responses: how many responses they have.
+        erased: how many of the chosen sessions were erased before.
+    """
 
     sessions: int
     events: int
@@ -104,7 +111,8 @@ def erase(
         for chosen in _with_progress(found(), totals.sessions + totals.erased):
             _erase_one(store, chosen, audio_only, reason, done, failures)
         failed = tell(failures)
-        # Also where nothing is left to erase: an earlier command may have been stopped here.
+        # The files are scrubbed even if no session was erased now, because an earlier command may
+        # have been stopped before it scrubbed them.
         is_scrubbed = scrubbed(store, not no_vacuum)
     if as_json:
         vacuumed = is_scrubbed and not no_vacuum
@@ -115,7 +123,12 @@ def erase(
 
 
 def scrubbed(store: EventStore, vacuum: bool) -> bool:
-    """Scrub the database's files; whether that was possible, and a line where it was not."""
+    """Scrub the database's files, and return True if that was possible. Print an error if not.
+
+    Args:
+        store: the store.
+        vacuum: also write the files of the database anew.
+    """
     try:
         scrub(store.engine, vacuum)
     except DatabaseUnavailableError as error:
@@ -153,7 +166,7 @@ def _print_dry_run(totals: Totals, audio_only: bool, as_json: bool) -> None:
 
 
 def _confirm(totals: Totals, audio_only: bool) -> None:
-    """Ask, on a terminal; elsewhere nobody would answer."""
+    """Ask for a confirmation on a terminal, or raise UsageError where nobody can answer."""
     whose = "the audio of " if audio_only else ""
     question = f"Erase {whose}{_in_words(*totals[:3])}? This cannot be undone."
     if not sys.stdin.isatty():
@@ -178,9 +191,10 @@ def _erase_one(
     done: list[Erased],
     failures: list[Failure],
 ) -> None:
-    """Erase one session; the others go on where that is not possible."""
+    """Erase one session, and add the result to `done` or `failures`."""
     if chosen.erased_at is not None and audio_only:
-        return  # else it is looked at again: its stream may only say so
+        return
+    # An erased session is erased again: its stream may say so while some of its rows are left.
     session_id = chosen.session_id
     erased = attempt(
         f"session {session_id}",

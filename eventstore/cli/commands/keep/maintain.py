@@ -1,4 +1,4 @@
-"""Commands that keep read models in step: rebuild, project, status."""
+"""The commands `rebuild`, `project` and `status`, which keep read models in step with the log."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from eventstore.event_store import EventStore
 
 Done = TypeVar("Done")
 
-# Sessions that are named on one line for people; --json has a hundred.
+# How many sessions a line for people names; --json names a hundred.
 _MOST_NAMED = 10
-# Seconds between two looks for days to sum up, with --follow.
+# With --follow, the seconds between two computations of sums by day and of costs.
 _SUMS_EACH = 60.0
 
 
@@ -86,7 +86,7 @@ def rebuild(
 
 
 def succeeding(outcomes: Iterable[Done | Failure], failed: list[Failure]) -> Iterator[Done]:
-    """Yield what was done, and collect what failed."""
+    """Yield the results that are no failures, and append the failures to `failed`."""
     for outcome in outcomes:
         if isinstance(outcome, Failure):
             failed.append(outcome)
@@ -143,11 +143,18 @@ def project(context: click.Context, follow: bool, interval: float, url: str, as_
 
 
 class _Projecting:
-    """Projects what is behind, and counts what was done.
+    """Projects sessions that are behind, and counts the work.
 
     Args:
-        stop: is set when it shall end.
-        follow: it goes on: what fails is told as it comes, and waits until it is tried again.
+        stop: is set when the command must end.
+        follow: the command runs until it is stopped: failures are printed at once, and a session
+            that failed is tried again after a pause.
+
+    Attributes:
+        sessions: how many sessions were projected.
+        events: how many events they have.
+        days: how many days were summed up.
+        priced: how many sessions were priced.
     """
 
     def __init__(self, stop: threading.Event, follow: bool) -> None:
@@ -158,7 +165,7 @@ class _Projecting:
         self._failed_days: list[Failure] = []
 
     def look(self, store: EventStore) -> None:
-        """Project what is behind, and sum up days where that is due."""
+        """Project the sessions that are behind; sum up days and price sessions if that is due."""
         try:
             projected = until(self._stop, store.iter_project(waits=self._follow))
             for done in succeeding(projected, self._failed):
@@ -171,11 +178,11 @@ class _Projecting:
                 self._price(store)
                 self._next_sums = time.monotonic() + _SUMS_EACH
         finally:
-            if self._follow:  # `status` knows what is left
+            if self._follow:
                 self.tell()
 
     def _price(self, store: EventStore) -> None:
-        """Price sessions; without prices that can be used, all else is done."""
+        """Price sessions. A file of prices that cannot be used does not stop the command."""
         try:
             priced = until(self._stop, store.iter_price_sessions())
             self.priced += sum(1 for _ in succeeding(priced, self._failed))
@@ -183,14 +190,14 @@ class _Projecting:
             say(f"Sessions are not priced: {error}")
 
     def tell(self) -> failures.Told:
-        """Tell what failed since it was told last."""
+        """Print the failures since the last call, and return them for `--json`."""
         told = failures.tell(self._failed) + failures.tell(self._failed_days, "day")
         self._failed, self._failed_days = [], []
         return told
 
 
 def until(stop: threading.Event, done: Iterator[Done]) -> Iterator[Done]:
-    """Yield what is done, until it is stopped."""
+    """Yield results until the iterator ends or `stop` is set."""
     for one in done:
         yield one
         if stop.is_set():
@@ -250,7 +257,7 @@ def status(url: str, as_json: bool) -> None:
 
 
 def _named(names: Iterable[str]) -> str:
-    """The first names, and whether there are more."""
+    """Return the first names in one line, with `…` at the end if there are more."""
     first = list(islice(names, _MOST_NAMED + 1))
     more = ", …" if len(first) > _MOST_NAMED else ""
     return clean(", ".join(first[:_MOST_NAMED]) + more)

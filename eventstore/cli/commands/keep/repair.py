@@ -1,4 +1,4 @@
-"""The command that mends a session whose head and log contradict each other: repair."""
+"""The command `repair`, which mends a session whose head contradicts its log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command that applies a retention policy."""
+"""The command `retain`, which applies a retention policy."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def retain_(
 
     with open_store(url) as store:
         done = list(apply_policy(store.engine, policy, now(), failed, dry_run))
-        # Also what a run before left, that was stopped.
+        # An earlier run that was stopped may have left something to scrub.
         due = not dry_run and is_vacuum_due(store.engine)
         left = not dry_run and is_left_outside(store.engine)
         is_scrubbed = not (due or left) or scrubbed(store, due and not no_vacuum)

@@ -1,4 +1,4 @@
-"""Options of what records calls by webhooks: `calls`, and `serve --calls`."""
+"""Options of the commands that record calls by webhooks: `calls`, and `serve --calls`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import click
 
 from eventstore.realtime.values import METADATA_KEY, METADATA_PAIRS
 
-#: Where the secret of OpenAI's webhooks is read from: an argument could be read by every user.
+#: The variable with the secret of OpenAI's webhooks. Every user of a machine can read arguments of
+#: a command, so it is no option.
 VARIABLE = "EVENTSTORE_WEBHOOK_SECRET"
 
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
-#: Headers that prove who asks. They are no metadata.
+#: Headers with credentials, which must not become metadata.
 _SECRET_NAMES = frozenset({"authorization", "proxy-authorization"})
-#: Keys that each call's session has.
+#: The keys of metadata that the session of each call has.
 _OWN = ("call_id", "from", "to")
 
 header_option = click.option(
@@ -29,10 +30,10 @@ header_option = click.option(
 
 
 def webhook_secret() -> str:
-    """Return the secret of OpenAI's webhooks.
+    """Return the secret of OpenAI's webhooks from the environment.
 
     Raises:
-        click.UsageError: there is none.
+        click.UsageError: the variable is not set.
     """
     secret = os.environ.get(VARIABLE, "")
     if not secret.strip():
@@ -41,14 +42,14 @@ def webhook_secret() -> str:
 
 
 def parse_headers(given: Iterable[str], metadata: Mapping[str, str]) -> dict[str, str]:
-    """Return the key of metadata for each SIP header that is asked for, by its name.
+    """Return the keys of metadata by the names of SIP headers in lower case.
 
     Args:
-        given: as `X-Customer=customer`, or `X-Customer` for the key `x-customer`.
-        metadata: pairs that each session gets besides.
+        given: values of --header: `X-Customer=customer`, or `X-Customer` for the key `x-customer`.
+        metadata: other pairs of metadata that each session gets.
 
     Raises:
-        click.BadParameter: a name or a key that cannot be used, or too many of them.
+        click.BadParameter: a name or a key cannot be used, or there are too many of them.
     """
     found: dict[str, str] = {}
     for one in given:

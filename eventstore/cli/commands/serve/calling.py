@@ -1,4 +1,7 @@
-"""Run the receiver of webhooks until it is stopped, and say what happens to calls."""
+"""Runs the receiver of webhooks until it is stopped, and prints what happens to calls.
+
+Called by the command `calls` (calls.py) and by `serve --calls` (services.py).
+"""
 
 from __future__ import annotations
 
@@ -38,22 +41,23 @@ from eventstore.web.api.webhooks import PATH, make_webhook_app
 from eventstore.web.running import Server, configuration
 
 _LOGGER = logging.getLogger("eventstore.calls")
-# Seconds that the store may take to say whether a call was recorded before.
+# Seconds that the store may take to find out whether a call was recorded before.
 _LOOK = 5.0
 
 
 class Calling(NamedTuple):
-    """What `calls` asks for.
+    """The settings of the command `calls`.
 
     Attributes:
-        secret: of the webhooks.
-        upstream: the server of the calls.
-        wait: seconds to wait for a call's accept.
+        secret: the secret of OpenAI's webhooks.
+        upstream: the URL of the server of the calls.
+        wait: how many seconds to wait until the app has accepted a call.
         metadata: pairs to set on each session.
-        headers: the key of metadata for each SIP header, by its name.
-        max_calls: how many are recorded at once.
+        headers: the keys of metadata by the names of SIP headers in lower case.
+        max_calls: how many calls are recorded at once.
+        spool: the spool's folder; None for the usual one.
         redact: take secrets out of frames before they are written.
-        as_json: print a line for each call on standard output.
+        as_json: print a line of JSON for each call on standard output.
     """
 
     secret: str
@@ -68,7 +72,7 @@ class Calling(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where webhooks are received, and with which certificate; None for no TLS."""
+    """The address at which webhooks are received, and its certificate; None for no TLS."""
 
     host: str
     port: int
@@ -76,15 +80,17 @@ class Place(NamedTuple):
 
 
 def run(url: str, keys: str | None, asked: Calling, at: Place) -> None:
-    """Receive webhooks and record calls until SIGINT or SIGTERM, and write what is left.
+    """Receive webhooks and record calls until SIGINT or SIGTERM, then write the last frames.
 
     Args:
-        url: of the database.
-        keys: the URL of the database of its sessions' keys; None for not encrypted.
+        url: the URL of the database.
+        keys: the URL of the database of encryption keys; None if the store is not encrypted.
+        asked: the settings.
+        at: the address to listen on.
 
     Raises:
-        EventStoreError: the address cannot be listened on.
-        SchemaError: the database's schema is missing, or another than this code's.
+        EventStoreError: the server cannot listen on the address.
+        SchemaError: the database has no schema, or another version of it than this code needs.
         InvalidInputError: the secret, the upstream, its key or the certificate cannot be used.
         MissingExtraError: no certificate can be made, because the extra `tls` is not installed.
     """
@@ -99,10 +105,11 @@ def run(url: str, keys: str | None, asked: Calling, at: Place) -> None:
 
 
 def check_calling(asked: Calling) -> None:
-    """See that webhooks can be checked and calls be joined.
+    """Check that the settings suffice to verify webhooks and to join calls.
 
     Raises:
-        InvalidInputError: the secret or the upstream is none, or there is no key.
+        InvalidInputError: the secret or the upstream cannot be used, or the upstream's API key is
+            missing.
     """
     parse_secret(asked.secret)
     call_address(asked.upstream, "rtc_")
@@ -110,10 +117,10 @@ def check_calling(asked: Calling) -> None:
 
 @contextmanager
 def recording(url: str, keys: str | None, asked: Calling) -> Iterator[RecorderProcess]:
-    """The recorder of calls; what is left is written behind the block.
+    """Start a recorder of calls for the block. After the block, it writes its last frames.
 
     Raises:
-        SchemaError: the database's schema is missing, or another than this code's.
+        SchemaError: the database has no schema, or another version of it than this code needs.
     """
     say_what_is_logged()
     recorder = RecorderProcess(url, asked.spool, keys=keys, redact=asked.redact)
@@ -126,10 +133,12 @@ def recording(url: str, keys: str | None, asked: Calling) -> Iterator[RecorderPr
 
 
 def incoming_calls(recorder: RecorderProcess, store: Queries, asked: Calling) -> IncomingCalls:
-    """What takes webhooks; what happens to calls is said.
+    """Return the object that takes webhooks, and that prints what happens to calls.
 
     Args:
-        store: tells whether a call was recorded before.
+        recorder: records the calls.
+        store: is asked whether a call was recorded before.
+        asked: the settings.
     """
     return IncomingCalls(
         parse_secret(asked.secret),
@@ -146,7 +155,7 @@ def incoming_calls(recorder: RecorderProcess, store: Queries, asked: Calling) ->
 
 def _finder(store: Queries) -> FindSession:
     def find(call_id: str) -> str | None:
-        # What is not known, since the database is away, is recorded: the frames wait in the spool.
+        # While the database is away, every call is recorded, and its frames wait in the spool.
         with suppress(EventStoreError):
             for found in store.sessions(metadata={CALL_ID: call_id}, limit=1).data:
                 return str(found["id"])
@@ -186,17 +195,19 @@ async def _run(
 
 
 def told(asked: Calling, at: str, is_tls: bool) -> str:
-    """Say where webhooks are received, and the calls of which server are recorded.
+    """Return words that say where webhooks are received, and which server's calls are recorded.
 
     Args:
-        at: host and port.
+        asked: the settings.
+        at: host and port, such as `127.0.0.1:8090`.
+        is_tls: the server listens with TLS.
     """
     scheme = "https" if is_tls else "http"
     return f"webhooks on {scheme}://{at}{PATH}, recording calls of {public_url(asked.upstream)}"
 
 
 def _tell(news: CallUpdate, as_json: bool) -> None:
-    """Say what happened to a call; of its end, a line of JSON as well."""
+    """Print what happened to a call, and with --json a line of JSON at its end."""
     where = "" if news.session_id is None else f": {news.session_id}"
     words = {
         "incoming": "comes in; waiting until it is accepted",
@@ -215,5 +226,5 @@ def _tell(news: CallUpdate, as_json: bool) -> None:
 
 
 def _say(line: str) -> None:
-    with suppress(OSError):  # who read along may have gone
+    with suppress(OSError):  # the reader of a pipe may be gone
         say(line)

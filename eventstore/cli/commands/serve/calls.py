@@ -1,4 +1,4 @@
-"""The command that records calls as OpenAI's webhooks tell of them."""
+"""The command `calls`, which records the calls that OpenAI's webhooks announce."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def calls(
       eventstore calls --listen 0.0.0.0:443 --cert cert.pem --key key.pem
       eventstore responses --metadata from=sip:+15550100@sip.example.com
     """
-    # FastAPI, uvicorn and the recorder, which other commands do without.
+    # Other commands must not wait for these imports: FastAPI, uvicorn and the recorder.
     from eventstore.cli.commands.serve.calling import Calling, Place, run
 
     pairs = parse_metadata(metadata)

@@ -1,4 +1,4 @@
-"""The command that records a WebRTC or SIP call from its sideband."""
+"""The command `join`, which records a WebRTC or SIP call from its sideband."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def join(
       eventstore join rtc_123 --upstream https://my-resource.openai.azure.com
       eventstore join 'wss://my-resource.openai.azure.com/openai/v1/realtime?call_id=rtc_123'
     """
-    # asyncio and websockets, which take a while.
+    # Other commands must not wait for these imports: asyncio and websockets.
     from eventstore.cli.commands.serve.join_call import ending_facts, how_ended, join_call
 
     upstream, call_id = parse_call_url(call_id) or (upstream, call_id)

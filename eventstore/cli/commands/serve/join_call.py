@@ -1,4 +1,7 @@
-"""`join`: record a call from its sideband until it ends, or the process is told to leave it."""
+"""Records a call from its sideband until it ends, or until a signal leaves it.
+
+Called by the command `join` (join.py). `calling.py` uses its words for the end of a call.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from eventstore.capture.taps.websocket_watch import ConnectionEnd
 from eventstore.cli.terminal.output import say
 from eventstore.event_store import EventStore
 
-# Seconds until it is said that the call is not there yet.
+# Seconds after which a line says that the call is not there yet.
 _QUIET = 1.0
 
 
@@ -30,15 +33,19 @@ def join_call(
     """Record a call until it ends; SIGINT and SIGTERM leave it.
 
     Args:
-        wait: seconds in which the call may come to be.
+        store: the store.
+        call_id: the call's id, such as `rtc_123`.
+        upstream: the URL of the call's server.
+        metadata: pairs to set on the session.
+        wait: for how many seconds to try again if the call does not exist yet.
         redact: take secrets out of frames before they are written.
 
     Returns:
-        The recorded session's id, and how it ended: None where it was left.
+        The recorded session's id, and how the call ended; None if a signal left it.
 
     Raises:
         EventStoreError: the call cannot be joined.
-        click.Abort: it was left before it was joined.
+        click.Abort: a signal arrived before the call was joined.
     """
     joined: list[AnySession] = []
 
@@ -77,7 +84,7 @@ def join_call(
 
 
 def how_ended(ending: ConnectionEnd | None) -> str:
-    """Say in words how a call ended; None where it was left."""
+    """Return words for the end of a call; the argument is None if the recorder left the call."""
     if ending is None:
         return "was left"
     if ending.by is None:
@@ -86,7 +93,7 @@ def how_ended(ending: ConnectionEnd | None) -> str:
 
 
 def ending_facts(ending: ConnectionEnd | None) -> dict[str, Any]:
-    """Return how a call ended as JSON has it; None where it was left."""
+    """Return the end of a call for JSON; the argument is None if the recorder left the call."""
     if ending is None:
         return {"by": "recorder", "code": 1000, "reason": ""}
     return ending._asdict()

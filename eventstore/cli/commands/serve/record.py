@@ -1,4 +1,4 @@
-"""`record`: relay an app's calls to the provider, and record them."""
+"""The command `record`, which relays an app's calls to the provider, and records them."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def record(
     """
     if upstream is None:
         raise click.UsageError("name the provider: --upstream wss://api.openai.com")
-    # asyncio, TLS and the recorder, which other commands do without.
+    # Other commands must not wait for these imports: asyncio, TLS and the recorder.
     from eventstore.cli.commands.serve.relaying import Relaying, run
 
     host, port = parse_address(address, "--listen")

@@ -1,4 +1,7 @@
-"""Run the relay until it is stopped, and say what happens."""
+"""Runs the relay until it is stopped, and prints what happens to calls.
+
+Called by the command `record` (record.py) and by `serve --record` (services.py).
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,8 @@ from eventstore.common.hosts import is_loopback_address, parse_origin
 from eventstore.common.tls import Certificate, ListenerTls, tls_for_listener
 from eventstore.errors import InvalidInputError
 
-# Files that a relay opens beside its connections: those that have not asked yet, the spool, …
+# How many files a relay opens beside the two sockets of each call: connections that have sent no
+# request yet, the spool, the database.
 _OTHER_FILES = 400
 
 
@@ -33,15 +37,23 @@ _LOGGER = logging.getLogger("eventstore.relay")
 
 
 class Relaying(NamedTuple):
-    """What `record` asks for.
+    """The settings of the command `record`.
 
     Attributes:
-        tls: to listen with, for `run`; None for no TLS.
-        grace: seconds for calls to end when the relay is stopped.
-        origins: whose browser pages may connect.
+        host: the address to listen on.
+        port: the port to listen on; 0 for any free port.
+        upstream: the URL of the provider's server.
+        spool: the spool's folder; None for the usual one.
+        tls: the certificate that `run` listens with; None for no TLS.
+        ca: a PEM file with the certificates that are trusted for the upstream; None for those of
+            the system.
+        grace: how many seconds calls may take to end when the relay is stopped.
+        durable: pass a message on only after it was committed.
+        metadata: pairs to set on each session.
+        origins: the origins of browser pages that may connect.
         max_connections: how many connections are relayed at once; None for the usual number.
+        share_credentials: let every client use the credentials in the upstream's URL.
         redact: take secrets out of frames before they are written.
-        share_credentials: whoever reaches the relay may use what the upstream's URL holds.
     """
 
     host: str
@@ -60,15 +72,16 @@ class Relaying(NamedTuple):
 
 
 def run(url: str, keys: str | None, asked: Relaying) -> None:
-    """Relay and record until SIGINT or SIGTERM, and write what is left.
+    """Relay and record until SIGINT or SIGTERM, then write the last frames.
 
     Args:
-        url: of the database.
-        keys: the URL of the database of its sessions' keys; None for not encrypted.
+        url: the URL of the database.
+        keys: the URL of the database of encryption keys; None if the store is not encrypted.
+        asked: the settings.
 
     Raises:
-        EventStoreError: the address cannot be listened on.
-        SchemaError: the database's schema is missing, or another than this code's.
+        EventStoreError: the relay cannot listen on the address.
+        SchemaError: the database has no schema, or another version of it than this code needs.
         InvalidInputError: the upstream, a certificate or a key cannot be used.
         MissingExtraError: no certificate can be made, because the extra `tls` is not installed.
     """
@@ -81,11 +94,11 @@ def run(url: str, keys: str | None, asked: Relaying) -> None:
 
 @contextmanager
 def recorder_for(asked: Relaying, url: str, keys: str | None) -> Iterator[RecorderProcess]:
-    """The recorder of a relay; what is left is written behind the block.
+    """Start the recorder of a relay for the block. After the block, it writes its last frames.
 
     Args, Raises: as for `run`.
     """
-    # What is wrong with these is told before anything is started.
+    # Invalid settings raise before a process is started.
     _check_upstream(asked)
     for origin in asked.origins:
         parse_origin(origin)
@@ -96,14 +109,14 @@ def recorder_for(asked: Relaying, url: str, keys: str | None) -> Iterator[Record
     try:
         if recorder.trouble is not None:
             _say(f"{recorder.trouble}; until then, frames go to the spool {recorder.spool}")
-        gc.freeze()  # a collection of all that was imported would hold calls up for 50 ms
+        gc.freeze()  # a garbage collection of all imported modules would delay calls by 50 ms
         yield recorder
     finally:
         recorder.close()
 
 
 def _check_upstream(asked: Relaying) -> None:
-    """See that nobody uses the upstream's credentials unasked."""
+    """Raise InvalidInputError if other machines could use the upstream's credentials unasked."""
     upstream = parse_upstream(asked.upstream)
     if asked.share_credentials or is_loopback_address(asked.host):
         return
@@ -115,11 +128,11 @@ def _check_upstream(asked: Relaying) -> None:
 
 
 def room_for_connections(wanted: int | None) -> int:
-    """Have the system let this process open two sockets for each connection.
+    """Raise the process's limit of open files, so that each connection can have two sockets.
 
     Args:
-        wanted: how many connections; None for the usual number, or fewer where the system lets
-            a process open fewer files.
+        wanted: how many connections; None for the usual number, or fewer if the system allows
+            fewer open files.
 
     Returns:
         How many connections there is room for.
@@ -167,13 +180,15 @@ async def _run(recorder: RecorderProcess, asked: Relaying, listen: ListenerTls) 
 async def relaying(
     recorder: RecorderProcess, asked: Relaying, listen_tls: ssl.SSLContext | None
 ) -> AsyncIterator[Relay]:
-    """The relay, until the block is left; what happens to calls is said.
+    """Run the relay for the block, and print what happens to calls.
 
     Args:
-        listen_tls: to listen with; None for no TLS.
+        recorder: records the calls.
+        asked: the settings.
+        listen_tls: the context to listen with; None for no TLS.
 
     Raises:
-        EventStoreError: the address cannot be listened on.
+        EventStoreError: the relay cannot listen on the address.
     """
     async with AsyncExitStack() as stack:
         with listening(asked.host, asked.port):
@@ -196,14 +211,14 @@ async def relaying(
 
 
 def told(asked: Relaying, running: Relay, listen: ListenerTls) -> str:
-    """Where a relay listens, and for whom."""
+    """Return words that say where a relay listens, and for which upstream."""
     scheme = "wss" if listen.context else "ws"
     upstream = parse_upstream(asked.upstream).shown
     return f"{scheme}://{place(asked.host, running.port)} for {upstream}"
 
 
 def signals() -> tuple[asyncio.Event, asyncio.Event]:
-    """Set by the first signal to stop, and by the second."""
+    """Return two events: the first SIGINT or SIGTERM sets one, the second signal the other."""
     stop, hurry = asyncio.Event(), asyncio.Event()
 
     def signalled() -> None:
@@ -215,7 +230,13 @@ def signals() -> tuple[asyncio.Event, asyncio.Event]:
 
 
 async def drain(running: Relay, grace: float, hurry: asyncio.Event) -> None:
-    """End a relay's calls, which have some seconds to do so by themselves, unless in a hurry."""
+    """Wait until a relay's calls end by themselves, and end the rest.
+
+    Args:
+        running: the relay.
+        grace: how many seconds the calls may take.
+        hurry: ends all calls at once when it is set.
+    """
     if running.live:
         _say(f"Stopping: {counted(running.live, 'call')} may end within {grace:g} s.")
     draining = asyncio.create_task(running.drain(grace))
@@ -232,5 +253,5 @@ def _tell(number: int, words: str) -> None:
 
 
 def _say(line: str) -> None:
-    with suppress(OSError):  # who read along may have gone
+    with suppress(OSError):  # the reader of a pipe may be gone
         say(line)

@@ -1,4 +1,7 @@
-"""`replay --serve`: run the replay server until it is stopped, and say what clients do."""
+"""Runs the replay server until it is stopped, and prints what its clients do.
+
+Called by the command `replay --serve` (ask/read.py).
+"""
 
 from __future__ import annotations
 
@@ -29,10 +32,13 @@ def serve(store: EventStore, session_id: str | None, serving: Serving, speed: fl
     """Serve a session, or the whole store, until SIGINT or SIGTERM.
 
     Args:
-        speed: 1 for the recorded pace; None for at once.
+        store: the store.
+        session_id: the session to serve; None for the whole store.
+        serving: the options of --serve.
+        speed: 1 for the recorded pace, 2 for twice as fast; None for no pauses.
 
     Raises:
-        EventStoreError: the address cannot be listened on.
+        EventStoreError: the server cannot listen on the address.
         NotFoundError: there is no such session.
         InvalidInputError: the certificate or its key cannot be used.
         MissingExtraError: no certificate can be made, because the extra `tls` is not installed.
@@ -83,13 +89,16 @@ async def _run(
 
 
 def replay_url(server: Server, listen: ListenerTls) -> str:
-    """What clients of a replay server connect to."""
+    """Return the URL that clients of a replay server connect to."""
     scheme = "wss" if listen.context else "ws"
     return f"{scheme}://{place(*server.sockets[0].getsockname()[:2])}/v1/realtime"
 
 
 def _stepper() -> Callable[[StoredEvent], Awaitable[None]]:
-    """Lets a frame pass for each line that is typed; all of them at the end of the input."""
+    """Return a function that waits for a line of standard input before each frame.
+
+    At the end of the input, it does not wait any more.
+    """
     turn, lines = asyncio.Lock(), asyncio.Queue[str]()
     loop = asyncio.get_running_loop()
 
@@ -99,7 +108,7 @@ def _stepper() -> Callable[[StoredEvent], Awaitable[None]]:
                 loop.call_soon_threadsafe(lines.put_nowait, line)
             loop.call_soon_threadsafe(lines.put_nowait, "")
 
-    # A daemon: the server ends without waiting for one more line.
+    # A daemon thread does not keep the process alive until the next line is typed.
     Thread(target=read, daemon=True).start()
 
     async def step(sent: StoredEvent) -> None:
@@ -127,5 +136,5 @@ def _closed(number: int, recording: Recording, outcome: Outcome) -> None:
 
 
 def _tell(line: str) -> None:
-    with suppress(OSError):  # who read along may have gone
+    with suppress(OSError):  # the reader of a pipe may be gone
         say(line)

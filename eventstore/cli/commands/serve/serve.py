@@ -1,4 +1,4 @@
-"""The command that serves the pages and the HTTP API."""
+"""The command `serve`, which serves the pages and the HTTP API."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def serve(
         raise click.UsageError("--redact goes with --record or --calls")
     if record is not None and upstream is None:
         raise click.UsageError("name the provider: --upstream wss://api.openai.com")
-    # FastAPI, uvicorn and the recorder, which other commands do without.
+    # Other commands must not wait for these imports: FastAPI, uvicorn and the recorder.
     from eventstore.cli.commands.serve.calling import Calling
     from eventstore.cli.commands.serve.relaying import Relaying
     from eventstore.cli.commands.serve.services import Beside, run

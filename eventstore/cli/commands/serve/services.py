@@ -1,4 +1,8 @@
-"""What `serve` runs in one process: the HTTP API, and beside it the replay server and the relay."""
+"""Runs the services of the command `serve` in one process.
+
+The services are the HTTP API and the pages, and if they are asked for, the replay server, the relay
+and the receiver of webhooks. Called by `serve.py`.
+"""
 
 from __future__ import annotations
 
@@ -44,12 +48,12 @@ _LOGGER = logging.getLogger("eventstore.serve")
 
 
 class Beside(NamedTuple):
-    """What is served beside the API.
+    """The settings of the services beside the API.
 
     Attributes:
-        replay: host and port of the replay server; None for none.
-        relaying: what the relay is asked for; None for none.
-        calling: what is asked for of calls that webhooks tell of; None for none.
+        replay: host and port of the replay server; None for no replay server.
+        relaying: the settings of the relay; None for no relay.
+        calling: the settings of the receiver of webhooks; None for no receiver.
     """
 
     replay: tuple[str, int] | None = None
@@ -58,14 +62,18 @@ class Beside(NamedTuple):
 
 
 def run(service: Service, beside: Beside) -> None:
-    """Serve until SIGINT or SIGTERM: requests are answered, calls may end, what is left is written.
+    """Serve until SIGINT or SIGTERM, then answer running requests and write the last frames.
+
+    Args:
+        service: the settings of the API.
+        beside: the settings of the other services.
 
     Raises:
-        InvalidInputError: without keys, an address that others could read at; a bad upstream; a
-            certificate or its key that cannot be used.
+        InvalidInputError: there are no API keys, and an address is not on loopback; or the
+            upstream, a certificate or its key cannot be used.
         MissingExtraError: no certificate can be made, because the extra `tls` is not installed.
-        EventStoreError: an address cannot be listened on.
-        SchemaError: the database's schema is missing, or another than this code's.
+        EventStoreError: a service cannot listen on its address.
+        SchemaError: the database has no schema, or another version of it than this code needs.
     """
     for host in (service.host, *(beside.replay or ())[:1]):
         check_host(host, service.keys)
@@ -83,7 +91,7 @@ def run(service: Service, beside: Beside) -> None:
 
 
 def _hosts(service: Service, beside: Beside) -> list[str]:
-    """Where it listens."""
+    """Return the hosts on which the services listen, for the certificate."""
     hosts = [service.host, *(beside.replay or ())[:1]]
     return hosts if beside.relaying is None else [*hosts, beside.relaying.host]
 
@@ -130,7 +138,9 @@ async def _run(
 
 
 def _settle(stores: Stores) -> None:
-    """Load what is loaded late, and leave it out of garbage collections: each took 100 ms.
+    """Load the prices, and keep all objects so far out of garbage collections.
+
+    A full collection of them would delay calls by 100 ms.
 
     Raises:
         InvalidInputError: the file of prices that EVENTSTORE_PRICES names cannot be used.
@@ -143,13 +153,13 @@ def _settle(stores: Stores) -> None:
 async def _replay(
     stack: AsyncExitStack, stores: Stores, listen: ListenerTls, host: str, port: int
 ) -> str:
-    """Start the replay server: its URL."""
+    """Start the replay server, which ends with the stack, and return its URL."""
 
     def seen_by(request: Request) -> Queries:
         return _seen(stores, request)
 
     keyed = stores.keys is not None
-    # Reading a long recording may take its time.
+    # The store for writing has no time limit, and a long recording takes long to read.
     recordings = recordings_of(stores.writing, seen_by=seen_by if keyed else None)
     with listening(host, port):
         server = await stack.enter_async_context(
@@ -161,15 +171,15 @@ async def _replay(
 
 
 def _seen(stores: Stores, request: Request) -> Queries:
-    """What the key of a handshake may read.
+    """Return the queries that the API key of a handshake may use.
 
     Raises:
-        RefusedError: no key of this store, or it may not read.
+        RefusedError: the key is missing or unknown, or it may not read raw frames.
     """
     access = (stores.keys or {}).get(digest(api_key(request.headers) or ""))
     if access is None:
         raise RefusedError(HTTPStatus.UNAUTHORIZED, "connect with an API key of this store")
-    # A replay gives frames as they are.
+    # A replay sends frames as they are, with the secrets in them.
     for right in ("read", "raw"):
         if right not in access.rights:
             raise RefusedError(HTTPStatus.FORBIDDEN, f"this key has no right to {right}")
@@ -198,6 +208,6 @@ async def _end(
 
 
 async def _hurry(server: Server, hurry: asyncio.Event) -> None:
-    """At the second signal, wait for no request."""
+    """End the API at the second signal, without waiting for running requests."""
     await hurry.wait()
     server.force_exit = True

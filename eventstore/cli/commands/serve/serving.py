@@ -1,4 +1,8 @@
-"""Addresses, and options of `replay --serve`. The server itself is imported where it runs."""
+"""Parses addresses to listen on, and the options of `replay --serve`.
+
+`parse_address` and `listening` are used by all commands that listen. The replay server itself is in
+`replay_server.py`, which is imported only when it runs.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +24,14 @@ _HOST = "127.0.0.1"
 
 
 def parse_address(value: str, option: str) -> tuple[str, int]:
-    """Host and port of `[HOST:]PORT`; loopback where no host is named.
+    """Return the host and the port of `[HOST:]PORT`. Without a host, it is loopback.
 
     Args:
-        option: that it was given for.
+        value: the address, such as `8080`, `0.0.0.0:8080` or `[::1]:8080`.
+        option: the option that it was given for, for the error message.
 
     Raises:
-        click.BadParameter: it is neither.
+        click.BadParameter: the value is no such address.
     """
     host, _, port = value.rpartition(":")
     if not (port.isascii() and port.isdigit() and int(port) < 65536):
@@ -35,13 +40,13 @@ def parse_address(value: str, option: str) -> tuple[str, int]:
 
 
 def place(host: str, port: int) -> str:
-    """Where something listens, as a URL has it."""
+    """Return a host and a port as they stand in a URL, with brackets around an IPv6 address."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @contextmanager
 def listening(host: str, port: int) -> Iterator[None]:
-    """Tell the failure to listen, in one line.
+    """Turn an error of listening into one line.
 
     Raises:
         EventStoreError: the block raised an OSError.
@@ -54,10 +59,18 @@ def listening(host: str, port: int) -> Iterator[None]:
 
 
 class Serving(NamedTuple):
-    """What `--serve` and its companions ask for.
+    """The settings of `replay --serve`.
 
     Attributes:
-        once: play to one client, and end.
+        host: the address to listen on.
+        port: the port to listen on; 0 for any free port.
+        step: send a frame for each line of standard input.
+        rule: how a live client's frames are matched with the recorded ones.
+        fresh: make new ids and times for each client.
+        faults: the faults to inject.
+        linger: how many seconds a live client may stay after the recorded client closed.
+        tls: the certificate to listen with; None for no TLS.
+        once: serve one client, and end.
     """
 
     host: str
@@ -72,7 +85,10 @@ class Serving(NamedTuple):
 
 
 def serve_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of the replay server, given to the command as `serving`, None without `--serve`."""
+    """Add the options of the replay server, which the command gets as its argument `serving`.
+
+    The argument is None without --serve.
+    """
 
     @wraps(command)
     def gathered(

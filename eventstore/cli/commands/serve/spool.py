@@ -1,4 +1,4 @@
-"""The command that writes what recorders have left on disk: spool."""
+"""The command `spool`, which writes frames that recorders left on disk to the database."""
 
 from __future__ import annotations
 

@@ -16,10 +16,12 @@ _FILE = click.Path(path_type=Path)
 
 
 def tls_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --tls, --cert and --key, given to the command as `tls`; None where TLS is not asked for.
+    """Add --tls, --cert and --key, which the command gets as its argument `tls`.
+
+    The argument is None if no TLS is asked for.
 
     Raises:
-        click.UsageError: they contradict each other.
+        click.UsageError: the options contradict each other.
     """
 
     @wraps(command)
@@ -52,7 +54,7 @@ def tls_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def say_whom_to_trust(ca_file: Path | None) -> None:
-    """Tell the variables that an app is to be started with, if a certificate was made for it."""
+    """Print the variables by which an app trusts the certificate that was made for this run."""
     if ca_file is not None:
         pairs = " ".join(f"{name}={ca_file}" for name in TRUST_VARIABLES)
         say(f"For apps to trust this run's certificate: export {pairs}")

@@ -1,1 +1,4 @@
-"""What makes parts of the repository: pictures, the sample call, the command reference."""
+"""Scripts that generate parts of the repository: pictures, references, the sample call, libraries.
+
+They are not part of the wheel.
+"""

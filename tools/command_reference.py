@@ -1,4 +1,7 @@
-"""Write the commands' help as a page: `python -m tools.command_reference docs/commands.md`."""
+"""Writes the commands' help as a page: `python -m tools.command_reference docs/commands.md`.
+
+Called by `make docs`.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ Progress and notes go to standard error. Exit codes: 0 done, 1 the answer is no 
 
 
 def reference() -> str:
-    """The page."""
+    """Return the page's text in Markdown."""
     sections = [HEADER]
     for name, command in cli.commands.items():
         context = click.Context(

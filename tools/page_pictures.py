@@ -1,6 +1,6 @@
-"""Pictures of the pages: `python -m tools.page_pictures docs/images`.
+"""Takes pictures of the web pages for the docs: `python -m tools.page_pictures docs/images`.
 
-Needs Playwright (the group `test`) and Debian's Chromium.
+It needs Playwright (the dependency group `test`) and Debian's package `chromium`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PHONE = 390, 844
 
 
 def fill(store: EventStore) -> None:
-    """Put the sample call into a store, and three weeks of calls like it before."""
+    """Import the sample call into a store, and variants of it on each of the `DAYS` before."""
     chance = random.Random(3)
     lines = [json.loads(line) for line in call_lines()]
     number = 0
@@ -47,7 +47,7 @@ def _put(
     model = chance.choices(MODELS, (3, 2))[0]
     begun = parse_time(lines[0]["at"]) or 0
     shift = day * DAY_US + round(chance.uniform(-5, 6) * 3_600_000_000)
-    # The large model gets slower.
+    # The answers of the large model get slower from day to day, which the usage page shows.
     pace = chance.uniform(0.8, 1.2) * (1 + (day + DAYS) / 50 if model == MODELS[0] else 1)
     made = []
     for line in lines[: len(lines) // chance.choice((1, 1, 2))]:
@@ -60,7 +60,12 @@ def _put(
 
 
 def take(url: str, folder: Path) -> None:
-    """Write the pictures into a folder."""
+    """Write the pictures into a folder.
+
+    Args:
+        url: the address of the server.
+        folder: an existing folder.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

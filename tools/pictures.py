@@ -1,4 +1,4 @@
-"""Pictures for the README and docs: `python -m tools.pictures docs/images`."""
+"""Makes pictures of commands' output for the docs: `python -m tools.pictures docs/images`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Write the Python API's docstrings as a page: `python -m tools.python_reference PAGE`."""
+"""Writes the Python API's docstrings as a page: `python -m tools.python_reference docs/python.md`.
+
+Called by `make docs`.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ returns [`Results`](#results). Its twin, whose name begins with `iter_`, yields 
 the other, for progress.
 """
 
-#: The verbs, by what people want to do. One that is in no group is a mistake, which a test finds.
+#: The verbs of `EventStore`, grouped by task. A test fails if a verb is in no group.
 GROUPS = {
     "Open a store": ("EventStore", "close", "init", "scoped"),
     "Write": ("append", "append_together", "set_metadata", "import_file"),
@@ -57,7 +60,7 @@ GROUPS = {
         *("sum_days", "price_sessions", "vacuum", "status"),
     ),
 }
-#: All other public names, by what they are.
+#: All other public names, grouped by kind.
 KINDS = {
     "What verbs return": (
         *(
@@ -105,7 +108,7 @@ _ENTRY = re.compile(r"^(\*{0,2}\w+(?:, \w+)*): (.*)$")
 
 
 def reference() -> str:
-    """Return the page."""
+    """Return the page's text in Markdown."""
     sections = [HEADER]
     for title, verbs in GROUPS.items():
         sections.append(f"## {title}\n")
@@ -141,7 +144,7 @@ def _of_name(name: str) -> str:
 
 
 def _methods(kind: type) -> Iterator[tuple[str, Any]]:
-    """Yield the public methods and properties that a class has of its own, with docstrings."""
+    """Yield the name and object of a class's own public properties and documented methods."""
     for name, found in vars(kind).items():
         if (isinstance(found, property) and not name.startswith("_")) or (
             inspect.isfunction(found) and not name.startswith("_") and inspect.getdoc(found)
@@ -150,7 +153,13 @@ def _methods(kind: type) -> Iterator[tuple[str, Any]]:
 
 
 def _described(title: str, found: Any, called: Callable[..., Any] | None = None) -> str:
-    """Return the section of a verb, a function or a class."""
+    """Return the section of a verb, a function or a class.
+
+    Args:
+        title: the section's title.
+        found: the object, whose docstring is the section's text.
+        called: the object whose signature is shown; None for `found` itself.
+    """
     lines = [f"### {title}\n"]
     signature = _signature(title, called or found)
     if signature:
@@ -160,7 +169,7 @@ def _described(title: str, found: Any, called: Callable[..., Any] | None = None)
 
 
 def _signature(title: str, found: Any) -> str:
-    """Return how something is called; nothing for what is not called."""
+    """Return how an object is called; empty for a property, an exception or a result class."""
     if isinstance(found, property):
         return ""
     if isinstance(found, type) and (issubclass(found, Exception) or _is_data(found)):
@@ -182,7 +191,7 @@ def _signature(title: str, found: Any) -> str:
 
 
 def _parameters(signature: inspect.Signature) -> Iterator[str]:
-    """Yield the parameters as they stand in a definition."""
+    """Yield the parameters as a definition writes them, without `self`."""
     kinds = [one.kind for one in signature.parameters.values()]
     for place, one in enumerate(signature.parameters.values()):
         if one.name == "self":
@@ -200,13 +209,13 @@ def _default(value: object) -> str:
 
 
 def _is_data(kind: type) -> bool:
-    """Return True if a class is made by the store alone, so that nobody calls it."""
+    """Return True if only the store makes objects of a class: its signature is not shown."""
     made = {"EventStore", "Recorder", "Frame", "Append", "Condition", "Manner"}
     return kind.__name__ not in made
 
 
 def _plain(text: str) -> str:
-    """Return an annotation as people read it."""
+    """Return an annotation without quotes, and with aliases written out."""
     text = re.sub(r"ForwardRef\('(.*?)'\)", r"\1", text)
     return text.replace("'", "").replace("Ids", "str | Iterable[str]").replace("NoneType", "None")
 
@@ -231,7 +240,13 @@ def _prose(doc: str) -> str:
 
 
 def _add_entry(out: list[str], section: str, line: str) -> None:
-    """Add a line of a section: an entry of a list, the rest of one, or prose."""
+    """Append a line of a docstring's section to the page.
+
+    Args:
+        out: the page's lines, which are changed here.
+        section: the section's name, such as `Args`.
+        line: begins a list's entry, or continues one, or is prose.
+    """
     entry = _ENTRY.match(line)
     if entry and section in ("Args", "Attributes", "Raises"):
         out.append(f"- `{entry[1]}`: {entry[2]}")

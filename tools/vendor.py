@@ -1,6 +1,6 @@
-"""Takes the pages' libraries from the npm registry: `python -m tools.vendor`.
+"""Downloads the web pages' JavaScript libraries from the npm registry: `python -m tools.vendor`.
 
-`vendor.json` names their versions, licences and files. Needs npm.
+`vendor.json` names their versions, licences and files. The script needs npm.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ VENDOR = FOLDER / "vendor"
 
 @click.command()
 def main() -> None:
-    """Replace the files of the pages' libraries by those of their packages, by npm."""
+    """Replace the files of the pages' libraries by the files of their npm packages."""
     listed: dict[str, Any] = json.loads((VENDOR / "vendor.json").read_text("utf-8"))
     for name, package in listed.items():
         with tempfile.TemporaryDirectory() as scratch:

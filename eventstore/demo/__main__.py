@@ -1,4 +1,4 @@
-"""`python -m eventstore.demo`: the main job on the sample call, command by command."""
+"""Runs the main commands on the sample call, one by one: `python -m eventstore.demo`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from eventstore.demo import call_lines
 
 FOLDER = Path(".demo")
 CALL, DATABASE = "call.jsonl", "demo.db"
-# What a run leaves in its folder: the call, and the files of an SQLite database.
+# The files that a run leaves in its folder: the call, and those of an SQLite database.
 _OWN = frozenset({CALL, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal"})
 SESSION = "sess_Demo0wh8M7iLQ5xcsWTic"
 SPEED = "6"
 
-#: What is shown, and why.
+#: What each command does, and its arguments.
 STEPS = (
     (
         "Record: import a call of half a minute, every frame exactly as it crossed the wire.",
@@ -63,10 +63,10 @@ def main() -> None:
 
 
 def _begin_anew() -> None:
-    """Make an empty folder, in the place of the one that an earlier demo left.
+    """Make the folder, or remove the files that an earlier demo left in it.
 
     Raises:
-        click.ClickException: there is something that no demo has made.
+        click.ClickException: the folder contains a file that no demo has made.
     """
     if FOLDER.is_symlink() or (FOLDER.exists() and not FOLDER.is_dir()):
         raise click.ClickException(f"{FOLDER} is no folder of a demo: move it away")
@@ -84,7 +84,7 @@ def _begin_anew() -> None:
 
 
 def _is_sample(path: Path) -> bool:
-    """Return True if a file begins as the sample call does."""
+    """Return True if a file begins with the first line of the sample call."""
     first = next(call_lines()).encode()
     try:
         with path.open("rb") as file:

@@ -1,1 +1,1 @@
-"""The sample call: what is said in it, and how its frames are composed."""
+"""Composes the sample call of `eventstore.demo`: its words, its sound and its frames."""

@@ -1,4 +1,7 @@
-"""The finished call against the openai package's own types, and against itself."""
+"""Checks the finished sample call against the types of the openai package, and its sums.
+
+Called by `make_call.py`.
+"""
 
 import base64
 import json
@@ -10,12 +13,17 @@ from pydantic import BaseModel, TypeAdapter
 from tools.sample_call.turns import APPEND_MS
 
 APPEND_BYTES = APPEND_MS * 48
-# Fields that the server sends and the package's types do not name.
+# Fields that OpenAI's server sends, but that the types of its package do not name.
 UNNAMED = {"obfuscation", "id", "object", "expires_at"}
 
 
 def check(lines: list[str]) -> None:
-    """Raise if a frame is not of its type, a sum is off, or the lines are out of order."""
+    """Check that frames fit their types, sums add up, and lines are in the order of time.
+
+    Raises:
+        AssertionError: a line is wrong.
+        pydantic.ValidationError: a frame does not fit its type.
+    """
     adapters = {"server": _adapters(RealtimeServerEvent), "client": _adapters(RealtimeClientEvent)}
     last = ""
     for line in lines:
@@ -32,7 +40,7 @@ def check(lines: list[str]) -> None:
 
 
 def _adapters(union: Any) -> dict[str, TypeAdapter[Any]]:
-    """The member classes of an annotated union by their `type`."""
+    """Return the member classes of an annotated union by their `type`, as validators."""
     members = get_args(get_args(union)[0])
     return {
         get_args(member.model_fields["type"].annotation)[0]: TypeAdapter(member)
@@ -41,7 +49,7 @@ def _adapters(union: Any) -> dict[str, TypeAdapter[Any]]:
 
 
 def _unnamed(value: Any) -> set[str]:
-    """Names of the fields, at any depth, that the types took in without knowing them."""
+    """Return the names of fields, at any depth, that the types accept but do not define."""
     if isinstance(value, BaseModel):
         own = set(value.model_extra or {})
         return own.union(*(_unnamed(getattr(value, name)) for name in type(value).model_fields))
@@ -51,7 +59,7 @@ def _unnamed(value: Any) -> set[str]:
 
 
 def _check_event(event: dict[str, Any], line: str) -> None:
-    """What the types cannot say: lengths and sums."""
+    """Check what the types cannot: lengths of audio, and sums of usage."""
     if event["type"] == "input_audio_buffer.append":
         _require(
             len(base64.b64decode(event["audio"], validate=True)) == APPEND_BYTES, "odd frame", line
@@ -65,7 +73,7 @@ def _check_event(event: dict[str, Any], line: str) -> None:
 
 
 def _adds_up(usage: dict[str, Any]) -> bool:
-    """Totals are the sums of their parts, and no more is cached than was read."""
+    """Return True if totals are the sums of their parts, and no more is cached than was read."""
     read, written = usage["input_token_details"], usage["output_token_details"]
     cached = read["cached_tokens_details"]
     kinds = ("text_tokens", "audio_tokens", "image_tokens")

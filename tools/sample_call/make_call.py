@@ -1,7 +1,8 @@
-"""Compose the sample call and write it beside this file: `python -m tools.sample_call.make_call`.
+"""Composes the sample call and writes it into `eventstore/demo/`.
 
-A development script: it needs hibari-tts for the voices and openai for its final check. The same
-input gives the same call: every id, delay and sound comes from a fixed seed.
+Run it by `python -m tools.sample_call.make_call`. It needs hibari-tts for the voices, and openai
+for the check at its end. The same input gives the same call, because every id, delay and sound
+comes from a fixed seed.
 """
 
 import json
@@ -29,14 +30,14 @@ LINES_BY_CALLER = (script.WHERE, script.SADDLE, script.PICKUP, script.SATURDAY)
 
 
 def read_lines() -> dict[Line, Pcm]:
-    """Every line of the script as sound."""
+    """Return every line of the script as sound."""
     tts = voices.voice()
     agent = {line: voices.agent(tts, line.spoken) for line in LINES_BY_AGENT}
     return agent | {line: voices.caller(tts, line.spoken) for line in LINES_BY_CALLER}
 
 
 def compose() -> list[str]:
-    """The whole call, as lines."""
+    """Return the whole call as JSON lines."""
     clips = read_lines()
     call = _connect()
     answered = _order_turn(call, clips)
@@ -48,7 +49,7 @@ def compose() -> list[str]:
 
 
 def _connect() -> Call:
-    """The session is created and configured."""
+    """Write the events by which the session is created and configured."""
     wire = Wire(random.Random(SEED))
     session_id, conversation_id = wire.new_id("sess", 0), wire.new_id("conv", 0)
     wire.server(0.0, "session.created", session=script.session(session_id, configured=False))
@@ -59,12 +60,12 @@ def _connect() -> Call:
 
 
 def _answer_at(heard: turns.Heard) -> float:
-    """When turn detection creates a response to what was heard."""
+    """Return when the server's turn detection creates a response to a turn, in seconds."""
     return heard.stopped_at + 0.018
 
 
 def _order_turn(call: Call, clips: dict[Line, Pcm]) -> Spoken:
-    """The customer asks for an order; the tool is called, and its result read out."""
+    """Write the first turn: the customer asks for an order, and the agent calls a tool for it."""
     heard = turns.listen(call, 0.97, script.WHERE, clips[script.WHERE], 0.62)
     reply = replies.begin(call, _answer_at(heard))
     call_id, done_at = replies.call_function(call, reply)
@@ -81,7 +82,7 @@ def _order_turn(call: Call, clips: dict[Line, Pcm]) -> Spoken:
 
 
 def _saddle_turn(call: Call, clips: dict[Line, Pcm], at: float) -> tuple[Reply, Spoken]:
-    """The customer asks about returns; the long answer is all sent before much of it is played."""
+    """Write the second turn, whose long answer is sent before much of it has been played."""
     heard = turns.listen(call, at, script.SADDLE, clips[script.SADDLE], 0.58)
     reply = replies.begin(call, _answer_at(heard))
     audio_at = replies.open_speech(call, reply)
@@ -89,7 +90,7 @@ def _saddle_turn(call: Call, clips: dict[Line, Pcm], at: float) -> tuple[Reply, 
 
 
 def _pickup_turns(call: Call, clips: dict[Line, Pcm], playing: Reply, said: Spoken) -> Spoken:
-    """The customer interrupts the playback, then the next answer while it is being generated."""
+    """Write two interruptions: of an answer's playback, then of an answer being generated."""
     heard = turns.listen(call, said.plays_at + 4.9, script.PICKUP, clips[script.PICKUP], 1.35)
     replies.truncate(call, heard.started_at + 0.009, playing, said)
     reply = replies.begin(call, _answer_at(heard))
@@ -105,7 +106,7 @@ def _pickup_turns(call: Call, clips: dict[Line, Pcm], playing: Reply, said: Spok
 
 
 def _summary(call: Call, at: float) -> float:
-    """The client asks for a written summary that stays out of the conversation."""
+    """Write the client's request for a summary as text, outside the conversation."""
     metadata = {"purpose": "summary", "topic": "delivery"}
     request = {
         "conversation": "none",

@@ -1,4 +1,8 @@
-"""The responses of the sample call: a tool call, answers spoken in full and in part, a text."""
+"""Writes the responses of the sample call: a tool call, spoken answers, and a text.
+
+Called by `make_call.py`. Times are in seconds from the call's start, except where `ms` says
+milliseconds.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,14 +28,25 @@ PLAYBACK_DELAY = 0.06
 # Audio is generated this many times faster than it plays, and its transcript runs ahead of it.
 PACE = 3.5
 TEXT_SHARE = 0.7
-# From a response to its item, and from the item to its first sound.
+# Seconds from a response to its item, and from the item to its first sound.
 FIRST_ITEM = 0.19
 FIRST_SOUND = 0.26
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A response under way; `conversation_id` is None for one outside the conversation."""
+    """A response that is being written.
+
+    Attributes:
+        id: the response's id.
+        item_id: the id of its output item.
+        created_at: when it was created.
+        opened_at: when its output item appears.
+        reading: the tokens that it reads.
+        conversation_id: None for a response outside the conversation.
+        modality: `audio` or `text`.
+        metadata: its metadata; None for none.
+    """
 
     id: str
     item_id: str
@@ -45,7 +60,7 @@ class Reply:
     def resource(
         self, status: str, output: list[dict[str, Any]], bill: dict[str, Any] | None
     ) -> dict[str, Any]:
-        """The response object of `response.created` and `response.done`."""
+        """Return the response object of `response.created` and `response.done`."""
         cancelled = {"type": "cancelled", "reason": "turn_detected"}
         return {
             "object": "realtime.response",
@@ -62,7 +77,7 @@ class Reply:
         }
 
     def message(self, status: str, content: list[dict[str, Any]]) -> dict[str, Any]:
-        """The assistant's item."""
+        """Return the assistant's item."""
         return {
             "id": self.item_id,
             "type": "message",
@@ -84,19 +99,24 @@ class Reply:
 
 @dataclass(frozen=True)
 class Spoken:
-    """What a response got to say: when it began to sound, and how much sound was sent."""
+    """The sound of a response that was sent.
+
+    Attributes:
+        audio_at: when the first sound was sent.
+        sent_ms: how many milliseconds of sound were sent.
+    """
 
     audio_at: float
     sent_ms: float
 
     @property
     def plays_at(self) -> float:
-        """When the customer begins to hear it."""
+        """When the customer begins to hear the sound."""
         return self.audio_at + PLAYBACK_DELAY
 
     @property
     def ends_at(self) -> float:
-        """When the customer would have heard it all."""
+        """When the customer has heard all of the sound, if there is no interruption."""
         return self.plays_at + self.sent_ms / 1000
 
 
@@ -108,7 +128,16 @@ def begin(
     metadata: dict[str, str] | None = None,
     aside: int = 0,
 ) -> Reply:
-    """A response is created; `aside`, its own prompt's tokens, keeps it out of the conversation."""
+    """Write the creation of a response.
+
+    Args:
+        call: the call.
+        at: when the response is created.
+        modality: `audio` or `text`.
+        metadata: the response's metadata.
+        aside: the tokens of the response's own prompt, for a response outside the conversation; 0
+            for a response in it.
+    """
     reading = call.ledger.aside_reading(aside) if aside else call.ledger.next_reading()
     opened_at = at + FIRST_ITEM + call.wire.jitter(0.06)
     ids = call.wire.new_id("resp", at), call.wire.new_id("item", opened_at)
@@ -119,7 +148,7 @@ def begin(
 
 
 def _open_item(call: Call, reply: Reply, item: dict[str, Any]) -> None:
-    """The response's output item appears, and in the conversation too if it belongs there."""
+    """Write the appearance of a response's item, also in the conversation if it belongs there."""
     call.wire.server(
         reply.opened_at,
         "response.output_item.added",
@@ -137,7 +166,7 @@ def _open_item(call: Call, reply: Reply, item: dict[str, Any]) -> None:
 def _close(
     call: Call, reply: Reply, at: float, status: str, item: dict[str, Any], output: Count
 ) -> float:
-    """The item is done, then the response, then the rate limits; returns when."""
+    """Write the end of an item and of its response, and return when the response is done."""
     wire = call.wire
     if reply.conversation_id:
         wire.server(at, "conversation.item.done", previous_item_id=None, item=item)
@@ -155,7 +184,7 @@ def _close(
 
 
 def open_speech(call: Call, reply: Reply) -> float:
-    """The spoken item and its audio part appear; returns when the first sound will come."""
+    """Write the appearance of a spoken item, and return when its first sound is due."""
     _open_item(call, reply, reply.message("in_progress", []))
     part = {"type": "audio", "transcript": ""}
     call.wire.server(
@@ -167,7 +196,16 @@ def open_speech(call: Call, reply: Reply) -> float:
 def speak(
     call: Call, reply: Reply, audio_at: float, line: Line, clip: Pcm, until: float | None = None
 ) -> Spoken:
-    """Stream a spoken answer and close it; at `until` the customer's next turn cancels it."""
+    """Write a spoken answer and its end.
+
+    Args:
+        call: the call.
+        reply: the response.
+        audio_at: when the first sound is sent.
+        line: the words.
+        clip: the sound.
+        until: when the customer's next turn cancels the answer; None for a whole answer.
+    """
     stop = until if until is not None else float("inf")
     text, text_at = _stream_text(call, reply, audio_at, line.text, clip, stop)
     sent_ms, sound_at = _stream_audio(call, reply, audio_at, clip, stop)
@@ -190,7 +228,7 @@ def speak(
 def _stream_text(
     call: Call, reply: Reply, audio_at: float, text: str, clip: Pcm, stop: float
 ) -> tuple[str, float]:
-    """Transcript deltas, ahead of the sound; returns what was sent, and when the last one was."""
+    """Write the transcript, ahead of the sound, and return the text sent and the time after it."""
     parts = pieces(text)
     step = milliseconds(clip) / 1000 / PACE * TEXT_SHARE / len(parts)
     at, sent = audio_at - 3.5 * step, ""
@@ -213,7 +251,7 @@ def _stream_text(
 def _stream_audio(
     call: Call, reply: Reply, at: float, clip: Pcm, stop: float
 ) -> tuple[float, float]:
-    """Audio deltas, faster than they play; returns how much was sent, and when the last one was."""
+    """Write the sound, faster than it plays, and return the milliseconds sent and the end time."""
     sent = 0.0
     for chunk in chunks(clip, DELTA_MS):
         if at >= stop:
@@ -225,7 +263,7 @@ def _stream_audio(
 
 
 def call_function(call: Call, reply: Reply) -> tuple[str, float]:
-    """A response that calls the tool; returns the call's id, and when the response was done."""
+    """Write a call of the tool, and return the call's id and when its response is done."""
     wire = call.wire
     call_id = wire.new_id("call", reply.opened_at, 16)
     item = {
@@ -251,7 +289,7 @@ def call_function(call: Call, reply: Reply) -> tuple[str, float]:
 
 
 def answer_function(call: Call, at: float, call_id: str, output: str) -> None:
-    """The client sends the tool's result, and the server takes it in."""
+    """Write the tool's result, which the client sends and the server adds as an item."""
     item = {"type": "function_call_output", "call_id": call_id, "output": output}
     call.wire.client(at, "conversation.item.create", item=item)
     item_id = call.wire.new_id("item", at)
@@ -261,7 +299,15 @@ def answer_function(call: Call, at: float, call_id: str, output: str) -> None:
 
 
 def truncate(call: Call, at: float, reply: Reply, said: Spoken, **more: Any) -> int:
-    """The client stops playing and tells the server how much of an answer was heard, in ms."""
+    """Write the truncation of an answer, and return how many milliseconds of it were heard.
+
+    Args:
+        call: the call.
+        at: when the client stops playing the answer.
+        reply: the answer's response.
+        said: the sound that was sent.
+        more: other fields of the client's event.
+    """
     played = min(round((at - said.plays_at) * 1000), int(said.sent_ms))
     place = {"audio_end_ms": played, "content_index": 0, "item_id": reply.item_id}
     call.wire.client(at, "conversation.item.truncate", **place, **more)
@@ -272,7 +318,7 @@ def truncate(call: Call, at: float, reply: Reply, said: Spoken, **more: Any) -> 
 
 
 def write(call: Call, reply: Reply, text: str) -> float:
-    """A written answer, from its item to its end; returns when the response was done."""
+    """Write an answer as text, and return when its response is done."""
     wire, at = call.wire, reply.opened_at + 2 * TICK
     _open_item(call, reply, reply.message("in_progress", []))
     wire.server(at, "response.content_part.added", **reply.part, part={"type": "text", "text": ""})

@@ -1,4 +1,4 @@
-"""What is said in the sample call, and how its session is set up: plain data, no timing."""
+"""The words of the sample call, and its session's configuration: plain data, no timing."""
 
 import json
 from dataclasses import dataclass
@@ -18,7 +18,12 @@ SILENCE_MS = 500
 
 @dataclass(frozen=True)
 class Line:
-    """One utterance: the text as it is written, and as it is read aloud where that differs."""
+    """One utterance.
+
+    Attributes:
+        text: the text of its transcript.
+        aloud: the text for the synthesizer, if it differs, as for numbers.
+    """
 
     text: str
     aloud: str = ""
@@ -99,7 +104,11 @@ TOOL_OUTPUT = json.dumps(
 
 
 def server_vad(silence_ms: int) -> dict[str, Any]:
-    """Turn detection that answers by itself and lets the caller interrupt."""
+    """Return a turn detection that creates responses by itself and allows interruptions.
+
+    Args:
+        silence_ms: the milliseconds of silence that end a turn.
+    """
     return {
         "type": "server_vad",
         "threshold": 0.5,
@@ -112,7 +121,12 @@ def server_vad(silence_ms: int) -> dict[str, Any]:
 
 
 def session(session_id: str, *, configured: bool) -> dict[str, Any]:
-    """The server's full session object: its defaults, or what the client configured."""
+    """Return the server's session object.
+
+    Args:
+        session_id: the session's id.
+        configured: True for the object after the client's update; False for the defaults.
+    """
     transcription = {"model": TRANSCRIBER, "language": "en", "prompt": None}
     return {
         "type": "realtime",
@@ -142,7 +156,7 @@ def session(session_id: str, *, configured: bool) -> dict[str, Any]:
 
 
 def session_update() -> dict[str, Any]:
-    """What the client asks for: only the fields it wants changed."""
+    """Return the session of the client's `session.update`: only the fields that it changes."""
     turn_detection = server_vad(SILENCE_MS)
     del turn_detection["idle_timeout_ms"]
     return {

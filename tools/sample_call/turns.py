@@ -1,4 +1,8 @@
-"""The state of the sample call, and the customer's side of it: turns and the microphone."""
+"""Writes the customer's side of the sample call, its turns and microphone, and keeps its state.
+
+Called by `make_call.py` and `replies.py`. Times are in seconds from the call's start, except where
+`ms` says milliseconds.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,17 +16,26 @@ from tools.sample_call.voices import Pcm, chunks, encode, milliseconds
 from tools.sample_call.wire import Wire
 
 APPEND_MS = 40
-# The server looks for speech window by window, and needs a few before it calls it speech.
+# The server detects speech in windows of this length, and needs so many windows with speech.
 VAD_WINDOW_MS = 32
 VAD_WINDOWS_TO_START = 3
 ROUND_TRIP = 0.06
-# Between events that the server sends as one burst.
+# Seconds between events that the server sends in one burst.
 TICK = 0.0008
 
 
 @dataclass
 class Call:
-    """The state of the composition: the wire, the bill, and the input's own clock."""
+    """The state of the call while it is composed.
+
+    Attributes:
+        wire: collects the frames.
+        ledger: counts the tokens.
+        conversation_id: the conversation's id.
+        mic_at: when the microphone begins to send.
+        placed: the customer's clips, each with the time at which it begins.
+        last_item: the id of the conversation's last item; None if it has none.
+    """
 
     wire: Wire
     ledger: Ledger
@@ -32,14 +45,14 @@ class Call:
     last_item: str | None = None
 
     def append_item(self, item_id: str) -> str | None:
-        """Put an item at the conversation's end and return the one before it."""
+        """Add an item at the conversation's end, and return the id of the item before it."""
         before, self.last_item = self.last_item, item_id
         return before
 
 
 @dataclass(frozen=True)
 class Heard:
-    """A customer's turn as the server saw it."""
+    """A customer's turn as the server detected it."""
 
     item_id: str
     started_at: float
@@ -47,7 +60,15 @@ class Heard:
 
 
 def listen(call: Call, at: float, line: Line, clip: Pcm, transcript_after: float) -> Heard:
-    """The customer speaks from `at` on: detection, commit, item, and later the transcript."""
+    """Write a customer's turn: its detection, commit, item, and later its transcript.
+
+    Args:
+        call: the call.
+        at: when the customer begins to speak.
+        line: the words.
+        clip: the sound.
+        transcript_after: seconds from the turn's detected end to its transcript.
+    """
     call.placed.append((at, clip))
     onset = _window((at - call.mic_at) * 1000)
     end = _window((at - call.mic_at) * 1000 + milliseconds(clip) - 1) + VAD_WINDOW_MS
@@ -79,18 +100,18 @@ def listen(call: Call, at: float, line: Line, clip: Pcm, transcript_after: float
 
 
 def announce(call: Call, at: float, item: dict[str, Any], previous: str | None) -> None:
-    """An item that is whole as soon as it is there."""
+    """Write the events of an item that is complete at once."""
     call.wire.server(at, "conversation.item.added", previous_item_id=previous, item=item)
     call.wire.server(at + TICK, "conversation.item.done", previous_item_id=previous, item=item)
 
 
 def _window(ms: float) -> int:
-    """The start of the detection window that holds a moment of the input's clock."""
+    """Return the start of the detection window that contains a moment, in ms of the input."""
     return int(ms // VAD_WINDOW_MS) * VAD_WINDOW_MS
 
 
 def _transcribe(call: Call, at: float, item_id: str, text: str, ms: float) -> None:
-    """The transcript of a customer's turn, in pieces and whole."""
+    """Write the transcript of a customer's turn, in pieces and then whole."""
     kind = "conversation.item.input_audio_transcription."
     place = {"item_id": item_id, "content_index": 0}
     for piece in pieces(text):
@@ -103,7 +124,12 @@ def _transcribe(call: Call, at: float, item_id: str, text: str, ms: float) -> No
 
 
 def microphone(call: Call, until: float) -> None:
-    """The customer's whole input, silence included, in frames sent as they fill up."""
+    """Write the customer's whole input, with its silence, in frames of `APPEND_MS`.
+
+    Args:
+        call: the call, with the clips of all turns.
+        until: when the microphone ends.
+    """
     frames = round((until - call.mic_at) * 1000 / APPEND_MS)
     track = np.zeros(frames * APPEND_MS * script.RATE // 1000, dtype=np.int16)
     for at, clip in call.placed:

@@ -1,4 +1,4 @@
-"""The two speakers of the sample call, from one synthesizer voice. Needs hibari-tts."""
+"""Synthesizes the two speakers of the sample call from one voice of hibari-tts."""
 
 import base64
 from typing import Any
@@ -15,7 +15,7 @@ AGENT_SPEED = 1.05
 AGENT_PEAK = 0.6
 CALLER_SPEED = 1.34
 CALLER_PEAK = 0.45
-# Played at this fraction of its rate, the same voice is deeper and reads as another person.
+# Played at this fraction of its rate, the voice is deeper and sounds like another person.
 CALLER_PITCH = 0.8
 SENTENCE_PAUSE = 0.28
 QUIET = 0.004
@@ -24,40 +24,40 @@ MAX_PEAK = 32767
 
 
 def voice() -> Any:
-    """The synthesizer, loaded once."""
+    """Load and return the synthesizer."""
     from hibari import Hibari  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
     return Hibari()
 
 
 def agent(tts: Any, text: str) -> Pcm:
-    """The assistant's voice: as synthesized."""
+    """Return a text in the assistant's voice, which is the synthesizer's own."""
     return _pcm(_sentences(tts, text, AGENT_SPEED), AGENT_PEAK)
 
 
 def caller(tts: Any, text: str) -> Pcm:
-    """The customer's voice: read faster, then slowed down, which lowers its pitch."""
+    """Return a text in the customer's voice: read faster, then slowed down for a lower pitch."""
     return _pcm(_stretch(_sentences(tts, text, CALLER_SPEED), 1 / CALLER_PITCH), CALLER_PEAK)
 
 
 def milliseconds(pcm: Pcm) -> float:
-    """Length of a clip."""
+    """Return the length of a clip in milliseconds."""
     return len(pcm) * 1000 / RATE
 
 
 def encode(pcm: Pcm) -> str:
-    """Base64 of little-endian 16-bit samples, as it goes on the wire."""
+    """Return little-endian 16-bit samples in base64, as Realtime's events have them."""
     return base64.b64encode(pcm.astype("<i2").tobytes()).decode("ascii")
 
 
 def chunks(pcm: Pcm, ms: int) -> list[Pcm]:
-    """Cut a clip in pieces of that length; the last may be shorter."""
+    """Cut a clip into pieces of so many milliseconds; the last one may be shorter."""
     size = RATE * ms // 1000
     return [pcm[start : start + size] for start in range(0, len(pcm), size)]
 
 
 def _sentences(tts: Any, text: str, speed: float) -> Samples:
-    """Read each sentence by itself, so that the pauses between them have one known length."""
+    """Synthesize each sentence alone, so that the pauses between them have a known length."""
     pause = np.zeros(int(SENTENCE_PAUSE * RATE))
     parts: list[Samples] = []
     for number, sentence in enumerate(tts.split_sentences(text)):
@@ -69,7 +69,7 @@ def _sentences(tts: Any, text: str, speed: float) -> Samples:
 
 
 def _trim(samples: Samples) -> Samples:
-    """Cut the near silence at both ends and fade what is left in and out."""
+    """Cut near silence at both ends, and fade the rest in and out."""
     loud = np.flatnonzero(np.abs(samples) > QUIET)
     margin = int(FADE * RATE)
     cut = samples[max(loud[0] - margin, 0) : loud[-1] + margin].copy()
@@ -80,7 +80,7 @@ def _trim(samples: Samples) -> Samples:
 
 
 def _stretch(samples: Samples, factor: float) -> Samples:
-    """Resample to more points by padding the spectrum, which adds no images of the signal."""
+    """Resample to more points by padding the spectrum, which adds no aliases of the signal."""
     size = round(len(samples) * factor)
     return np.fft.irfft(np.fft.rfft(samples), size) * (size / len(samples))
 

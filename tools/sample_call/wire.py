@@ -1,4 +1,4 @@
-"""The connection of the sample call: frames as text, each with the moment it passes."""
+"""Collects the frames of the sample call, each as text with its time and direction."""
 
 import json
 import random
@@ -14,7 +14,13 @@ OBFUSCATION_BLOCK = 16
 
 @dataclass(frozen=True)
 class Frame:
-    """One message: when it passes (seconds from the start), which way, and its text."""
+    """One message on the wire.
+
+    Attributes:
+        at: when it arrives, in seconds from the call's start.
+        direction: `client` or `server`: who sent it.
+        text: its exact text.
+    """
 
     at: float
     direction: str
@@ -23,39 +29,47 @@ class Frame:
 
 @dataclass
 class Wire:
-    """Collects frames in any order; `envelopes` puts them in order of time."""
+    """Collects frames in any order; `envelopes` sorts them by time.
+
+    Attributes:
+        rng: the seeded source of ids and delays.
+        frames: the frames so far.
+    """
 
     rng: random.Random
     frames: list[Frame] = field(default_factory=list)
 
     def new_id(self, prefix: str, at: float, size: int = 21) -> str:
-        """An id in OpenAI's style; like theirs it carries its second, here after a fixed `Demo`."""
+        """Return an id in OpenAI's style, with `Demo` and a character for the second in it.
+
+        OpenAI's ids also contain their time.
+        """
         tail = "".join(self.rng.choices(BASE62, k=size - 5))
         return f"{prefix}_Demo{BASE62[int(at) % 62]}{tail}"
 
     def obfuscation(self, delta: str) -> str:
-        """Random padding up to a whole block, which hides a delta's length from an eavesdropper."""
+        """Return random padding to a whole block, which hides a delta's length on the network."""
         return "".join(
             self.rng.choices(BASE62, k=OBFUSCATION_BLOCK - len(delta) % OBFUSCATION_BLOCK)
         )
 
     def jitter(self, most: float) -> float:
-        """Some seconds of network, at most so many."""
+        """Return a random delay of at most so many seconds."""
         return self.rng.uniform(0, most)
 
     def server(self, at: float, kind: str, **fields: Any) -> None:
-        """A server event; the server writes compact JSON in plain UTF-8."""
+        """Add a server event, as compact JSON without escapes, as OpenAI's server writes it."""
         event = {"type": kind, "event_id": self.new_id("event", at), **fields}
         self.frames.append(
             Frame(at, "server", json.dumps(event, ensure_ascii=False, separators=(",", ":")))
         )
 
     def client(self, at: float, kind: str, **fields: Any) -> None:
-        """A client event, written as the openai package writes it."""
+        """Add a client event, written as the openai package writes it."""
         self.frames.append(Frame(at, "client", json.dumps({"type": kind, **fields})))
 
     def envelopes(self) -> list[str]:
-        """The recorded lines in order of time; of the same moment, in order of creation."""
+        """Return the recorded lines by time, and in order of creation at the same time."""
         return [_envelope(frame) for frame in sorted(self.frames, key=lambda frame: frame.at)]
 
 

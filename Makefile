@@ -8,13 +8,21 @@ WORKERS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
 # Tests run hundreds of commands; where no bytecode is kept, each of them compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test clients check format bench endurance docs vendor pictures demo-call clean
+.PHONY: demo test quick clients check format bench endurance docs vendor pictures demo-call clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/python -m eventstore.demo
 
 test: $(VENV)/.test $(VENV)/.node .venv-voice/.installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+# The inner loop: a tenth of the suite, on SQLite alone and with few examples, in less than a minute.
+QUICK := tests/projection tests/segments tests/realtime/test_frames.py tests/realtime/test_catalogue.py \
+  tests/realtime/resources tests/store/sessions/test_append.py tests/store/queries/test_query_responses.py \
+  tests/store/queries/test_query_sessions.py tests/capture/files/test_import.py tests/replay/player \
+  tests/cli/commands/ask/test_show_and_replay.py tests/web/api/test_api.py
+quick: $(VENV)/.test
+	EXAMPLES=5 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -k "not postgresql" $(QUICK)
 
 # Clients that people use, unmodified, through the relay, the replay server and cassettes. Their
 # packages are 2 GB, and have environments of their own: none of them decides what ours is.

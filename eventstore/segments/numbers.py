@@ -62,12 +62,3 @@ def successive_differences(values: Sequence[int]) -> list[int]:
         [10, 2, 3]
     """
     return [after - before for before, after in zip([0, *values], values, strict=False)]
-
-
-def running_sums(values: Sequence[int]) -> list[int]:
-    """Return the numbers from which `successive_differences` came."""
-    found, total = [], 0
-    for value in values:
-        total += value
-        found.append(total)
-    return found

@@ -70,7 +70,7 @@ def _traces_url(url: str) -> str:
 
 
 class _FailureReason(logging.Handler):
-    """Keeps the first message that the exporter logs: it reports the reason of a failure only there.
+    """Keeps the first message that the exporter logs, since only the log has a failure's reason.
 
     Attributes:
         reason: The message, on one line; empty if there was none.

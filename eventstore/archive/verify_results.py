@@ -1,4 +1,4 @@
-"""What `verify` found in a session's log: its digests, its problems, how it is encrypted.
+"""Define the results of verifying a session: its digests, its problems, how it is encrypted.
 
 Made by verify.py and verify_log.py; read by the command `verify` and by digest_file.py.
 """

@@ -161,7 +161,7 @@ def forget_from_seq(store: EventStore) -> None:
     assert ring.engine is not None
     with write(ring.engine) as tx:
         tx.run("UPDATE session_keys SET from_seq = NULL")
-    ring._held.clear()
+    ring._ciphers.clear()
 
 
 def test_what_older_versions_encrypted_reads_and_is_told_apart(keyed: EventStore) -> None:

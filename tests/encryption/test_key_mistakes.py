@@ -19,7 +19,7 @@ from support.secret_call import secret_call
 from support.terminal import Terminal
 
 from eventstore import EventStore
-from eventstore.archive import erase_audio, seal
+from eventstore.archive import segment_packing
 from eventstore.archive.erase import erase_one
 from eventstore.capture.recorder.recorder import Recorder
 from eventstore.errors import (
@@ -196,8 +196,7 @@ def test_what_waits_in_a_file_is_encrypted(
             return super().write(data)
 
     monkeypatch.setattr(tempfile, "SpooledTemporaryFile", Kept)
-    for module in (seal, erase_audio):
-        monkeypatch.setattr(module, "_IN_MEMORY", 1)
+    monkeypatch.setattr(segment_packing, "_IN_MEMORY", 1)
     keyed.append("anna", FRAMES, close=True)
     assert [done.events for done in keyed.seal(["anna"]).done] == [len(FRAMES)]
     packed = len(held)

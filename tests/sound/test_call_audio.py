@@ -216,7 +216,7 @@ def test_what_was_erased_meanwhile_is_in_no_file(
         step(*given, **named)
         store.erase("call", audio_only=audio_only, vacuum=False).raise_for_errors()
 
-    monkeypatch.setattr(f"eventstore.archive.{last_step}", then_erased)
+    monkeypatch.setattr(f"eventstore.sound.{last_step}", then_erased)
     with pytest.raises((ErasedError, ErasedMeanwhileError)):
         getattr(store, verb)("call", path)
     assert path.read_text() == "before"

@@ -30,9 +30,9 @@ from eventstore.capture.calls.webhooks import (
 )
 
 #: Ids of webhooks that are kept, to recognize a webhook that is sent again.
-_REMEMBERED = 10_000
+_KEPT_IDS = 10_000
 #: Seconds in which refusals for the same reason are reported once.
-_QUIET = 60.0
+_REFUSAL_INTERVAL = 60.0
 #: Seconds to wait until a call is accepted, unless the caller gives another number.
 WAIT = 60.0
 
@@ -65,7 +65,7 @@ class IncomingCalls:
     tell_refused: Callable[[str], None]
     find: FindSession | None = None
     _seen: OrderedDict[str, None] = field(default_factory=OrderedDict, init=False)
-    _told: dict[str, float] = field(default_factory=dict, init=False)
+    _refused_at: dict[str, float] = field(default_factory=dict, init=False)
 
     def receive(self, headers: Mapping[str, str], body: bytes) -> None:
         """Handle a webhook; one that was sent before, or that names no call, is ignored.
@@ -88,7 +88,7 @@ class IncomingCalls:
             self._refuse("as many calls are recorded at once as may be")
             raise
         self._seen[webhook_id] = None
-        if len(self._seen) > _REMEMBERED:
+        if len(self._seen) > _KEPT_IDS:
             self._seen.popitem(last=False)
 
     def _start(self, call: IncomingCall) -> None:
@@ -101,6 +101,6 @@ class IncomingCalls:
 
     def _refuse(self, why: str) -> None:
         now = time.monotonic()
-        if now - self._told.get(why, -_QUIET) >= _QUIET:
-            self._told[why] = now
+        if now - self._refused_at.get(why, -_REFUSAL_INTERVAL) >= _REFUSAL_INTERVAL:
+            self._refused_at[why] = now
             self.tell_refused(why)

@@ -51,7 +51,7 @@ UNSEEN = (
 
 #: How often a call is joined again, and seconds to wait before each attempt at that.
 _REJOINS = 5
-_PAUSES = (0.5, 1.0, 2.0, 4.0)
+_REJOIN_PAUSES = (0.5, 1.0, 2.0, 4.0)
 #: Seconds for the server to answer the close frame when the recorder leaves a call.
 _CLOSE_TIMEOUT = 2.0
 _LEFT = ConnectionEnd("recorder", 1000, "")
@@ -258,7 +258,7 @@ async def _wait_for_id(session: AnySession) -> None:
 
 async def _join_again(address: CallAddress) -> ClientConnection | None:
     """Join a call once more; return None if the call is over or the server does not answer."""
-    for pause in _PAUSES:
+    for pause in _REJOIN_PAUSES:
         await asyncio.sleep(pause)
         try:
             return await _DirectConnection(address)

@@ -26,12 +26,12 @@ FROM, TO = "from", "to"
 
 _INCOMING = "realtime.call.incoming"
 _PREFIX = "whsec_"
-_SHORTEST = 16
+_SHORTEST_KEY = 16
 _TIME = re.compile("[0-9]{1,12}")
 _ID = re.compile("[!-~]{1,256}")
 _CALL_ID = re.compile("[A-Za-z0-9_.:-]{1,128}")
 #: Signatures and SIP headers of one webhook that are read at most.
-_SIGNATURES, _HEADERS = 16, 256
+_MOST_SIGNATURES, _MOST_HEADERS = 16, 256
 #: SIP's compact names of headers (RFC 3261, 7.3.3).
 _LONG_NAMES = {"f": FROM, "t": TO}
 #: Headers that hold an address, such as `"Alice" <sip:+1555@example.com>;tag=a`.
@@ -69,7 +69,7 @@ def parse_secret(text: str) -> bytes:
         key = b64decode(encoded, validate=True) if text.startswith(_PREFIX) else text.encode()
     except ValueError:  # not base64, or half a character
         key = b""
-    if len(key) < _SHORTEST:
+    if len(key) < _SHORTEST_KEY:
         raise InvalidInputError(
             "the webhook's secret is none: use the whsec_… that OpenAI showed when you made it"
         )
@@ -99,7 +99,7 @@ def check(key: bytes, headers: Mapping[str, str], body: bytes, now: float) -> st
     if not (given and _ID.fullmatch(webhook_id) and _TIME.fullmatch(timestamp)):
         raise BadWebhookError("it has no signature with an id and a time")
     expected = signature(key, webhook_id, timestamp, body).encode()
-    found = given.split(maxsplit=_SIGNATURES)[:_SIGNATURES]
+    found = given.split(maxsplit=_MOST_SIGNATURES)[:_MOST_SIGNATURES]
     # All are compared, each in constant time, so that the time taken reveals nothing.
     matches = [hmac.compare_digest(expected, one.encode("utf-8", "replace")) for one in found]
     if not any(matches):
@@ -125,7 +125,7 @@ def read_call(body: bytes) -> IncomingCall | None:
     call_id = data.get("call_id")
     if not isinstance(call_id, str) or not _CALL_ID.fullmatch(call_id):
         raise BadWebhookError("its call has no id")
-    sip_headers = (mapping(one) for one in sequence(data.get("sip_headers"))[:_HEADERS])
+    sip_headers = (mapping(one) for one in sequence(data.get("sip_headers"))[:_MOST_HEADERS])
     pairs = ((one.get("name"), one.get("value")) for one in sip_headers)
     return IncomingCall(
         call_id,
@@ -149,7 +149,7 @@ def call_metadata(headers: Iterable[tuple[str, str]], wanted: Mapping[str, str])
     for name, value in headers:
         key = wanted.get(name)
         shown = _address(value) if name in _ADDRESSES else value
-        shown = _plain(shown)
+        shown = _plain_text(shown)
         if key is not None and key not in found and shown:
             found[key] = shown
     return found
@@ -164,7 +164,7 @@ def _address(value: str) -> str:
     return _PASSWORD.sub(r"\1@", address.partition(";")[0].strip())
 
 
-def _plain(value: str) -> str:
+def _plain_text(value: str) -> str:
     """Return a text without control characters and keys, and cut to OpenAI's limit."""
     value = value[: 4 * METADATA_VALUE]
     plain = "".join(c if c.isprintable() else " " for c in value)

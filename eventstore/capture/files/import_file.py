@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int], None]
 
-_PIECE = 1 << 20
+_READ_BYTES = 1 << 20
 
 
 class Imported(NamedTuple):
@@ -154,7 +154,7 @@ def _spooled(stream: BinaryIO, name: str) -> Iterator[BinaryIO]:
     with tempfile.TemporaryFile() as spool:
         has_lines = False
         try:
-            while piece := stream.read(_PIECE):
+            while piece := stream.read(_READ_BYTES):
                 # An array may be one line with many elements.
                 is_array = not spool.tell() and piece.removeprefix(BOM).lstrip()[:1] == b"["
                 has_lines = has_lines or is_array or b"\n" in piece

@@ -15,7 +15,7 @@ from eventstore.realtime.recording_lines import BadLine
 from eventstore.realtime.values import identifier, mapping, metadata_pairs
 
 #: How many response ids of a connection are kept.
-_RESPONSES = 1000
+_MOST_RESPONSES = 1000
 
 
 class FoundConnection(NamedTuple):
@@ -130,14 +130,14 @@ def survey(
 
 
 # Types of the store's notes that set a session's metadata.
-_WITH_METADATA = ("eventstore.session.metadata", "eventstore.session.opened")
+_METADATA_NOTES = ("eventstore.session.metadata", "eventstore.session.opened")
 
 
 def _digest(connection: _OpenConnection, frame: Frame) -> None:
     """Add a frame to the hash that makes the session's id; notes of a store do not count."""
     if frame.direction == STORE:
         event = parse(frame.text) if isinstance(frame.text, str) else None
-        if event is not None and event.get("type") in _WITH_METADATA:
+        if event is not None and event.get("type") in _METADATA_NOTES:
             connection.metadata.update(metadata_pairs(event.get("metadata")))
         return
     text = frame.text
@@ -162,6 +162,6 @@ def _note_response(connection: _OpenConnection, frame: Frame) -> None:
     if (
         event.get("type") == "response.done"
         and response_id
-        and len(connection.responses) < _RESPONSES
+        and len(connection.responses) < _MOST_RESPONSES
     ):
         connection.responses.add(response_id)

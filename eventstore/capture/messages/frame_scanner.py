@@ -24,7 +24,7 @@ _FIN, _RSV1, _RSV2_3, _OPCODE, _MASKED, _LENGTH = 0x80, 0x40, 0x30, 0x0F, 0x80, 
 _CONTROL_LIMIT = 125
 _NO_CODE = 1005
 # About how many bytes a piece of a message takes besides its content.
-_OVERHEAD = 64
+_PIECE_OVERHEAD = 64
 
 #: A small message, the payload of another message, or a place where a message could not be read.
 Found = str | bytes | Payload | MessageGap
@@ -197,7 +197,7 @@ class FrameScanner:
         if self._given_up is None:
             self._parts.append(piece)
             if self._left or not self._final:  # otherwise the message is complete now
-                self._unfinished.add(self, len(piece) + _OVERHEAD)
+                self._unfinished.add(self, len(piece) + _PIECE_OVERHEAD)
 
     def _end_frame(self, found: list[Found]) -> None:
         if self._opcode >= _CLOSE:

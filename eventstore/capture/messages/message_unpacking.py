@@ -16,10 +16,10 @@ INFLATED_LIMIT = 32 * 1024 * 1024
 #: Bytes of a message that are handled at once, which takes well below a millisecond.
 PIECE = 256 * 1024
 # The work of handling one part of a message, in bytes that take as long.
-_OF_PART = 64
+_PART_WORK = 64
 # A compressed message is sent without these last bytes (RFC 7692, 7.2.1).
 _DEFLATE_END = b"\x00\x00\xff\xff"
-_BEHIND = "compressed messages of this direction are not read from here on"
+_NOT_READ = "compressed messages of this direction are not read from here on"
 
 
 class Compression(NamedTuple):
@@ -123,7 +123,7 @@ class Unpacker:
             return gap
         self._lost = True
         detail = gap.facts.get("detail")
-        explained = f"{detail}; {_BEHIND}" if detail else _BEHIND
+        explained = f"{detail}; {_NOT_READ}" if detail else _NOT_READ
         return gap._replace(facts={**gap.facts, "detail": explained})
 
     def keep(self, inflater: Any) -> None:
@@ -188,7 +188,7 @@ class UnpackingJob:
             self._left.append(rest)
         # Input that makes no output, such as empty blocks, is work too. So is each part: a message
         # may have a million fragments of one byte.
-        self._worked += len(made) + len(part) - len(rest) + _OF_PART
+        self._worked += len(made) + len(part) - len(rest) + _PART_WORK
         return made
 
     def _take(self, piece: bytes) -> None:

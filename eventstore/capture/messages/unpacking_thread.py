@@ -21,7 +21,7 @@ _LOGGER = logging.getLogger("eventstore.relay")
 #: Bytes of payloads that may wait for the thread. If none waits, any message is taken.
 WAITING_LIMIT = 64 * 1024 * 1024
 
-_STEP = 1024 * 1024
+_STEP_BYTES = 1024 * 1024
 
 
 class UnpackingThread:
@@ -86,7 +86,7 @@ class UnpackingThread:
                 unpacking, done = self._queue.popleft()
             size = unpacking.size
             try:
-                while not unpacking.step(_STEP):
+                while not unpacking.step(_STEP_BYTES):
                     if self._closed:
                         return
             except Exception as error:  # the thread must go on for the other calls

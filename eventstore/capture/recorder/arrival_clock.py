@@ -16,9 +16,9 @@ from eventstore.times import now as wall_now
 #: Microseconds: a smaller difference is not a jump, because operating systems steer clocks by less.
 _JUMP_US = 1_000_000
 #: Microseconds from one comparison with the wall clock to the next.
-_LOOK_US = 1_000_000
+_COMPARE_US = 1_000_000
 #: How many jumps of one session are reported at most.
-_MOST_TOLD = 10
+_MOST_REPORTED = 10
 
 
 class ArrivalClock:
@@ -29,7 +29,7 @@ class ArrivalClock:
         steady: returns the time of a monotonic clock in nanoseconds.
     """
 
-    __slots__ = ("_ahead", "_began", "_look_at", "_steady", "_told", "_wall", "_zero")
+    __slots__ = ("_ahead", "_began", "_compare_at", "_reported", "_steady", "_steady_zero", "_wall")
 
     def __init__(
         self,
@@ -37,13 +37,13 @@ class ArrivalClock:
         steady: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._wall, self._steady = wall, steady
-        self._began, self._zero = wall(), steady()
-        self._ahead = self._told = 0
-        self._look_at = self._began + _LOOK_US
+        self._began, self._steady_zero = wall(), steady()
+        self._ahead = self._reported = 0
+        self._compare_at = self._began + _COMPARE_US
 
     def now(self) -> int:
         """Return the time in microseconds since 1970 UTC; it never goes back."""
-        return self._began + (self._steady() - self._zero) // 1000
+        return self._began + (self._steady() - self._steady_zero) // 1000
 
     def arrival(self, note_jump: Callable[[int, int], None]) -> int:
         """Return the time of a frame that arrives now, after it has reported a jump.
@@ -67,13 +67,13 @@ class ArrivalClock:
             Microseconds since the last jump that was reported: positive if the wall clock was set
             forward, negative if back. None if there was no jump, or enough were reported.
         """
-        if at < self._look_at:
+        if at < self._compare_at:
             return None
-        self._look_at = at + _LOOK_US
+        self._compare_at = at + _COMPARE_US
         ahead = self._wall() - at
         jump = ahead - self._ahead
-        if abs(jump) < _JUMP_US or self._told >= _MOST_TOLD:
+        if abs(jump) < _JUMP_US or self._reported >= _MOST_REPORTED:
             return None
         self._ahead = ahead
-        self._told += 1
+        self._reported += 1
         return jump

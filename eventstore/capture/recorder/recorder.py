@@ -121,14 +121,14 @@ class Recorder:
         self._threads = [
             Thread(target=work.run, name=f"eventstore-{name}", daemon=True)
             for name, work in (
-                ("writer", Writer(self._state, self._open)),
+                ("writer", Writer(self._state, self._checked_store)),
                 ("spool", SpoolThread(self._state)),
             )
         ]
         for thread in self._threads:
             thread.start()
         # A program may end without `close`: its frames are written then too, without a long wait.
-        self._at_exit = partial(_close, weakref.ref(self), _EXIT_TIMEOUT)
+        self._at_exit = partial(_close_at_exit, weakref.ref(self), _EXIT_TIMEOUT)
         atexit.register(self._at_exit)
         _RECORDERS.add(self)
 
@@ -172,7 +172,7 @@ class Recorder:
             DatabaseUnavailableError: if the database cannot be reached.
             MissingKeyError: if the store is encrypted and its database of keys is not named.
         """
-        engine = self._open().engine
+        engine = self._checked_store().engine
         with read(engine) as tx:
             tx.keys.check(tx)
 
@@ -281,14 +281,14 @@ class Recorder:
         self._pending.detach_after_fork()
         self._state.spool.detach_after_fork()
 
-    def _open(self) -> WritableLog:
+    def _checked_store(self) -> WritableLog:
         if not self._schema_checked:
             schema.ensure(self._store.engine)
             self._schema_checked = True
         return self._store
 
 
-def _close(recorder: weakref.ref[Recorder], timeout: float) -> None:
+def _close_at_exit(recorder: weakref.ref[Recorder], timeout: float) -> None:
     found = recorder()
     if found is not None:
         found.close(timeout)

@@ -55,7 +55,7 @@ class SessionRecorder:
                 bytes.
         """
         if type(text) is not str and type(text) is not bytes:
-            text = _plain(text)
+            text = _plain_type(text)
         if at is None:
             at = self.clock.arrival(self.clock_jumped)
         if direction not in (CLIENT, SERVER) or not is_time(at):
@@ -136,7 +136,7 @@ def checked_time(at: object) -> int:
     return cast(int, at)
 
 
-def _plain(text: object) -> str | bytes:
+def _plain_type(text: object) -> str | bytes:
     """Return a frame as the plain type that all databases and the spool take.
 
     A frame that they do not take would stay in the recorder's memory, before all other sessions'.

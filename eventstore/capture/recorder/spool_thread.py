@@ -13,7 +13,7 @@ from eventstore.capture.recorder.spool.spool_format import Entry, frames_in
 from eventstore.common import unforeseen
 
 #: Seconds until the next try if the disk does not take entries either.
-_RETRY = 0.5
+_RETRY_SECONDS = 0.5
 
 
 class SpoolThread:
@@ -56,7 +56,7 @@ class SpoolThread:
     def _pause(self) -> float:
         state = self._state
         if state.spooling:
-            return _RETRY if state.pending.spool_fails else state.interval
+            return _RETRY_SECONDS if state.pending.spool_fails else state.interval
         return state.interval if state.pending.held else state.patience / 4
 
     def _spool(self, in_flight: Sequence[Entry], queued: list[Entry]) -> None:
@@ -67,7 +67,7 @@ class SpoolThread:
                 state.spool.begin(pending.recordings[key].target)
             state.spool.append(entries)
         except Exception as error:
-            self._tell(error)
+            self._log_failure(error)
             with pending.lock:
                 pending.put_back(queued)
                 state.spool_busy = False
@@ -82,7 +82,7 @@ class SpoolThread:
             state.spool_busy = False
             pending.changed.notify()
 
-    def _tell(self, error: Exception) -> None:
+    def _log_failure(self, error: Exception) -> None:
         if not self._state.pending.spool_fails:
             LOGGER.error(
                 "the spool %s cannot be written: %s; frames stay in memory while there is room",

@@ -80,7 +80,7 @@ def note_same_calls(log: WritableLog, session_id: str, is_dated: bool = True) ->
     own = _recording(log, session_id) if alike else None
     if own is None:  # the usual case
         return noted.get("same_call")
-    others = _others(log, own, alike, is_dated)
+    others = _other_recordings(log, own, alike, is_dated)
     counting = sorted((r for r in others if r.state.same_call is None), key=itemgetter(0, 1))
     if not counting:
         return own.state.same_call
@@ -130,7 +130,7 @@ def _recording(log: WritableLog, session_id: str) -> _Recording | None:
     return _Recording(stream.opened_at, session_id, stream.closed_at is not None, state)
 
 
-def _others(
+def _other_recordings(
     log: WritableLog, own: _Recording, alike: Iterable[str], is_dated: bool
 ) -> list[_Recording]:
     """Return other recordings of the same call; none if the session is a copy of one that counts.
@@ -144,7 +144,7 @@ def _others(
         # The lists may hold an id that is cut, so the whole ids are compared.
         if not _is_one_call(own.state, other.state):
             continue
-        if is_dated and not _at_once(own.state, other.state):
+        if is_dated and not _overlap_in_time(own.state, other.state):
             continue
         if other.state.same_call is None and _is_copy(log, own, other):
             return []
@@ -159,7 +159,7 @@ def _is_one_call(one: SessionState, other: SessionState) -> bool:
     return call_of(one.notes) is not None and call_of(one.notes) == call_of(other.notes)
 
 
-def _at_once(one: SessionState, other: SessionState) -> bool:
+def _overlap_in_time(one: SessionState, other: SessionState) -> bool:
     """Return True if two sessions overlap in time, or it is not known when they were."""
     times = one.first_at, one.last_at, other.first_at, other.last_at
     begun, ended, other_begun, other_ended = times

@@ -29,14 +29,14 @@ from eventstore.capture.taps.websocket_watch import ConnectionEnd
 from eventstore.realtime.upstream_urls import api_key_of_provider, key_header, public_url
 
 #: Seconds to wait until a call that was just created can be joined.
-_WAIT = 30.0
-_CREATED = re.compile(r".*/realtime/calls/([A-Za-z0-9_.:-]{1,128})/?")
+_JOIN_TIMEOUT = 30.0
+_CALL_PATH = re.compile(r".*/realtime/calls/([A-Za-z0-9_.:-]{1,128})/?")
 #: Headers that authenticate a request; the sideband sends the same.
 _CREDENTIALS = ("authorization", "api-key", "openai-organization", "openai-project")
 _PARAMETERS = frozenset({"api-version", "api-key"})
 _CLIENT_SECRET = re.compile(r"bearer\s+ek_", re.IGNORECASE)
-_USER_AGENT = 256
-_LOST = {1006: "the connection was lost"}
+_LONGEST_USER_AGENT = 256
+_REASONS = {1006: "the connection was lost"}
 
 
 def join_created(
@@ -54,10 +54,10 @@ def join_created(
         return
     metadata = read_metadata(request.target, request.headers, dict(shared.metadata))
     agent = header(request.headers, b"user-agent") or ""
-    notes = {"user_agent": agent[:_USER_AGENT], "metadata_refused": metadata.refused}
+    notes = {"user_agent": agent[:_LONGEST_USER_AGENT], "metadata_refused": metadata.refused}
     address = sideband_address(shared.upstream, request, call_id, shared.tls)
     given_notes = {name: value for name, value in notes.items() if value}
-    call = CallToRecord(call_id, address, metadata.pairs, _WAIT, given_notes)
+    call = CallToRecord(call_id, address, metadata.pairs, _JOIN_TIMEOUT, given_notes)
     is_client_secret = _CLIENT_SECRET.match(address.headers.get("authorization", "")) is not None
     try:
         shared.created.start(call, _reporter(shared, number, address, is_client_secret))
@@ -74,7 +74,7 @@ def created_call(reader: AnswerReader) -> str | None:
     except ValueError:
         return None
     # The host that it names does not matter: the relay has one upstream, and the key is for that.
-    found = _CREATED.fullmatch(path)
+    found = _CALL_PATH.fullmatch(path)
     return found[1] if found else None
 
 
@@ -128,7 +128,7 @@ def _reporter(
             shared.on_event(number, f"{update.call_id} is not recorded: {why}")
         else:
             by, code, reason = update.ending or ConnectionEnd("recorder", 1000, "")
-            closing = CallEnd(by or "server", code, reason or _LOST.get(code, ""))
+            closing = CallEnd(by or "server", code, reason or _REASONS.get(code, ""))
             shared.on_event(number, f"{name}ends: {update.call_id}, {closing}")
 
     return report

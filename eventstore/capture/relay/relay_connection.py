@@ -168,18 +168,18 @@ class RelayedConnection:
         shared = self._shared
         recorder = shared.recorder
         if path == "/healthz":
-            self._answer_with(answer(200, health(shared.sessions, recorder)))
+            self._send_answer(answer(200, health(shared.sessions, recorder)))
         else:
-            self._answer_with(answer(200, *exposition(shared.counts, shared.sessions, recorder)))
+            self._send_answer(answer(200, *exposition(shared.counts, shared.sessions, recorder)))
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer with an error of the relay's own."""
         if self.client.alive:
             self._shared.on_event(self._number, f"{status}: {message}")
             self._shared.counts.refused[status] += 1
-            self._answer_with(refusal(status, message))
+            self._send_answer(refusal(status, message))
 
-    def _answer_with(self, whole: bytes) -> None:
+    def _send_answer(self, whole: bytes) -> None:
         # Bytes that still arrive are read: to close a socket with unread bytes would reset the
         # connection, and the client might never see the answer.
         self._task = None

@@ -20,7 +20,7 @@ from eventstore.realtime.values import METADATA_PAIRS
 _HEADER = b"x-eventstore-metadata"
 _REMOVED = "[removed]"
 _SECRET_PROTOCOL = re.compile(r"key|secret|token", re.IGNORECASE)
-_SHOWN = 256
+_LONGEST_NOTE = 256
 
 
 class Metadata(NamedTuple):
@@ -51,7 +51,7 @@ def read_metadata(
         own: pairs that the relay itself sets, and no request replaces.
     """
     pairs, refused = dict(own), list[str]()
-    for key, value in _stated(target, headers, refused):
+    for key, value in _stated_pairs(target, headers, refused):
         try:
             checked = check_metadata([(key, value)])
             _ = (key + value).encode()
@@ -69,7 +69,7 @@ def read_metadata(
     return Metadata(pairs, "; ".join(dict.fromkeys(refused)))
 
 
-def _stated(
+def _stated_pairs(
     target: str, headers: Iterable[tuple[bytes, bytes]], refused: list[str]
 ) -> Iterator[tuple[str, Any]]:
     for name, value in headers:
@@ -109,7 +109,7 @@ def shown_subprotocol(chosen: str | None) -> str | None:
     """Return the subprotocol that a server chose, or None if it carries a key."""
     if chosen is None or _SECRET_PROTOCOL.search(chosen):
         return None
-    return chosen[:_SHOWN]
+    return chosen[:_LONGEST_NOTE]
 
 
 def session_notes(
@@ -130,9 +130,9 @@ def session_notes(
     notes = {
         "by": "relay",
         "url": url,
-        "user_agent": user_agent and user_agent[:_SHOWN],
+        "user_agent": user_agent and user_agent[:_LONGEST_NOTE],
         "subprotocol": shown_subprotocol(subprotocol),
-        "request_id": request_id and request_id[:_SHOWN],
+        "request_id": request_id and request_id[:_LONGEST_NOTE],
         "metadata_refused": refused,
     }
     return {name: value for name, value in notes.items() if value}

@@ -16,7 +16,7 @@ from eventstore.realtime.values import dumps
 
 #: The recorder's counters that can go down as well as up.
 _GAUGES = frozenset({"behind"})
-_WORDS = {
+_DESCRIPTIONS = {
     "unprojected": "Frames that are in the log, while projecting them failed.",
     "faults": "Errors of the recorder that nobody foresaw, each logged with its traceback.",
     "fold_errors": "Events that the fold could not make sense of by a fault of its own.",
@@ -85,7 +85,7 @@ def _families(counts: RelayCounts, live: int, recorder: Mapping[str, float]) -> 
         yield family
     for name, number in recorder.items():
         kind = GaugeMetricFamily if name in _GAUGES else CounterMetricFamily
-        words = _WORDS.get(name, f"The recorder's frames: {name}.")
+        words = _DESCRIPTIONS.get(name, f"The recorder's frames: {name}.")
         yield kind(f"eventstore_recorder_{name}", words, number)
     yield faults_family()
 

@@ -22,12 +22,12 @@ from eventstore.realtime.upstream_urls import PUBLIC_PARAMETERS, bad_upstream, s
 #: A header's name, spelled as in the request, and its value.
 Header = tuple[bytes, bytes]
 
-_EXAMPLE = "wss://api.openai.com"
-_PORTS = {False: 80, True: 443}
+_EXAMPLE_URL = "wss://api.openai.com"
+_DEFAULT_PORTS = {False: 80, True: 443}
 _HEAD_LIMIT = 64 * 1024
 _ANSWER_LIMIT = 256 * 1024
 # Parts of an answer that are read: interim answers and chunks of a body may never end.
-_ANSWER_PARTS = 1000
+_MOST_ANSWER_PARTS = 1000
 # Headers for the next hop alone (RFC 9110, 7.6.1). Bodies are passed on unchanged, so
 # Transfer-Encoding is too.
 _HOP_BY_HOP = frozenset(
@@ -86,8 +86,8 @@ class HttpRequest(NamedTuple):
         """Return True if it asks for a websocket (RFC 6455, 4.1)."""
         return (
             self.method == "GET"
-            and b"websocket" in _options(self.headers, b"upgrade")
-            and b"upgrade" in _options(self.headers, b"connection")
+            and b"websocket" in _list_values(self.headers, b"upgrade")
+            and b"upgrade" in _list_values(self.headers, b"connection")
         )
 
     @property
@@ -111,16 +111,16 @@ def parse_upstream(url: str) -> Upstream:
     Raises:
         InvalidInputError: if it is not such a URL.
     """
-    parts = split_upstream(url, _EXAMPLE)
+    parts = split_upstream(url, _EXAMPLE_URL)
     # The URL is written into the heads of requests, so it must hold no line ends.
     if not parts.hostname or not all("!" <= character <= "~" for character in url):
-        raise bad_upstream(url, _EXAMPLE)
+        raise bad_upstream(url, _EXAMPLE_URL)
     tls = parts.scheme == "wss"
     authority = parts.netloc.rpartition("@")[2]
     user = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
     basic = b"Basic " + b64encode(user.encode()) if "@" in parts.netloc else None
     path = parts.path.rstrip("/")
-    at = parts.hostname, parts.port or _PORTS[tls]
+    at = parts.hostname, parts.port or _DEFAULT_PORTS[tls]
     return Upstream(tls, *at, authority, path, parts.query, basic)
 
 
@@ -197,7 +197,7 @@ class AnswerReader:
                     break
                 self._take(event)
                 self._parts += 1
-                if self._parts > _ANSWER_PARTS:
+                if self._parts > _MOST_ANSWER_PARTS:
                     raise h11.RemoteProtocolError("the answer has too many parts")
             if self.status is None and self._bytes > _ANSWER_LIMIT:
                 raise h11.RemoteProtocolError("the answer's head is too long")
@@ -231,11 +231,11 @@ def upstream_target(upstream: Upstream, request: HttpRequest) -> str:
     if request.is_websocket or request.creates_call:
         query = read_target(request.target).query
     query = "&".join(filter(None, (upstream.query, query)))
-    path = _joined(upstream.path, path)
+    path = _join_paths(upstream.path, path)
     return f"{path}?{query}" if query else path
 
 
-def _joined(base: str, path: str) -> str:
+def _join_paths(base: str, path: str) -> str:
     ours, theirs = base.split("/")[1:], path.split("/")[1:]
     for length in range(min(len(ours), len(theirs)), 0, -1):
         if ours[-length:] == theirs[:length]:
@@ -247,17 +247,17 @@ def request_head(upstream: Upstream, request: HttpRequest) -> bytes:
     """Return the head of the request for the upstream."""
     target = upstream_target(upstream, request)
     lines = [f"{request.method} {target} HTTP/{request.version}".encode()]
-    lines += (b": ".join(header) for header in _passed_on(upstream, request))
+    lines += (b": ".join(header) for header in _forwarded_headers(upstream, request))
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-def _passed_on(upstream: Upstream, request: HttpRequest) -> Iterator[Header]:
+def _forwarded_headers(upstream: Upstream, request: HttpRequest) -> Iterator[Header]:
     websocket = request.is_websocket
     replaced = {
         b"host": upstream.authority.encode(),
         b"connection": b"Upgrade" if websocket else b"close",
     }
-    dropped = _HOP_BY_HOP | _options(request.headers, b"connection")
+    dropped = _HOP_BY_HOP | _list_values(request.headers, b"connection")
     if websocket:
         dropped -= {b"upgrade"}
     for name, value in request.headers:
@@ -303,7 +303,7 @@ def header(headers: Iterable[Header], name: bytes) -> str | None:
     return b", ".join(values).decode("latin-1") if values else None
 
 
-def _options(headers: Iterable[Header], name: bytes) -> frozenset[bytes]:
+def _list_values(headers: Iterable[Header], name: bytes) -> frozenset[bytes]:
     value = header(headers, name) or ""
     return frozenset(option.strip().lower().encode("latin-1") for option in value.split(","))
 

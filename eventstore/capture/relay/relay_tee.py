@@ -32,11 +32,11 @@ from eventstore.realtime.unfinished_messages import UnfinishedMessages
 
 _LOGGER = logging.getLogger("eventstore.relay")
 #: Bytes of compressed messages that the event loop itself unpacks, of each chunk that is read.
-_INLINE = 64 * 1024
+_INLINE_BYTES = 64 * 1024
 #: How much may wait behind a message that is being unpacked before less is read: bytes, and
 #: messages.
 _MOST_WAITING_BYTES, _MOST_WAITING = 256 * 1024, 1000
-_OVERHEAD = 200
+_ITEM_OVERHEAD = 200
 _CUT_OFF = 1006
 
 
@@ -146,7 +146,7 @@ class Tee:
         self._counts.bytes[direction] += len(data)
         found = scanner.feed(data, most)
         if found:
-            self._inline = _INLINE
+            self._inline = _INLINE_BYTES
             at = self.session.clock.arrival(self._note_jump)
             for one in found:
                 if self._working is None and isinstance(one, str | bytes):  # the usual case
@@ -254,7 +254,7 @@ class Tee:
             item, unpacking = self._working
             self._working = None
             self._finish(item, unpacking)
-        self._inline = _INLINE
+        self._inline = _INLINE_BYTES
         while self._waiting and self._working is None:
             item = self._waiting.popleft()
             self._waiting_bytes -= _size(item.found)
@@ -350,5 +350,5 @@ class Tee:
 def _size(found: Found | Future[None]) -> int:
     """Return about how many bytes of memory a message takes while it waits."""
     if isinstance(found, Payload):
-        return found.size + _OVERHEAD
-    return _OVERHEAD + (len(found) if isinstance(found, str | bytes) else 0)
+        return found.size + _ITEM_OVERHEAD
+    return _ITEM_OVERHEAD + (len(found) if isinstance(found, str | bytes) else 0)

@@ -22,7 +22,7 @@ from eventstore.capture.taps.websocket_watch import (
 T = TypeVar("T")
 #: The end of the attribute's name in which a connection manager keeps the options for `websockets`.
 #: Its class's name comes first (Python's private names).
-_OPTIONS = "__websocket_connection_options"
+_OPTIONS_ENDING = "__websocket_connection_options"
 
 
 def tap(
@@ -59,7 +59,7 @@ def tap(
         recorder, {"by": "tap", "client": client_name("openai")}, metadata, session_id
     )
     held = vars(connection) if hasattr(connection, "__dict__") else {}
-    options = next((name for name in held if name.endswith(_OPTIONS)), None)
+    options = next((name for name in held if name.endswith(_OPTIONS_ENDING)), None)
     if options is not None:
         # The option by which the client makes its websockets, so that each is seen from its first
         # byte.
@@ -68,9 +68,11 @@ def tap(
         make = given.get("create_connection") or (
             ClientConnection if is_async else SyncClientConnection
         )
-        setattr(connection, options, {**given, "create_connection": partial(_make, make, begin)})
+        setattr(
+            connection, options, {**given, "create_connection": partial(_make_watched, make, begin)}
+        )
     elif isinstance(held.get("_connection"), ClientConnection | SyncClientConnection):
-        _follow(connection, begin)
+        _watch_open_connection(connection, begin)
     else:
         raise TypeError(
             "tap() takes what client.realtime.connect() returns, or the connection that it opens,"
@@ -87,13 +89,13 @@ def client_name(package: str) -> str:
         return package
 
 
-def _make(make: Callable[..., Any], begin: BeginSession, *args: Any, **options: Any) -> Any:
+def _make_watched(make: Callable[..., Any], begin: BeginSession, *args: Any, **options: Any) -> Any:
     websocket = make(*args, **options)
     watch_from_the_start(websocket, begin)
     return websocket
 
 
-def _follow(connection: Any, begin: BeginSession) -> None:
+def _watch_open_connection(connection: Any, begin: BeginSession) -> None:
     """Record an open connection, and the connections that it makes to reconnect."""
     watch_from_here(connection._connection, begin)
     make = getattr(connection, "_make_ws", None)

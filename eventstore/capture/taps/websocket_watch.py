@@ -218,20 +218,20 @@ class _TappedConnection:
 
     def open(self) -> None:
         """Begin the session, because the connection is open."""
-        self._try(self._open)
+        self._record_safely(self._open)
 
     def record(self, direction: str, message: str | bytes | None) -> None:
         """Record a message; None is ignored."""
         session = self._session  # another thread may set it to None meanwhile
         if session is not None and message is not None:
-            self._try(session.record, direction, message)
+            self._record_safely(session.record, direction, message)
 
     def end(self) -> None:
         """Close the session if the connection is closed."""
         session = self._session
         if session is not None and self._protocol.state is State.CLOSED:
             self._session = None
-            self._try(session.close, *connection_end(self._protocol))
+            self._record_safely(session.close, *connection_end(self._protocol))
 
     def _open(self) -> None:
         uri = self._protocol.uri
@@ -241,7 +241,7 @@ class _TappedConnection:
         scheme = "wss" if uri.secure else "ws"
         self._session = self._begin(f"{scheme}://{place}{uri.resource_name}")
 
-    def _try(self, action: Callable[..., Any], *args: Any) -> None:
+    def _record_safely(self, action: Callable[..., Any], *args: Any) -> None:
         try:
             action(*args)
         except Exception as error:

@@ -28,13 +28,15 @@ Elements = Iterator[tuple[int, bytes | BadLine]]
 Layout = Callable[[BinaryIO], Elements]
 
 #: If a file is one JSON object, its messages are in one of these members.
-_LISTS = (
+_LIST_NAMES = (
     *("interactions", "recorded_interactions", "websocket_interactions", "websocket_messages"),
     *("messages", "events", "frames", "runs", "logs", "log", "loggedEvents", "realtimeEvents"),
     *("records", "entries"),
 )
 # An object with one of these members is itself a message, whatever lists it holds.
-_OF_MESSAGES = frozenset({"type", "direction", "source", "run_type", "eventName", *MESSAGE_KEYS})
+_MESSAGE_MEMBERS = frozenset(
+    {"type", "direction", "source", "run_type", "eventName", *MESSAGE_KEYS}
+)
 
 
 def from_start(stream: BinaryIO) -> bytes:
@@ -50,7 +52,7 @@ def is_har(stream: BinaryIO) -> bool:
     for name, sign in _members(stream):
         if (name, sign) in (("log", "{"), ("_webSocketMessages", "[")):
             return True
-        if name in _OF_MESSAGES or name in _LISTS:
+        if name in _MESSAGE_MEMBERS or name in _LIST_NAMES:
             return False
     return False
 
@@ -68,9 +70,9 @@ def layout_of(stream: BinaryIO) -> Layout:
 def _list_name(stream: BinaryIO) -> str | None:
     """Return the name of the list of messages, if the file is one object that has one."""
     for name, sign in _members(stream):
-        if name in _LISTS and sign == "[":
+        if name in _LIST_NAMES and sign == "[":
             return name
-        if name in _OF_MESSAGES:
+        if name in _MESSAGE_MEMBERS:
             return None
     return None
 

@@ -50,7 +50,7 @@ _TIME_OF_DAY = re.compile(
     r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(:(?P<second>\d\d([.,]\d{1,9})?))?(\s?(?P<half>[ap])\.?m\.?)?",
     re.IGNORECASE | re.ASCII,
 )
-_MEMBERS, _LONGEST_NAME = 50, 40
+_MOST_MEMBERS, _LONGEST_NAME = 50, 40
 #: Members that hold the message itself.
 MESSAGE_KEYS = ("data", "event", "frame", "message", "payload", "body", "content", "raw", "json")
 
@@ -166,7 +166,7 @@ def _seconds_of_day(value: Any) -> Decimal | None:
 def time_keys(value: Mapping[str, Any]) -> Iterator[str]:
     """Yield the names of an entry's members that hold a time; the usual names come first."""
     yield from (key for key in TIME_KEYS if key in value)
-    names = [key for key in islice(value, _MEMBERS) if len(key) <= _LONGEST_NAME]
+    names = [key for key in islice(value, _MOST_MEMBERS) if len(key) <= _LONGEST_NAME]
     yield from (key for key in names if key not in TIME_KEYS and _TIME_NAME.search(key))
     yield from (key for key in names if is_offset_name(key) and not _TIME_NAME.search(key))
 

@@ -32,7 +32,7 @@ _MILLISECOND, _SECOND = 1_000, 1_000_000
 _HOUR = 3600 * _SECOND
 # If two times of day are further apart, in seconds, a midnight is between them.
 _HALF_A_DAY, _DAY = 12 * 3600, 24 * 3600
-_SAMPLE = 100
+_SAMPLE_ENTRIES = 100
 # A Realtime call ends within an hour. If it is longer in seconds, the numbers are milliseconds.
 _LONGEST_CALL_S = 7200
 # Frames of a call follow each other faster than this; if they do not in seconds, the numbers are
@@ -41,7 +41,7 @@ _LONGEST_MEAN_GAP_S, _SHORT_CALL_S = 10, 60
 _MOST_MEMBERS, _LONGEST_NAME = 50, 40
 _LONGEST_TIME, _MOST_TIME = 64, 10**20
 # Names of a recording's start, the most certain first.
-_STARTS = tuple(
+_START_NAMES = tuple(
     re.compile(rf"({names})(_?(at|on|time|date|timestamp))?(_?(ms|utc|iso))?", re.IGNORECASE)
     for names in ("(recording_?)?(start(ed)?|began|begun)", "recorded", "opened", "created")
 )
@@ -78,13 +78,13 @@ class Offsets(NamedTuple):
         if not isinstance(offset, Offset) or reading.frame is None:
             return reading
         zero = self.zero if reading.started_at is None else reading.started_at
-        at = zero + _microseconds(_near(offset, self.day), self.unit) - self.first
+        at = zero + _microseconds(_moved_by_days(offset, self.day), self.unit) - self.first
         return reading._replace(
             frame=reading.frame._replace(at=at), unread_time=None, is_offset=True
         )
 
 
-def _near(offset: Offset, day: Offset | None) -> Offset:
+def _moved_by_days(offset: Offset, day: Offset | None) -> Offset:
     """Return a time of day, moved by a day if the recording went on past a midnight."""
     if day is None or not offset.is_of_day:
         return offset
@@ -122,7 +122,7 @@ class _OffsetStatistics:
             return
         if self.day is None and offset.is_of_day:
             self.day = offset
-        offset = _near(offset, self.day)
+        offset = _moved_by_days(offset, self.day)
         self.count += 1
         self.is_whole = self.is_whole and not isinstance(offset.number, Decimal)
         if self.least is None or offset.number < self.least.number:
@@ -169,7 +169,7 @@ def offsets_of(
     """
     if not any(
         isinstance(reading, Reading) and isinstance(reading.unread_time, Offset)
-        for _, reading in islice(read(), _SAMPLE)
+        for _, reading in islice(read(), _SAMPLE_ENTRIES)
     ):
         return None
     measured = _OffsetStatistics()
@@ -241,7 +241,7 @@ def start_in(value: Mapping[str, Any]) -> int | None:
 
 def _start_among(value: Mapping[str, Any]) -> int | None:
     names = [name for name in islice(value, _MOST_MEMBERS) if len(name) <= _LONGEST_NAME]
-    ordered = [name for start in _STARTS for name in names if start.fullmatch(name)]
+    ordered = [name for start in _START_NAMES for name in names if start.fullmatch(name)]
     ordered += [name for name in _PLAIN_STARTS if name in value]
     times = (read_time(value[name]).at for name in ordered)
     return next((at for at in times if at is not None), None)

@@ -50,8 +50,8 @@ from eventstore.realtime.recording_lines import (
     read_numbered,
 )
 
-_HEAD = 1 << 20
-_SAMPLE = 100
+_HEAD_BYTES = 1 << 20
+_SAMPLE_ENTRIES = 100
 # A log's time in brackets, which no array of JSON begins with: `[06:20:05.342]`,
 # `[2026-05-28T20:26:40Z]`, `[0.500] <`.
 _TIME_IN_BRACKETS = re.compile(rb"\[(\d{1,4}[-:/]\d|[\d.]{1,20}\][ \t]{1,8}\S)")
@@ -90,19 +90,19 @@ def open_recording(stream: BinaryIO, name: str | None = None) -> Iterator[Record
     """
     if name is not None and name not in FORMATS:
         raise InvalidInputError(f"no format {brief(name)}: use one of {', '.join(FORMATS)}")
-    recording = _opened(unpacked(stream), name, written_at(stream))
+    recording = _open(unpacked(stream), name, written_at(stream))
     try:
         yield recording
     finally:
         recording.close()
 
 
-def _opened(stream: BinaryIO, name: str | None, at: int) -> RecordingFile:
+def _open(stream: BinaryIO, name: str | None, at: int) -> RecordingFile:
     stream.seek(0)
-    head = stream.read(_HEAD)
+    head = stream.read(_HEAD_BYTES)
     stream.seek(0)
     refuse_other_kinds(head)
-    sign = _sign(head.removeprefix(BOM).lstrip())
+    sign = _first_sign(head.removeprefix(BOM).lstrip())
     text = head.removeprefix(BOM).decode("utf-8", "replace")
     if name is None and sign == b"{" and is_har(stream):
         name = har.NAME
@@ -122,7 +122,7 @@ def _opened(stream: BinaryIO, name: str | None, at: int) -> RecordingFile:
     return _of_values(stream, name, sign, text, at)
 
 
-def _sign(head: bytes) -> bytes:
+def _first_sign(head: bytes) -> bytes:
     """Return the first byte that is not a space: `{` or `[` for JSON."""
     return b"text" if _TIME_IN_BRACKETS.match(head) else head[:1]
 
@@ -135,7 +135,7 @@ def _text_format(text: str) -> str | None:
         return wscat.NAME
     if csv_rows.looks_like(text):
         return csv_rows.NAME
-    return mitmproxy.NAME if mitmproxy.says_so(text) else None
+    return mitmproxy.NAME if mitmproxy.is_mitmdump_log(text) else None
 
 
 def _from_start(read: Callable[[BinaryIO], Iterator[Any]], stream: BinaryIO) -> Iterator[Any]:
@@ -162,7 +162,7 @@ def _of_values(
     refuse_objects(_sample(entries()))
     format_ = value_format(name) if name is not None else format_of(_sample(entries()))
     if format_ is own.FORMAT and not is_yaml and layout in (json_lines, array_elements):
-        return RecordingFile(format_.name, "line", notes, lambda: _own(stream, notes))
+        return RecordingFile(format_.name, "line", notes, lambda: _read_own(stream, notes))
     unit = "line" if layout is json_lines and not is_yaml else "entry"
     if format_.mixes:
         return _of_connections(
@@ -208,12 +208,12 @@ def _json_entries(layout: Layout, stream: BinaryIO) -> _Entries:
             yield FileEntry(number, line, None)
         elif text := line.strip():
             try:
-                yield FileEntry(number, *_parsed(text))
+                yield FileEntry(number, *_parse_line(text))
             except InvalidInputError as error:
                 yield FileEntry(number, BadLine(number, str(error)), None)
 
 
-def _parsed(text: bytes) -> tuple[Any, str | None]:
+def _parse_line(text: bytes) -> tuple[Any, str | None]:
     if text.startswith(b"["):
         with suppress(BrokenJsonError):
             return JsonCursor(BytesIO(text)).value()[0], None
@@ -228,11 +228,11 @@ def _yaml_entries(stream: BinaryIO) -> _Entries:
 def _sample(entries: _Entries) -> Iterator[dict[str, Any]]:
     """Yield the first objects of a file, as many as fit into its first megabyte."""
     seen = 0
-    for entry in islice(entries, _SAMPLE):
+    for entry in islice(entries, _SAMPLE_ENTRIES):
         if isinstance(entry.value, dict):
             yield entry.value
         seen += len(entry.text or "")
-        if seen > _HEAD:
+        if seen > _HEAD_BYTES:
             return
 
 
@@ -270,7 +270,7 @@ def _noted(readings: Iterable[tuple[int, Reading | BadLine]], notes: Notes) -> I
             yield number, reading.frame, reading.place
 
 
-def _own(stream: BinaryIO, notes: Notes) -> Iterator[Numbered]:
+def _read_own(stream: BinaryIO, notes: Notes) -> Iterator[Numbered]:
     stream.seek(0)
     for number, frame, place in read_numbered(stream):
         if not isinstance(frame, BadLine):

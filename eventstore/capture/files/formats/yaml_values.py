@@ -19,10 +19,10 @@ from eventstore.realtime.recording_lines import BadLine, first_byte
 
 #: Values that one object may have, including those that its aliases repeat.
 MOST_VALUES = 1_000_000
-_NAMED_VALUES = 100_000  # anchors that are kept of a file
-_DEEPEST = 200  # levels; a frame that is nested deeper is not projected either
+_MOST_ANCHORS = 100_000  # anchors that are kept of a file
+_MOST_LEVELS = 200  # levels; a frame that is nested deeper is not projected either
 # What PyYAML raises for a scalar that its tag does not fit: `!!bool maybe`, `!!int ""`.
-_NO_SCALAR = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+_SCALAR_ERRORS = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 # How cassettes begin: if such a file cannot be read, the error is about its YAML.
 _LIKELY = re.compile(r"---|%YAML|- |version:|interactions:")
@@ -53,7 +53,7 @@ def values(stream: BinaryIO) -> Iterator[tuple[int, Any | BadLine]]:
             number += 1
             bounded.left = MAX_LINE
             yield number, value
-    except (yaml.YAMLError, InvalidInputError, *_NO_SCALAR) as error:
+    except (yaml.YAMLError, InvalidInputError, *_SCALAR_ERRORS) as error:
         message = " ".join(str(error).split())[:200] or "a value that its tag is not for"
         number += 1
         yield number, BadLine(number, f"no YAML ({message}); what follows it cannot be read")
@@ -66,7 +66,7 @@ def beside_lists(stream: BinaryIO) -> Iterator[tuple[str, Any]]:
     first_byte(stream)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     bounded = _Bounded(stream)
-    with suppress(yaml.YAMLError, InvalidInputError, *_NO_SCALAR):
+    with suppress(yaml.YAMLError, InvalidInputError, *_SCALAR_ERRORS):
         for member in _Builder(yaml, yaml.parse(bounded, Loader=loader)).beside_lists():
             bounded.left = MAX_LINE
             if member is not None:
@@ -167,15 +167,15 @@ class _Builder:
             if built is None:
                 raise InvalidInputError(f"an alias of nothing: {event.anchor[:40]}")
             return built
-        if depth > _DEEPEST:
-            raise InvalidInputError(f"nested in more than {_DEEPEST} levels")
+        if depth > _MOST_LEVELS:
+            raise InvalidInputError(f"nested in more than {_MOST_LEVELS} levels")
         if isinstance(event, yaml.ScalarEvent):
             built = _Built(self._scalar(event), 1 + len(event.value) // 100)
         elif isinstance(event, yaml.SequenceStartEvent):
             built = self._sequence(depth)
         else:
             built = self._mapping(depth)
-        if event.anchor is not None and len(self._named) < _NAMED_VALUES:
+        if event.anchor is not None and len(self._named) < _MOST_ANCHORS:
             self._named[event.anchor] = built
         return built
 
@@ -185,7 +185,7 @@ class _Builder:
             if isinstance(event, self._yaml.SequenceEndEvent):
                 break
             value, more = self._build(event, depth + 1)
-            size = _grown(size, more)
+            size = _checked_sum(size, more)
             made.append(value)
         return _Built(made, size)
 
@@ -197,7 +197,7 @@ class _Builder:
                 break
             key = self._build(event, depth + 1).value
             value, more = self._build(next(self._events), depth + 1)
-            size = _grown(size, more)
+            size = _checked_sum(size, more)
             made[key if isinstance(key, str) else str(key)[:100]] = value
         return _Built(made, size)
 
@@ -214,7 +214,7 @@ class _Builder:
         return value
 
 
-def _grown(size: int, more: int) -> int:
+def _checked_sum(size: int, more: int) -> int:
     if size + more > MOST_VALUES:
         raise InvalidInputError(f"more than {MOST_VALUES:,} values in one object")
     return size + more

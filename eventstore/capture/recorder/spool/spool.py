@@ -44,7 +44,7 @@ from eventstore.store.database.engine import parse_url
 FILE_BYTES = 64 * 1024 * 1024
 _COMPACT_FROM = 2000
 # Buffers for one system call: the least that systems allow (IOV_MAX).
-_AT_ONCE = 1024
+_MOST_BUFFERS = 1024
 
 
 @dataclass
@@ -323,8 +323,8 @@ def _begun_line(target: TargetSession) -> list[object]:
 def _write_all(descriptor: int, pieces: Sequence[bytes]) -> int:
     """Write buffers one behind the other, and return how many bytes they are."""
     size = 0
-    for first in range(0, len(pieces), _AT_ONCE):
-        some = pieces[first : first + _AT_ONCE]
+    for first in range(0, len(pieces), _MOST_BUFFERS):
+        some = pieces[first : first + _MOST_BUFFERS]
         wanted = sum(map(len, some))
         done = os.writev(descriptor, some)
         if done < wanted:  # such as on a disk that is nearly full

@@ -23,14 +23,14 @@ MAGIC = b"eventstore spool 2\n"
 #: Characters of a recording's key.
 KEY_LENGTH = 24
 
-_HEAD = struct.Struct("<III")
-_ENTRY = struct.Struct(f"<c{KEY_LENGTH}sQqBB")
+_RECORD_HEAD = struct.Struct("<III")
+_ENTRY_HEAD = struct.Struct(f"<c{KEY_LENGTH}sQqBB")
 _TARGET, _FRAME = b"d", b"f"
 _NO_TIME = -(1 << 63)
 _BINARY, _CLOSING = 1, 2
-_ALL = (1 << 32) - 1
+_ALL_BITS = (1 << 32) - 1
 # Bytes of a record at most, far more than a recorder takes; and bytes that are read at once.
-_MOST, _PIECE = 512 * 1024 * 1024, 1024 * 1024
+_MOST_RECORD_BYTES, _READ_BYTES = 512 * 1024 * 1024, 1024 * 1024
 
 
 @dataclass
@@ -124,13 +124,13 @@ def _encode(entry: Entry) -> tuple[bytes, bytes]:
         raw = text.encode("utf-8", "surrogatepass")
     place = DIRECTIONS.index(direction)
     at = _NO_TIME if at is None else at
-    begin = _ENTRY.pack(_FRAME, entry.key.encode(), entry.number, at, place, flags)
+    begin = _ENTRY_HEAD.pack(_FRAME, entry.key.encode(), entry.number, at, place, flags)
     checksum = zlib.crc32(raw, zlib.crc32(begin))
     return _head(len(begin) + len(raw), checksum) + begin, raw
 
 
 def _head(length: int, checksum: int) -> bytes:
-    return _HEAD.pack(length, length ^ _ALL, checksum)
+    return _RECORD_HEAD.pack(length, length ^ _ALL_BITS, checksum)
 
 
 def read_records(stream: BinaryIO, end: int | None = None) -> Iterator[Read]:
@@ -146,28 +146,28 @@ def read_records(stream: BinaryIO, end: int | None = None) -> Iterator[Read]:
             return
         position = len(MAGIC)
     while end is None or position < end:
-        head = stream.read(_HEAD.size)
+        head = stream.read(_RECORD_HEAD.size)
         if not head:
             return
-        if len(head) < _HEAD.size:
+        if len(head) < _RECORD_HEAD.size:
             yield Read(None, position, cut_off=True)
             return
-        length, inverted, checksum = _HEAD.unpack(head)
+        length, inverted, checksum = _RECORD_HEAD.unpack(head)
         # Without the inverted length, a damaged length could pass for a record that is cut off.
-        is_whole = length ^ inverted == _ALL and length <= _MOST
+        is_whole = length ^ inverted == _ALL_BITS and length <= _MOST_RECORD_BYTES
         body = _read(stream, length) if is_whole else None
         record = _record(body) if body is not None and zlib.crc32(body) == checksum else None
         if record is None:
             yield Read(None, position, cut_off=body is not None and len(body) < length)
             return
-        position += _HEAD.size + length
+        position += _RECORD_HEAD.size + length
         yield Read(record, position)
 
 
 def _read(stream: BinaryIO, length: int) -> bytes:
     """Read so many bytes, or all that there are: a damaged length takes no more memory."""
     pieces = []
-    while length > 0 and (piece := stream.read(min(length, _PIECE))):
+    while length > 0 and (piece := stream.read(min(length, _READ_BYTES))):
         pieces.append(piece)
         length -= len(piece)
     return b"".join(pieces)
@@ -202,10 +202,10 @@ def _record(body: bytes) -> TargetSession | Entry | None:
 def _decode(body: bytes) -> TargetSession | Entry | None:
     if body[:1] == _TARGET:
         return parse_target(json.loads(body[1:].decode("utf-8", "surrogatepass")))
-    if body[:1] != _FRAME or len(body) < _ENTRY.size:
+    if body[:1] != _FRAME or len(body) < _ENTRY_HEAD.size:
         return None
-    _, key, number, at, place, flags = _ENTRY.unpack_from(body)
-    raw = body[_ENTRY.size :]
+    _, key, number, at, place, flags = _ENTRY_HEAD.unpack_from(body)
+    raw = body[_ENTRY_HEAD.size :]
     text = raw if flags & _BINARY else raw.decode("utf-8", "surrogatepass")
     frame = Frame(DIRECTIONS[place], text, at if is_time(at) else None)
     return Entry(key.decode(), number, frame, bool(flags & _CLOSING))

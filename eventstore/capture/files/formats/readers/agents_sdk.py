@@ -12,7 +12,7 @@ from eventstore.realtime.frames import CLIENT, Frame, parse
 from eventstore.realtime.text.object_text import member_text
 
 _WRAPPERS = ("raw_model_event", "raw_server_event", "raw_client_event", "transport_event")
-_INNER = ("data", "event")
+_INNER_KEYS = ("data", "event")
 
 
 def looks_like(value: dict[str, Any]) -> bool:
@@ -21,7 +21,7 @@ def looks_like(value: dict[str, Any]) -> bool:
 
 
 def _inner_key(value: dict[str, Any]) -> str | None:
-    return next((key for key in _INNER if isinstance(value.get(key), dict | str)), None)
+    return next((key for key in _INNER_KEYS if isinstance(value.get(key), dict | str)), None)
 
 
 def read(value: dict[str, Any], text: str | None) -> Reading:

@@ -27,7 +27,7 @@ NAME = "csv"
 WHAT = "a table (CSV)"
 
 _SEPARATORS = ",;\t|"
-_CELL = 64  # bytes of memory that a cell takes besides its text
+_CELL_BYTES = 64  # bytes of memory that a cell takes besides its text
 _FRAME_NAMES = (*MESSAGE_KEYS, "text", "value", "event_json", "event_data", "frame_text")
 _DIRECTION_NAMES = (*DIRECTION_KEYS, "role")
 _TIME_NAMES = (*TIME_KEYS, "event_time", "_time", "inserted_at")
@@ -148,7 +148,7 @@ class _BoundedLines:
     def __iter__(self) -> Iterator[str]:
         while piece := self._stream.readline(MAX_LINE):
             line = self._decode(piece)
-            self.spent += len(line) + _CELL * line.count(self._separator)
+            self.spent += len(line) + _CELL_BYTES * line.count(self._separator)
             if self.spent > 2 * MAX_LINE:
                 raise InvalidInputError(TOO_LONG)
             yield line

@@ -24,7 +24,7 @@ NOTHING = (
     "it is a HAR file without messages of a Realtime websocket: open the browser's network panel"
     " before the call, and export with content; a call by WebRTC sends none of its events there"
 )
-_SILENT = (
+_NO_MESSAGES = (
     "it is a HAR file that names a websocket ({address}), and has none of its messages: Firefox"
     " never writes them; export the HAR from Chrome, or by mitmdump --set hardump=FILE.har, or"
     " record calls with: eventstore record"
@@ -46,7 +46,7 @@ def messages(stream: BinaryIO) -> Iterator[FileMessage]:
         yield FileMessage("", number, broken(number, error))
         return
     if reader.silent and not reader.number:
-        raise InvalidInputError(_SILENT.format(address=reader.silent))
+        raise InvalidInputError(_NO_MESSAGES.format(address=reader.silent))
 
 
 class _HarReader:

@@ -17,7 +17,7 @@ from eventstore.realtime.text.object_text import member_text
 from eventstore.realtime.values import mapping
 
 _SIDES = ("outputs", "inputs")
-_INNER = ("event", "output", "input", "data", "message")
+_INNER_KEYS = ("event", "output", "input", "data", "message")
 
 
 def looks_like(value: dict[str, Any]) -> bool:
@@ -46,7 +46,7 @@ def _of_side(value: dict[str, Any], side: str, text: str | None, time: Time) -> 
     holder, key = value, side
     if not _is_event(mapping(value.get(side))):
         inner = mapping(value.get(side))
-        found = next((key for key in _INNER if _is_event(mapping(inner.get(key)))), None)
+        found = next((key for key in _INNER_KEYS if _is_event(mapping(inner.get(key)))), None)
         if found is None:
             return None
         text = None if text is None else member_text(text, side, inner)

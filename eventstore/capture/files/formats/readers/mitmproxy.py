@@ -36,11 +36,11 @@ _MESSAGE = re.compile(
     r"\sWebSocket\s(?P<kind>\w{1,20})\smessage\s(?:->|<-)\s(?P<server>\S.*)"
 )
 # What mitmdump says of itself on its first lines.
-_SAID = re.compile(
+_OWN_LINES = re.compile(
     r"\[\d\d:\d\d:\d\d\.\d{3}\](\[[^\]]{1,100}\] client connect| .{0,200} listening at .*)"
 )
 _INDENT = "    "
-_LINE = 64  # bytes of memory that a line takes besides its text
+_LINE_BYTES = 64  # bytes of memory that a line takes besides its text
 _CUT_OFF = "(cut off)"
 
 
@@ -49,9 +49,9 @@ def looks_like(head: str) -> bool:
     return any(_MESSAGE.fullmatch(without_colours(line)) for line in head.splitlines())
 
 
-def says_so(head: str) -> bool:
+def is_mitmdump_log(head: str) -> bool:
     """Return True if a text begins with what mitmdump prints when it is started."""
-    return any(_SAID.fullmatch(without_colours(line)) for line in head.splitlines()[:5])
+    return any(_OWN_LINES.fullmatch(without_colours(line)) for line in head.splitlines()[:5])
 
 
 def messages(stream: BinaryIO) -> Iterator[FileMessage]:
@@ -65,7 +65,7 @@ def messages(stream: BinaryIO) -> Iterator[FileMessage]:
         if match is None and is_body and isinstance(line, str):
             if began is not None:
                 body.append(line[len(_INDENT) :])
-                size += len(line) + _LINE
+                size += len(line) + _LINE_BYTES
             if size <= MAX_LINE:
                 continue
             line = BadLine(number, TOO_LONG)

@@ -13,7 +13,7 @@ from eventstore.capture.files.formats.members import first_direction, message_ke
 from eventstore.capture.files.formats.offsets import start_in
 from eventstore.realtime.recording_lines import BadLine
 
-_LISTS = ("events", "messages", "frames", "interactions")
+_LIST_NAMES = ("events", "messages", "frames", "interactions")
 
 
 class FileEntry(NamedTuple):
@@ -55,7 +55,7 @@ def _list_of(value: Any) -> list[Any] | None:
         return value if _holds_messages(value) else None
     if not isinstance(value, dict) or first_direction(value) is not None:
         return None
-    return next((value[key] for key in _LISTS if _holds_messages(value.get(key))), None)
+    return next((value[key] for key in _LIST_NAMES if _holds_messages(value.get(key))), None)
 
 
 def _holds_messages(value: Any) -> bool:

@@ -23,9 +23,9 @@ _MESSAGE = re.compile(
     r"(?P<arrow><<|>>|<-|->|[<>←→↑↓⬆⬇])\s{1,8}(?P<frame>\S.*)",
     re.DOTALL,
 )
-_LINE = 64  # bytes of memory that a line takes besides its text
+_LINE_BYTES = 64  # bytes of memory that a line takes besides its text
 # What the tools print of themselves.
-_SAID = re.compile(r"(Connected|Disconnected|Connecting|error:|Received p[io]ng|Closed)\b.*")
+_OWN_LINES = re.compile(r"(Connected|Disconnected|Connecting|error:|Received p[io]ng|Closed)\b.*")
 
 
 def looks_like(head: str) -> bool:
@@ -44,10 +44,10 @@ def read(stream: BinaryIO) -> Iterator[tuple[int, Reading | BadLine]]:
     size = 0
     for number, line in text_lines(stream):
         match = None if isinstance(line, BadLine) else _MESSAGE.fullmatch(line)
-        if match is None and isinstance(line, str) and not _SAID.fullmatch(line):
+        if match is None and isinstance(line, str) and not _OWN_LINES.fullmatch(line):
             if began is not None:
                 more.append(line)
-                size += len(line) + _LINE
+                size += len(line) + _LINE_BYTES
             if size <= MAX_LINE:
                 continue
             line = BadLine(number, TOO_LONG)

@@ -1,6 +1,6 @@
 """The options that an engine carries: keys, time limit, allowed places and prices.
 
-engine.py sets them. Whoever has an engine reads them here, without importing what they hold.
+engine.py sets them. Code that has an engine reads them here, without importing the classes of their values.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Query responses with any mix of filters, in pages that neither skip nor repeat an entry.
 
 A page begins behind the sort values of the entry before it (keyset pagination), not behind a number
-of entries. Called by verbs/queries.py and verbs/conversations.py.
+of entries. Called by verbs/queries.py.
 """
 
 from __future__ import annotations

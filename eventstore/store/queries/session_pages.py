@@ -96,7 +96,7 @@ def sessions_sql(
     """Return the statement of a page, and its parameters.
 
     Args:
-        live, columns, costs: as for `session_rows`.
+        live, columns, costs: as for `read_session_page`.
 
     Raises:
         NotFoundError: the cursor names no session.

@@ -1,7 +1,7 @@
 """Sum up usage by session, model, day or metadata key: tokens by modality, and money.
 
 Days with sums are answered from these, and the others from rows of usage: docs/adr/0015. Called by
-verbs/analytics.py, query_sessions.py and session_costs.py.
+verbs/analytics.py, session_costs.py and session_summaries.py.
 """
 
 from __future__ import annotations

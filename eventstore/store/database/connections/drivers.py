@@ -1,7 +1,8 @@
 """Name the error classes of the database drivers without loading psycopg.
 
 psycopg is slow to import, and SQLAlchemy imports it with the first PostgreSQL database that is
-opened. Until then none of its errors can occur, and its classes are left out.
+opened. Until then none of its errors can occur, and its classes are left out. Used wherever errors
+of the drivers are caught, such as in transaction.py and pool.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The schema and the column types that the declarations of tables share."""
+"""The schema and the column types that declared.py and list_tables.py share."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The options that an engine carries: keys, time limit, allowed places and prices.
 
-engine.py sets them. Code that has an engine reads them here, without importing the classes of their values.
+engine.py sets them. Code that has an engine reads them here, without importing the classes of their
+values.
 """
 
 from __future__ import annotations

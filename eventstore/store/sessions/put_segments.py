@@ -170,7 +170,7 @@ def encrypted_segment(cipher: Cipher | None, segment: NewSegment) -> NewSegment:
 def _columns(session_id: str, row: EventRow, cipher: Cipher | None) -> tuple[Any, ...]:
     """Return the columns of an event's row.
 
-    The frame is not decoded again: the row also says which audio was erased, and the frame does not.
+    The frame is not decoded again, because only the row says which audio was erased.
     """
     seq, at, direction, type_, frame, offset, size, audio = row
     event = None if type_ == UNREADABLE else parse_stored(frame, offset, audio)

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from eventstore.archive.copy_sessions import Copied
     from eventstore.archive.move_segments import Moved
     from eventstore.archive.seal import Sealed, Unsealed
-    from eventstore.archive.verify_results import Problem, Protection, SegmentDigest, Verified
+    from eventstore.archive.verifying.verify_results import (
+        Problem,
+        Protection,
+        SegmentDigest,
+        Verified,
+    )
     from eventstore.capture.calls.sideband import record_call
     from eventstore.capture.files.import_file import Imported
     from eventstore.capture.recorder.recorder import Recorder

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.archive.checked_digest import BrokenLogError, checked_digest
+from eventstore.archive.verifying.checked_digest import BrokenLogError, checked_digest
 from eventstore.errors import (
     DamagedError,
     EventStoreError,

@@ -15,7 +15,7 @@ from eventstore.verbs.conversations import Conversations
 from eventstore.verbs.results import Results, attempted, collected, ids_of
 
 if TYPE_CHECKING:
-    from eventstore.archive.verify_results import SegmentDigest, Verified
+    from eventstore.archive.verifying.verify_results import SegmentDigest, Verified
     from eventstore.realtime.resources.session_config import ClientDialect
     from eventstore.replay.player.cues import Cue
     from eventstore.replay.reseed.reseed import AssistantAs, Reseed
@@ -162,7 +162,7 @@ class LogQueries(Conversations):
             InvalidInputError: `session_ids` is neither an id nor several.
             DatabaseUnavailableError: The database cannot be reached.
         """
-        from eventstore.archive.verify_results import verification_failure
+        from eventstore.archive.verifying.verify_results import verification_failure
 
         return collected(self.iter_verify(session_ids, expected), verification_failure)
 
@@ -177,7 +177,7 @@ class LogQueries(Conversations):
             What was found, with its `problems`, or the `Failure` that says why a session could not
             be read.
         """
-        from eventstore.archive.verify import verify_session
+        from eventstore.archive.verifying.verify import verify_session
 
         kept = {} if expected is None else expected
         if not isinstance(kept, Mapping):

@@ -10,10 +10,10 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Engine
 
-from eventstore.archive.digest_file import digest_lines, read_digest_lines
 from eventstore.archive.seal import seal_session, unseal_session
-from eventstore.archive.verify import verify_session
-from eventstore.archive.verify_results import Problem, Verified
+from eventstore.archive.verifying.digest_file import digest_lines, read_digest_lines
+from eventstore.archive.verifying.verify import verify_session
+from eventstore.archive.verifying.verify_results import Problem, Verified
 from eventstore.errors import InvalidInputError, NotFoundError
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
 from eventstore.segments import digest

@@ -12,7 +12,7 @@ from eventstore import EventStore
 from eventstore.archive.erase_audio import erase_audio
 from eventstore.archive.seal import seal_session
 from eventstore.archive.segment_packing import segments_of_rows
-from eventstore.archive.verify import verify_session
+from eventstore.archive.verifying.verify import verify_session
 from eventstore.cli.main import run as run_command
 from eventstore.errors import ErasedError, NotFoundError
 from eventstore.segments import digest

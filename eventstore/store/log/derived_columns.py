@@ -1,7 +1,7 @@
 """Read the columns of event rows that repeat what the frame says: `audio_bytes` and `load_key`.
 
-Queries find events by these columns without reading frames. `verify` (archive/verify.py,
-archive/verify_rows.py) computes them again from the frame, and compares.
+Queries find events by these columns without reading frames. `verify` (archive/verifying/verify.py,
+archive/verifying/verify_rows.py) computes them again from the frame, and compares.
 """
 
 from __future__ import annotations

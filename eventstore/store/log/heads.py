@@ -4,7 +4,7 @@ A stream's row says how far its events go (`head_seq`), how far its segments go 
 how far its read models are (`projected_seq`). Each append keeps them in step. They can contradict
 the log after writes that went around the store, for example of processes that shared one
 connection, or after a partial restore. Called by repair.py, project.py, append.py and
-archive/verify.py.
+archive/verifying/verify.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Find rows of sessions that have no stream. Called by `verify` (archive/verify.py).
+"""Find rows of sessions that have no stream. Called by `verify` (archive/verifying/verify.py).
 
 The store itself leaves no such rows: an append, an erasure and a copy write the stream in the
 transaction of the rows. So another program has inserted the rows, or deleted the stream. Lists and

@@ -1,6 +1,6 @@
 """Encrypt the rows of read models of encrypted sessions, and decrypt them.
 
-write_read_models.py and append.py encrypt rows; queries/ decrypts their texts; archive/verify.py
+write_read_models.py and append.py encrypt rows; queries/ decrypts their texts; archive/verifying/
 counts rows that should be encrypted.
 """
 

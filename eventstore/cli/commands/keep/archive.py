@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from eventstore.archive import digest_file
 from eventstore.archive.seal import Sealed
-from eventstore.archive.verify_results import SegmentDigest, Verified
+from eventstore.archive.verifying import digest_file
+from eventstore.archive.verifying.verify_results import SegmentDigest, Verified
 from eventstore.cli import completion
 from eventstore.cli.failures import tell
 from eventstore.cli.options import (

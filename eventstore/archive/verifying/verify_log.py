@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Engine
 
-from eventstore.archive.verify_events import EventChecks
-from eventstore.archive.verify_results import Problem, SegmentDigest
+from eventstore.archive.verifying.verify_events import EventChecks
+from eventstore.archive.verifying.verify_results import Problem, SegmentDigest
 from eventstore.encryption.encrypt_segments import is_bound_segment, is_encrypted_segment
 from eventstore.errors import DamagedError
 from eventstore.segments.digest import BEGINNING, Digest, extend_digest

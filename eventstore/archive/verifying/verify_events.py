@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from sqlalchemy import Engine
 
-from eventstore.archive.verify_results import Problem, Protection
-from eventstore.archive.verify_rows import row_problem
+from eventstore.archive.verifying.verify_results import Problem, Protection
+from eventstore.archive.verifying.verify_rows import row_problem
 from eventstore.encryption.cipher import Cipher
 from eventstore.projection.repeats import Repeats
 from eventstore.realtime.events import EventRow

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from eventstore.archive.verify_results import SegmentDigest, Verified
+from eventstore.archive.verifying.verify_results import SegmentDigest, Verified
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.values import dumps
 

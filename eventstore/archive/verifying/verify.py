@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Engine
 
-from eventstore.archive.verify_events import EventChecks
-from eventstore.archive.verify_log import verify_log
-from eventstore.archive.verify_results import Problem, SegmentDigest, Verified
+from eventstore.archive.verifying.verify_events import EventChecks
+from eventstore.archive.verifying.verify_log import verify_log
+from eventstore.archive.verifying.verify_results import Problem, SegmentDigest, Verified
 from eventstore.errors import DamagedError, NotFoundError
 from eventstore.segments.digest import BEGINNING, session_digest
 from eventstore.store.database.keys import keys_of

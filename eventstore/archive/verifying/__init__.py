@@ -1,0 +1,1 @@
+"""Verifying: whether a session's frames are those that were recorded, and what is not."""

@@ -90,7 +90,9 @@ def list_options(command: Command) -> Command:
     for option in reversed(
         (
             click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True),
-            click.option("--after", metavar="ID", help="Go on behind this id (last_id)."),
+            click.option(
+                "--after", metavar="ID", help="Go on after this id (last_id of the page before)."
+            ),
             click.option(
                 "--order", type=click.Choice(("desc", "asc")), default="desc", show_default=True
             ),
@@ -113,7 +115,11 @@ def session_filters(command: Command) -> Command:
             ),
             click.option("--model", metavar="NAME", shell_complete=completion.models),
             click.option("--since", metavar="TIME", help="ISO 8601 or epoch seconds."),
-            click.option("--until", metavar="TIME", help="Exclusive."),
+            click.option(
+                "--until",
+                metavar="TIME",
+                help="ISO 8601 or epoch seconds; this time is not included.",
+            ),
         )
     ):
         command = option(command)
@@ -132,21 +138,28 @@ def figure_filters(command: Command) -> Command:
     at_least_none = click.FloatRange(0)
     for option in reversed(
         (
-            click.option("--tool", metavar="NAME", help="It was called."),
+            click.option("--tool", metavar="NAME", help="Sessions in which this tool was called."),
             click.option(
-                "--reason", metavar="CODE", help="A response ended for it, or an error has it."
+                "--reason",
+                metavar="CODE",
+                help="Sessions with this reason of a response's end, or error code.",
             ),
-            click.option("--language", metavar="CODE", help="A transcript is in it."),
+            click.option(
+                "--language", metavar="CODE", help="Sessions with a transcript in this language."
+            ),
             click.option("--min-duration", type=at_least_none, metavar="SECONDS"),
             click.option("--max-duration", type=at_least_none, metavar="SECONDS"),
             click.option(
-                "--min-cost", type=at_least_none, metavar="USD", help="Of what has a known price."
+                "--min-cost",
+                type=at_least_none,
+                metavar="USD",
+                help="Counts only what has a known price.",
             ),
             click.option(
                 "--min-latency",
                 type=at_least_none,
                 metavar="SECONDS",
-                help="Of the slowest answer.",
+                help="The slowest answer took at least so long.",
             ),
             click.option("--min-turns", type=click.IntRange(0)),
             click.option("--min-interruptions", type=click.IntRange(0)),
@@ -170,8 +183,8 @@ def response_filters(command: Command) -> Command:
             click.option("--conversation", metavar="ID"),
             click.option("--session", metavar="ID", shell_complete=completion.sessions),
             text_option,
-            click.option("--tool", metavar="NAME", help="It called it."),
-            click.option("--language", metavar="CODE", help="The turn that it answers is in it."),
+            click.option("--tool", metavar="NAME", help="Responses that called this tool."),
+            click.option("--language", metavar="CODE", help="Answers to a turn in this language."),
             click.option("--min-tokens", type=click.IntRange(0)),
             click.option(
                 "--min-latency",

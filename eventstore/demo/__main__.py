@@ -39,10 +39,10 @@ STEPS = (
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Show the main job on a sample call, command by command.
+    """Run the main commands on a sample call, one by one.
 
-    It works in a folder .demo here. What an earlier demo left there is made anew; a folder of that
-    name that holds anything else is refused, and nothing in it is touched.
+    The demo works in a folder .demo here. Files of an earlier demo in it are replaced. A folder of
+    that name with anything else in it is refused, and nothing in it is changed.
     """
     _begin_anew()
     with (FOLDER / CALL).open("w", encoding="utf-8") as file:

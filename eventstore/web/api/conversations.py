@@ -40,7 +40,7 @@ EXAMPLE = {
     "role": "user",
     "content": [{"type": "input_text", "text": "Where is my order?"}],
 }
-Session = Annotated[Text, Query(description="Where several sessions have the conversation.")]
+Session = Annotated[Text, Query(description="Which session, where several have the conversation.")]
 
 
 @router.get(

@@ -115,12 +115,14 @@ async def list_events(
     access: MayRead,
     session_id: str,
     type: Annotated[str | None, Query(max_length=128, description="A glob: `response.*`.")] = None,
-    after: Annotated[int, Query(ge=0, le=2**53, description="Behind this seq.")] = 0,
+    after: Annotated[int, Query(ge=0, le=2**53, description="List the events after this seq.")] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 20,
     format: Annotated[
         Literal["json", "jsonl"], Query(description="`jsonl`: all of them, as `export` writes.")
     ] = "json",
-    stream: Annotated[bool, Query(description="Server-sent events, until it is closed.")] = False,
+    stream: Annotated[
+        bool, Query(description="Send server-sent events until the session is closed.")
+    ] = False,
 ) -> Response:
     """List events by seq. Keys with the right `raw` get each frame exactly as it was received.
 

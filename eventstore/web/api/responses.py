@@ -41,8 +41,8 @@ EXAMPLE: dict[str, Any] = {
 Text = Annotated[str | None, Query(min_length=1, max_length=512)]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Entries of a page.")]
 After = Annotated[str | None, Query(max_length=512, description="`last_id` of the page before.")]
-Before = Annotated[str | None, Query(max_length=512, description="`first_id` of the page behind.")]
-Order = Annotated[Literal["asc", "desc"], Query(description="By what it is sorted by.")]
+Before = Annotated[str | None, Query(max_length=512, description="`first_id` of the page after.")]
+Order = Annotated[Literal["asc", "desc"], Query(description="The direction of the sort.")]
 Number = Annotated[int | None, Query(ge=0, le=2**62)]
 Amount = Annotated[float | None, Query(ge=0, le=1e12, allow_inf_nan=False)]
 # How many times a shorter page is read, see `_ending_with_one_sessions`.
@@ -63,8 +63,8 @@ async def response_filters(
     modality: Literal["text", "audio"] | None = None,
     conversation: Text = None,
     session: Text = None,
-    tool: Annotated[Text, Query(description="It called it.")] = None,
-    language: Annotated[Text, Query(description="The turn that it answers is in it.")] = None,
+    tool: Annotated[Text, Query(description="Responses that called this tool.")] = None,
+    language: Annotated[Text, Query(description="Answers to a turn in this language.")] = None,
     min_tokens: Number = None,
     min_latency: Annotated[
         Amount, Query(description="Seconds until its first sound or text.")
@@ -109,7 +109,7 @@ def list_responses(
     q: Annotated[Text, Query(description='Words said; `"a phrase"`, `pre*`.')] = None,
     dialect: Dialect = "wire",
     sort: Annotated[
-        ResponseSort, Query(description="What is not known counts as less than anything.")
+        ResponseSort, Query(description="An unknown number counts as the lowest.")
     ] = "created",
     limit: Limit = 20,
     after: After = None,
@@ -169,7 +169,9 @@ def read_response(
     request: Request,
     queries: Seen,
     response_id: str,
-    session: Annotated[Text, Query(description="Where several sessions have it.")] = None,
+    session: Annotated[
+        Text, Query(description="Which session, where several have this id.")
+    ] = None,
     dialect: Dialect = "wire",
 ) -> Response:
     """Return the `realtime.response` resource; what the store adds is under `eventstore`."""

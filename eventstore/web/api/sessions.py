@@ -68,29 +68,34 @@ def list_sessions(
     request: Request,
     queries: Seen,
     status: Annotated[
-        SessionStatus | None, Query(description="`errors`: of its own, or of its responses.")
+        SessionStatus | None,
+        Query(description="`errors`: errors of the session or of its responses."),
     ] = None,
     model: Text = None,
     q: Annotated[Text, Query(description='Words said; `"a phrase"`, `pre*`.')] = None,
-    tool: Annotated[Text, Query(description="It was called.")] = None,
+    tool: Annotated[Text, Query(description="Sessions in which this tool was called.")] = None,
     reason: Annotated[
-        Text, Query(description="A response ended for it, or an error has this code.")
+        Text, Query(description="Sessions with this reason of a response's end, or error code.")
     ] = None,
-    language: Annotated[Text, Query(description="A transcript is in it.")] = None,
+    language: Annotated[
+        Text, Query(description="Sessions with a transcript in this language.")
+    ] = None,
     min_duration: Annotated[Amount, Query(description="In seconds.")] = None,
     max_duration: Annotated[Amount, Query(description="In seconds.")] = None,
-    min_cost: Annotated[Amount, Query(description="US dollars that have a known price.")] = None,
+    min_cost: Annotated[
+        Amount, Query(description="US dollars; counts only what has a known price.")
+    ] = None,
     min_latency: Annotated[Amount, Query(description="Seconds of the slowest answer.")] = None,
     min_turns: Number = None,
     min_interruptions: Number = None,
     sort: Annotated[
-        SessionSort, Query(description="What is not known counts as less than anything.")
+        SessionSort, Query(description="An unknown number counts as the lowest.")
     ] = "started",
     live: Annotated[
-        bool, Query(description="Only those that are open, and what goes on in them.")
+        bool, Query(description="Only open sessions, with what happens in them.")
     ] = False,
     summary: Annotated[
-        bool, Query(description="What each adds up to: turns, tokens, money, slowest answer.")
+        bool, Query(description="Add turns, tokens, cost and slowest answer of each.")
     ] = False,
     limit: Limit = 20,
     after: After = None,

@@ -15,7 +15,9 @@ from eventstore.web.server.requests import Seen, deep_objects
 
 router = APIRouter(prefix="/v1/realtime", tags=["suggestions"], route_class=PlacedRoute)
 
-Prefix = Annotated[str, Query(max_length=METADATA_VALUE, description="What they begin with.")]
+Prefix = Annotated[
+    str, Query(max_length=METADATA_VALUE, description="List only those that begin with this text.")
+]
 
 
 def _documented(kind: str, example: str) -> Any:

@@ -30,12 +30,14 @@ _PICTURES = ("png", "svg")
 @click.option("--side", type=click.Choice(("user", "assistant")), help="One side, in one channel.")
 @click.option("--from", "start", type=float, metavar="SECONDS", help="Since the first event.")
 @click.option("--to", "end", type=float, metavar="SECONDS", help="Since the first event.")
-@click.option("--rate", type=int, metavar="HZ", help="By default the highest of what sounds.")
+@click.option(
+    "--rate", type=int, metavar="HZ", help="Sample rate; by default the highest in the recording."
+)
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="A picture of it: .png or .svg (needs matplotlib).",
+    help="A picture of the sound: .png or .svg (needs matplotlib).",
 )
 @db_option
 @json_option
@@ -50,9 +52,9 @@ def audio(
 ) -> None:
     """Write what was heard in a session as a sound file.
 
-    Stereo, the user left, the assistant right, in true time: each side when it sounded, the
-    assistant's speech cut where it was interrupted. With --plot, a picture of both waveforms with
-    the turns and the interruptions.
+    The sound is stereo, the user left and the assistant right, each at the time at which it was
+    heard. The assistant's speech is cut where it was interrupted. With --plot, it draws a picture
+    of both waveforms with the turns and the interruptions.
 
     \b
     Examples:

@@ -64,7 +64,7 @@ def export(
 ) -> None:
     """Write sessions to a file: those named, those that match the filters, or all.
 
-    Of several, one that cannot be read is left out whole, and told at the end.
+    If one of several sessions cannot be read, it is left out whole, and named at the end.
 
     \b
     jsonl    seq, at, direction and the exact frame; importing it gives equal sessions

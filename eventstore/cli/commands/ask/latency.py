@@ -59,7 +59,7 @@ def latency(by: str | None, url: str, as_json: bool, **filters: Any) -> None:
 def context(url: str, as_json: bool, **filters: Any) -> None:
     """Tell how contexts grow: mean tokens of each session's first response, its second, …
 
-    The 200th stands for all from there on. Cached tokens are part of the input tokens.
+    The 200th line is of all responses from there on. Cached tokens are part of the input tokens.
 
     \b
     Examples:

@@ -12,14 +12,14 @@ from eventstore.store.queries.suggest import KEY, VALUE, suggestions
 
 @click.command()
 @click.argument("key", required=False, shell_complete=completion.keys)
-@click.option("--prefix", default="", metavar="TEXT", help="Only those that begin so.")
+@click.option("--prefix", default="", metavar="TEXT", help="Only those that begin with this text.")
 @click.option("--limit", type=click.IntRange(1, 999), default=50, show_default=True)
 @db_option
 @json_option
 def metadata(key: str | None, prefix: str, limit: int, url: str, as_json: bool) -> None:
     """List the keys of metadata, or the values of one key.
 
-    Those of sessions and of responses, in the order of their characters' numbers.
+    The list has those of sessions and of responses, in the order of code points.
 
     \b
     Examples:

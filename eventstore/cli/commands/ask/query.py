@@ -50,17 +50,17 @@ _SUMMED = ("cost", "latency", "turns")
 
 
 @click.command()
-@click.option("--live", is_flag=True, help="Only those that are open, and what goes on in them.")
+@click.option("--live", is_flag=True, help="Only open sessions, with what happens in them.")
 @click.option("--summary", is_flag=True, help="With turns, money and the slowest answer of each.")
 @click.option(
     "--status",
     type=click.Choice(get_args(SessionStatus)),
-    help="errors: its own, or responses that failed.",
+    help="errors: errors of the session, or responses that failed.",
 )
 @text_option
 @session_filters
 @figure_filters
-@sort_option(get_args(SessionSort), "Of latency, the slowest answer's.")
+@sort_option(get_args(SessionSort), "By latency: that of the slowest answer.")
 @list_options
 @prices_option()
 @db_option
@@ -78,9 +78,9 @@ def sessions(
 ) -> None:
     """List sessions, newest first; every filter must hold.
 
-    With --sort, those with the most come first (--order asc: with the least), and what is not
-    known counts as less than anything. With --live on a terminal, the list is shown anew each
-    second until q or Ctrl-C.
+    With --sort, the highest numbers come first (with --order asc, the lowest), and an unknown one
+    counts as the lowest. With --live on a terminal, the list is shown anew each second until q or
+    Ctrl-C.
 
     \b
     Examples:
@@ -162,7 +162,7 @@ def _summary_row(notes: dict[str, Any]) -> tuple[Any, ...]:
 
 @click.command()
 @response_filters
-@sort_option(get_args(ResponseSort), "Of latency, how long it was waited for.")
+@sort_option(get_args(ResponseSort), "By latency: the wait for the first sound.")
 @list_options
 @dialect_option
 @db_option
@@ -221,7 +221,7 @@ def _response_row(entry: Mapping[str, Any]) -> tuple[Any, ...]:
 @click.option(
     "--session",
     metavar="ID",
-    help="Its session, where several have this id.",
+    help="Which session, where several have this id.",
     shell_complete=completion.sessions,
 )
 @dialect_option
@@ -258,9 +258,9 @@ def response(
 def usage(by: str | None, url: str, as_json: bool, **filters: Any) -> None:
     """Sum tokens and money, transcriptions included.
 
-    Cached tokens are part of the input tokens. What has no known price is counted apart, never as
-    nothing; --prices names a file of your own prices, and of which model a deployment is. By
-    `day,model`, each line is of a day and a model.
+    Cached tokens are part of the input tokens. Usage without a known price is counted apart, never
+    as zero; --prices names a file with your own prices, and with the models of your deployments.
+    By `day,model`, each line is of a day and a model.
 
     \b
     Examples:

@@ -43,8 +43,8 @@ def state(
 ) -> None:
     """Show a session: its conversations, responses and usage, now or at any moment.
 
-    With --follow, what was said so far, as replay tells it, and then what is said while the call
-    runs. Ctrl-C ends it.
+    With --follow, it prints what was said so far, as `replay` does, and then what is said while
+    the call runs. Ctrl-C ends it.
 
     \b
     Examples:
@@ -146,7 +146,7 @@ def _event_line(event: StoredEvent) -> str:
     "session_id", metavar="[SESSION]", required=False, shell_complete=completion.sessions
 )
 @click.option("--speed", type=click.FloatRange(0.01, 10_000), default=1.0, show_default=True)
-@click.option("--instant", is_flag=True, help="All at once.")
+@click.option("--instant", is_flag=True, help="Print everything at once, without pauses.")
 @click.option(
     "--interactive",
     "-i",
@@ -167,9 +167,9 @@ def replay(
 ) -> None:
     """Replay a conversation as it happened, at its own pace or faster.
 
-    With --serve, serve it to real clients over the Realtime websocket: each of the server's frames
-    as it was, when it is due and the live client has sent what it answered. Without SESSION, a
-    client names the session (?session=ID), or gets the newest that is like what it asks for
+    With --serve, serve it to real clients over the Realtime websocket. Each of the server's frames
+    is sent as it was, when it is due and the live client has sent what the frame answers. Without
+    SESSION, a client names the session (?session=ID), or gets the newest one that fits its query
     (?model=NAME, ?metadata[KEY]=VALUE) and that it was not served yet.
 
     \b

@@ -72,15 +72,17 @@ def init(url: str, as_json: bool) -> None:
     "--format",
     "format_",
     type=click.Choice(list(FORMATS)),
-    help="Read it as this; by default what is in the file says what it is.",
+    help="The file's format; by default its content says which it is.",
 )
 @click.option(
     "--input-rate",
     type=_RATE,
     metavar="HZ",
-    help="What rate the user's PCM has, where the server does not say it.",
+    help="The rate of the user's PCM, where the server does not say it.",
 )
-@click.option("--output-rate", type=_RATE, metavar="HZ", help="Likewise, the model's PCM.")
+@click.option(
+    "--output-rate", type=_RATE, metavar="HZ", help="The rate of the model's PCM, likewise."
+)
 @db_option
 @json_option
 @click.pass_context
@@ -99,11 +101,11 @@ def import_(
 ) -> None:
     """Import recordings: JSON lines, HAR files of browsers, logs and cassettes of other tools.
 
-    Of JSON lines, each is a bare event, or an envelope with a direction (client, server, store),
-    an event or the exact text of its frame, and `at` (ISO 8601 or epoch seconds) where it is known.
-    What a file is, and whether it is packed (gzip, zstd), is told by its contents; what it lacks,
-    times say, by a warning. Each connection in a file becomes a session. Importing one again adds
-    nothing.
+    A JSON line is a bare event, or an envelope with a direction (client, server, store), an event
+    or the exact text of its frame, and `at` (ISO 8601 or epoch seconds) if it is known. The format
+    of a file and its compression (gzip, zstd) are recognised by its content. A warning says what a
+    file lacks, such as times. Each connection in a file becomes a session. Importing a file again
+    adds nothing.
 
     \b
     Examples:

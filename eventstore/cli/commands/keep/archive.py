@@ -32,7 +32,11 @@ from eventstore.store.maintenance.orphans import sessions_without_stream
 _DIGEST_LINE = 128 * 1024 * 1024
 
 _workers_option = click.option(
-    "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes."
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="How many processes work at once.",
 )
 
 
@@ -43,7 +47,7 @@ _workers_option = click.option(
 @session_filters
 @_workers_option
 @click.option("--dry-run", is_flag=True, help="Only list the sessions.")
-@click.option("--vacuum", is_flag=True, help="Give the space back that SQLite's file has left.")
+@click.option("--vacuum", is_flag=True, help="Give free space of SQLite's file back to the system.")
 @db_option
 @json_option
 @click.pass_context
@@ -63,7 +67,7 @@ def seal(
     """Seal closed sessions: pack their events into segments, which every command reads as before.
 
     Each session is sealed in one transaction, after its segments were read again and compared
-    frame by frame. Sealing again packs what has come since.
+    frame by frame. Sealing a session again packs the events that were added since.
 
     \b
     Examples:
@@ -179,8 +183,8 @@ def verify(
 ) -> None:
     """Recompute sessions' digests from the log, and name what is changed, missing or added.
 
-    A sealed session proves itself. One that is not is compared with digests that were kept
-    elsewhere: --write makes them, --against compares, also with a copy in another store.
+    A sealed session is compared with its own digests. For a session that is not sealed, keep
+    digests elsewhere: --write makes them, --against compares, also with a copy in another store.
 
     \b
     Examples:

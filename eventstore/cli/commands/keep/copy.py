@@ -48,7 +48,9 @@ def _chosen_by(command: Command) -> Command:
 @click.command()
 @_chosen_by
 @click.option("--to", "target", required=True, metavar="URL", help="The other database.")
-@click.option("--then-delete", is_flag=True, help="Delete what the other database has.")
+@click.option(
+    "--then-delete", is_flag=True, help="Then delete here the sessions that the other database has."
+)
 @click.option("--dry-run", is_flag=True, help="Change nothing; say what would be done.")
 @db_option
 @json_option
@@ -68,9 +70,9 @@ def copy(
 ) -> None:
     """Copy closed sessions to another database, or move them there.
 
-    Each is copied in one transaction, in which the other database is read again: it is there
-    whole or not at all. What is there already is left alone, so that a copy that was stopped
-    goes on when it is run again. The other one opens with every command.
+    Each session is copied in one transaction, in which the copy is read again, so that it is there
+    whole or not at all. Sessions that are there already are left alone, so a copy that was stopped
+    goes on when it is run again. Every command can open the other database.
 
     \b
     Examples:
@@ -134,8 +136,8 @@ def _print_copied(done: list[Copied], failed: Failed, dry_run: bool) -> None:
 
 @click.command()
 @_chosen_by
-@click.option("--to", "target", metavar="URL|DIR", help="Where: a folder, s3://bucket/calls, …")
-@click.option("--back", is_flag=True, help="Back into the database.")
+@click.option("--to", "target", metavar="URL|DIR", help="A folder, s3://bucket/calls or the like.")
+@click.option("--back", is_flag=True, help="Move the bytes back into the database.")
 @db_option
 @json_option
 @click.pass_context
@@ -153,11 +155,11 @@ def offload(
 ) -> None:
     """Move the bytes of sealed sessions to files or object storage, and back.
 
-    The database keeps their place and their digests, and every command reads them from there:
-    from below the folder of an SQLite database, and from the places that EVENTSTORE_SEGMENTS
+    The database keeps the place and the digests of the bytes, and every command reads them there.
+    It reads only below the folder of an SQLite database, and in the places that EVENTSTORE_SEGMENTS
     names. Each database has a folder of its own there. Object storage is reached by fsspec
-    (pip install 'realtime-eventstore[objects]'), which has credentials of its own: none belong
-    in the URL.
+    (pip install 'realtime-eventstore[objects]'), which has its own credentials: put none into the
+    URL.
 
     \b
     Examples:

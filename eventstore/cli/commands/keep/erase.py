@@ -54,11 +54,15 @@ class Totals(NamedTuple):
     metavar="FILTER",
     help="K=V, K (has it), K^=PREFIX or K!=V; again: and.",
 )
-@click.option("--without-key", is_flag=True, help="Whose keys were dropped: a backup's.")
+@click.option(
+    "--without-key", is_flag=True, help="Sessions of a restored backup whose keys were dropped."
+)
 @click.option("--audio-only", is_flag=True, help="Only the audio; the events stay.")
-@click.option("--reason", metavar="TEXT", help="Why; it is kept.")
-@click.option("--dry-run", is_flag=True, help="Say what would go, and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--reason", metavar="TEXT", help="Why the session is erased; the note that stays says it."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be erased, and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @no_vacuum_option
 @db_option
 @json_option

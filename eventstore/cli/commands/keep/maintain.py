@@ -32,7 +32,11 @@ _SUMS_EACH = 60.0
 @click.argument("session_ids", nargs=-1, metavar="[SESSION…]", shell_complete=completion.sessions)
 @click.option("--all", "everything", is_flag=True, help="Every session.")
 @click.option(
-    "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes."
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="How many processes work at once.",
 )
 @db_option
 @json_option
@@ -48,9 +52,9 @@ def rebuild(
     """Rebuild read models from the log, each session in one transaction.
 
     Readers see a session's old rows or its new ones, never a mixture. Rows that are right are
-    left alone, so that it tells as well whether they were. A session that cannot be rebuilt is
-    told at the end, and stops no other. With --all, sums by day are made anew by the next
-    `eventstore project`.
+    left alone, and the output says whether all were right. A session that cannot be rebuilt is
+    named at the end, and does not stop the others. With --all, the next `eventstore project`
+    computes the sums by day again.
 
     \b
     Examples:
@@ -110,12 +114,12 @@ def succeeding(outcomes: Iterable[Done | Failure], failed: list[Failure]) -> Ite
 def project(context: click.Context, follow: bool, interval: float, url: str, as_json: bool) -> None:
     """Project sessions that are behind their log, or were projected by an older version.
 
-    Needed where sessions are appended with projection="deferred", and after an upgrade. Then it
-    keeps sums of days that are over, so that usage is answered soon, and what each session costs,
-    so that `sessions` is sorted by it; with --follow each minute.
-    A session that cannot be projected stops no other: it is told, and named by `eventstore
-    status`. With --follow it is tried again, with pauses that grow up to ten minutes; and where
-    the whole database goes away, it waits until it is back.
+    It is needed if sessions are appended with projection="deferred", and after an upgrade. It also
+    stores the sums of days that are over, so that `usage` is fast, and the cost of each session,
+    so that `sessions` can sort by it; with --follow, it does so each minute.
+    A session that cannot be projected does not stop the others: it is named here and by
+    `eventstore status`. With --follow it is tried again, with pauses that grow up to ten minutes;
+    if the database is away, the command waits until it is back.
 
     \b
     Examples:

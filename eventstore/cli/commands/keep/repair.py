@@ -23,9 +23,9 @@ from eventstore.store.sessions.repair import Repaired
 def repair(context: click.Context, session_id: str, dry_run: bool, url: str, as_json: bool) -> None:
     """Set a session's head behind its last event, and project the session anew.
 
-    Needed where an append says that events stand behind the head: processes that shared a
-    connection left it so. It mends what the log can prove: the head, sealed_seq and
-    projected_seq. Events that are missing are not made up; it names them and changes nothing.
+    It is needed if an append says that events stand behind the head, which processes that shared
+    a connection have caused. It mends what the log can prove: the head, sealed_seq and
+    projected_seq. If events are missing, it names them and changes nothing.
 
     \b
     Examples:

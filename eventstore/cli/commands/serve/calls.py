@@ -54,7 +54,7 @@ from eventstore.realtime.upstream_urls import OPENAI_URL
     default=200,
     show_default=True,
     metavar="N",
-    help="Record so many at once; OpenAI is asked to send others' webhooks again.",
+    help="Most calls at once; OpenAI is asked to send other webhooks again.",
 )
 @redact_option
 @tls_options

@@ -23,7 +23,7 @@ from eventstore.realtime.upstream_urls import OPENAI_URL, parse_call_url
     default=OPENAI_URL,
     show_default=True,
     metavar="URL",
-    help="What stands for it: Azure, another server.",
+    help="The server of the call, such as Azure.",
 )
 @click.option(
     "--wait",
@@ -31,7 +31,7 @@ from eventstore.realtime.upstream_urls import OPENAI_URL, parse_call_url
     default=10.0,
     show_default=True,
     metavar="SECONDS",
-    help="Try again so long while the call is not there yet.",
+    help="How long to try again if the call does not exist yet.",
 )
 @click.option(
     "--metadata",
@@ -55,9 +55,9 @@ def join(
     """Join a WebRTC or SIP call by its id, and record the server's events until it ends.
 
     The key is read from OPENAI_API_KEY; for Azure from AZURE_OPENAI_API_KEY, if it is set, and
-    sent as `api-key`. The whole address that names the call does as well as its id. Nothing is sent
-    to the call; Ctrl-C leaves it. A sideband sees neither the call's audio nor what the caller's
-    own data channel sends, nor events before it joined; the session's log says so.
+    sent as `api-key`. You can also give the whole address that names the call, in place of its id.
+    Nothing is sent to the call; Ctrl-C leaves it. A sideband sees neither the call's audio nor what
+    the caller's own data channel sends, nor events before it joined; the session's log says so.
 
     \b
     Examples:

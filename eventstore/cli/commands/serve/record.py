@@ -31,7 +31,9 @@ _FILE = click.Path(path_type=Path)
     help="The provider's server, by default from EVENTSTORE_UPSTREAM.",
 )
 @tls_options
-@click.option("--ca", type=_FILE, metavar="FILE", help="Whom to trust for the upstream (PEM).")
+@click.option(
+    "--ca", type=_FILE, metavar="FILE", help="Certificates to trust for the upstream (PEM)."
+)
 @click.option(
     "--grace",
     type=click.FloatRange(0),
@@ -60,7 +62,7 @@ _FILE = click.Path(path_type=Path)
     "--max-connections",
     type=click.IntRange(1),
     metavar="N",
-    help="Relay so many at once, by default 1000; more are refused with 503.",
+    help="Most calls at once, by default 1000; more are refused with 503.",
 )
 @click.option(
     "--share-credentials",

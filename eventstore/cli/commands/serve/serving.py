@@ -118,7 +118,10 @@ def serve_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         (
             click.option(
-                "--serve", "address", metavar="[HOST:]PORT", help="Serve it to live clients."
+                "--serve",
+                "address",
+                metavar="[HOST:]PORT",
+                help="Serve the session to live clients.",
             ),
             click.option("--step", is_flag=True, help="Send a frame for each Enter."),
             click.option(

@@ -33,9 +33,9 @@ def spool(
 ) -> None:
     """Write what recorders that have ended left in the spool.
 
-    A recorder keeps frames on disk while the database is away. The next one writes them; this does
-    so without one, and closes the sessions that were cut off. What a recorder that runs has there
-    is its own to write.
+    A recorder keeps frames on disk while the database is away, and the next recorder writes them.
+    This command writes them without a recorder, and closes the sessions that were cut off. The
+    frames of a recorder that runs are left to it.
 
     \b
     Examples:

@@ -45,7 +45,10 @@ def tls_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--cert", type=_FILE, metavar="FILE", help="Listen with TLS: its certificate (PEM)."
             ),
             click.option(
-                "--key", type=_FILE, metavar="FILE", help="Its key, unless that is in --cert."
+                "--key",
+                type=_FILE,
+                metavar="FILE",
+                help="The certificate's key, unless it is in --cert.",
             ),
         )
     ):

@@ -113,7 +113,7 @@ _MODULES = {
         "archive.copy_sessions": ("Copied",),
         "archive.move_segments": ("Moved",),
         "archive.seal": ("Sealed", "Unsealed"),
-        "archive.verify_results": ("Problem", "Protection", "SegmentDigest", "Verified"),
+        "archive.verifying.verify_results": ("Problem", "Protection", "SegmentDigest", "Verified"),
         "capture.calls.sideband": ("record_call",),
         "capture.files.import_file": ("Imported",),
         "capture.recorder.recorder": ("Recorder",),

@@ -26,8 +26,8 @@ _THIS_MACHINE = Visitors("localhost")
 # The status in the log if a client disconnected before it had sent its whole request, as in nginx.
 _GONE = 499
 
-#: Security headers of every response. They forbid browsers to show a response in a frame, to guess
-#: its media type, to run scripts in it, and to keep it in a shared cache.
+#: Security headers of every response. They keep browsers from showing a response in a frame, from
+#: guessing its media type and from running scripts in it; and caches from storing it.
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",

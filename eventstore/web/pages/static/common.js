@@ -1,6 +1,6 @@
-// What every page needs: elements out of texts, JSON from the API, the dialog, keys.
+// Functions that all pages share: make elements, read JSON from the API, show a dialog, check keys.
 
-/** An element with attributes and children; texts are text, whatever they hold. */
+/** Returns an element with attributes and children. Texts are never read as HTML. */
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
@@ -12,7 +12,7 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
-/** What the API answers; its message as an error where it refuses. */
+/** Returns the API's answer, or throws an error with its message. */
 export async function api(path) {
   const answer = await fetch(path, { headers: { Accept: "application/json" } });
   const body = await answer.json().catch(() => null);
@@ -21,7 +21,7 @@ export async function api(path) {
   return body;
 }
 
-/** The pages' dialog, with a title and content. */
+/** Shows the pages' dialog with a title and content. */
 export function show(title, ...content) {
   const dialog = document.getElementById("dialog");
   document.getElementById("dialog-title").textContent = title;
@@ -29,7 +29,7 @@ export function show(title, ...content) {
   if (!dialog.open) dialog.showModal();
 }
 
-/** Copies a text, and says so on the button for a moment. */
+/** Copies a text, and shows on the button for a moment that it was copied. */
 export async function copy(text, button) {
   const before = button.textContent;
   try {
@@ -42,7 +42,7 @@ export async function copy(text, button) {
   setTimeout(() => { button.textContent = before; }, 1200);
 }
 
-/** A button that copies a text. */
+/** Returns a button that copies a text. */
 export function copying(label, text) {
   const button = element("button", { type: "button" }, label);
   button.addEventListener("click", () => copy(text, button));
@@ -51,7 +51,7 @@ export function copying(label, text) {
 
 const LONG = 240;
 
-/** JSON with its lines; sound and other long texts are cut. */
+/** Returns JSON in several lines, with sound and other long texts cut. */
 export function pretty(value) {
   const shorter = (_, found) =>
     typeof found === "string" && found.length > LONG && !/\s/.test(found.slice(0, LONG))
@@ -60,19 +60,19 @@ export function pretty(value) {
   return JSON.stringify(value, shorter, 2);
 }
 
-/** Seconds as 1:02.3. */
+/** Returns seconds as 1:02.3. */
 export function clock(seconds) {
   const tenths = Math.max(0, Math.round(seconds * 10));
   const [minutes, rest] = [Math.floor(tenths / 600), tenths % 600];
   return `${minutes}:${String(Math.floor(rest / 10)).padStart(2, "0")}.${rest % 10}`;
 }
 
-/** Whether a key was meant for a field, and not for the page. */
+/** Returns true if a key was typed into a field, so that it is no command of the page. */
 export function typing(event) {
   return event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, dialog");
 }
 
-/** Has a stream of events open while the page is seen: a browser opens few to a server at once. */
+/** Keeps an event stream open while the page is visible: browsers allow few streams to a server. */
 export function whileSeen(open) {
   let stream = null;
   const look = () => {

@@ -1,4 +1,4 @@
-// Raw events: one beside the page, and the whole log below it.
+// The session page's raw events: a panel with one event, and a list of the whole log.
 
 import { api, element, pretty } from "./common.js";
 
@@ -8,7 +8,7 @@ const parsed = (frame) => {
   try { return pretty(JSON.parse(frame)); } catch { return frame; }
 };
 
-/** The panel of one event, and the log; answers with what shows an event. */
+/** Sets up the panel and the log, and returns a function that shows one event. */
 export function start(base, head, seconds) {
   const panel = document.getElementById("event-panel");
   const title = document.getElementById("event-title");

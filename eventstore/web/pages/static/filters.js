@@ -1,4 +1,4 @@
-// Filters of lists: suggestions out of what is stored, more rows as they are filled, an open form.
+// The form of a list's filters: suggestions from stored values, and a new row when one is filled.
 
 import { api, typing } from "./common.js";
 
@@ -46,7 +46,7 @@ export function start() {
   const filters = document.querySelector("[data-filters]");
   if (filters && matchMedia("(min-width: 60rem)").matches) filters.open = true;
   filters?.querySelector("form").addEventListener("submit", (event) => {
-    // What is empty is left out of the address, which is the link to save.
+    // Empty fields are left out of the address, which people save as a link.
     for (const field of [...event.target.elements].filter((one) => one.name)) {
       const row = field.closest(".condition");
       const empty = row ? !row.querySelector("[name=key]").value : !field.value;

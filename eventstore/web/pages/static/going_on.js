@@ -1,10 +1,10 @@
-// Ways to go on from a session: the events that rebuild it, and where a client can replay it.
+// Two buttons of the session page: client events that rebuild a session, and the URL to replay it.
 
 import { api, clock, copying, element, show } from "./common.js";
 
 const PORT = 8765;
 
-/** The button that shows client events for a new session; `cursor` answers with its seconds, or null. */
+/** Sets up the button for client events. `cursor` returns the cursor in seconds, or null. */
 export function offerReseed(base, cursor) {
   const told = async (at) => {
     try {
@@ -26,12 +26,12 @@ export function offerReseed(base, cursor) {
 
 const quoted = (text) => (/^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
-/** The button that says where a Realtime client can have the session replayed. */
+/** Sets up the button that shows the URL at which a Realtime client gets the session replayed. */
 export function offerReplay(id) {
   document.querySelector("[data-replay]").addEventListener("click", (event) => {
     const { url } = event.target.dataset;
     const link = new URL(url || `ws://127.0.0.1:${PORT}/v1/realtime`);
-    // A server that listens everywhere is reached where its pages are.
+    // If the replay server listens on all addresses, the host of this page leads to it.
     if (["0.0.0.0", "[::]"].includes(link.hostname)) link.hostname = location.hostname;
     link.searchParams.set("session", id);
     const command = `eventstore replay ${quoted(id)} --serve ${PORT}`;

@@ -1,4 +1,4 @@
-// The list of responses: each as JSON, and the question as a link.
+// The page of responses: shows a response as JSON, and copies the query as a link.
 
 import { api, copy, copying, element, pretty, show } from "./common.js";
 import { start } from "./filters.js";

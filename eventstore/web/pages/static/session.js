@@ -1,4 +1,4 @@
-// The page of a session: sound, transcript, raw events and state move together.
+// The page of a session: its sound, transcript, raw events and state follow one cursor.
 
 import { api, clock, typing, whileSeen } from "./common.js";
 import { start as startEvents } from "./events.js";
@@ -19,7 +19,7 @@ const seconds = (at) => (at && openedAt !== null ? (Date.parse(at) - openedAt) /
 const showEvent = startEvents(base, Number(page.dataset.head), seconds);
 const showState = startState(base);
 
-// A page that is loaded again goes on where it was.
+// A reloaded page begins at the cursor that it had before.
 const PLACE = `place ${id}`;
 const again = performance.getEntriesByType("navigation")[0]?.type === "reload" ? sessionStorage.getItem(PLACE) : null;
 addEventListener("pagehide", () => sessionStorage.setItem(PLACE, String(cursor)));
@@ -27,7 +27,7 @@ addEventListener("pagehide", () => sessionStorage.setItem(PLACE, String(cursor))
 let drawn = null;
 let wave = null;
 let audio = null;
-// Seconds of sound that the server gives at once.
+// How many seconds of sound the server sends at most in one file.
 const LONGEST = 7200;
 let cursor = 0;
 let spoken = []; // {moment, turn, word}, by moment
@@ -39,10 +39,11 @@ const renew = renewing(document.getElementById("turns"));
 const turnOf = (target) =>
   document.querySelector(target.item_id ? `.turn[data-item="${CSS.escape(target.item_id)}"]` : `.turn[data-response="${CSS.escape(target.response_id ?? "")}"]`);
 
-// Paused before it began is no failure; one of the sound itself is told by its own event.
+// A pause before the sound begins rejects the promise, which is no failure. A failure of the sound
+// has an event of its own.
 const start = () => audio.play().catch(() => {});
 
-/** Goes to a moment of the call, in seconds; plays from there where there is sound. */
+/** Moves the cursor to a moment of the call, in seconds, and plays from there if there is sound. */
 function listen(moment, playing = true) {
   cursor = Math.max(drawn?.start ?? 0, moment);
   if (audio) {
@@ -52,7 +53,7 @@ function listen(moment, playing = true) {
   moved(cursor);
 }
 
-/** Shows where the cursor is: the clock, the turn, the word. */
+/** Shows the cursor on the clock, in the list of turns, and on the word. */
 function moved(moment, scrolling = true) {
   cursor = moment;
   output.textContent = `${clock(moment)}${drawn ? ` / ${clock(drawn.end)}` : ""}`;
@@ -149,7 +150,7 @@ function clicked({ turn, mark }, event) {
     showEvent(mark.seq);
     return;
   }
-  // Where in the turn it was clicked is where it is heard from.
+  // Playing begins at the place in the turn that was clicked.
   const box = event.currentTarget?.getBoundingClientRect?.() ?? event.target.getBoundingClientRect();
   const share = box.width ? Math.min(1, Math.max(0, (event.clientX - box.left) / box.width)) : 0;
   listen(turn.start + share * (turn.end - turn.start), Boolean(audio));
@@ -187,7 +188,7 @@ document.addEventListener("keydown", (event) => {
 offerReseed(base, () => (drawn?.timed && cursor > 0 ? cursor : null));
 offerReplay(id);
 
-// A link to a response or an item shows it.
+// A link to a response or to an item scrolls to it.
 function showLinked() {
   let linked = location.hash.slice(1);
   try { linked = decodeURIComponent(linked); } catch { /* it is meant as it is written */ }
@@ -201,7 +202,7 @@ function showLinked() {
   entry.scrollIntoView({ block: "center" });
 }
 
-// A live call: what was said comes as it is said.
+// A live call's new turns are added to the page as they are said.
 async function reload() {
   const answer = await fetch(location.href);
   const found = new DOMParser().parseFromString(await answer.text(), "text/html");

@@ -19,7 +19,7 @@ async function reload() {
   try {
     const answer = await fetch(location.href);
     const found = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("list");
-    // What has the focus keeps it.
+    // The element that has the focus must keep it.
     const focused = document.activeElement?.closest("tr")?.dataset.id;
     if (found) list.replaceChildren(...found.childNodes);
     if (focused) list.querySelector(`tr[data-id="${CSS.escape(focused)}"] a`)?.focus();

@@ -11,7 +11,7 @@ const told = (item) =>
   item.type === "function_call" ? `${item.name ?? "?"}(${item.arguments ?? ""})`
     : item.type === "function_call_output" ? `→ ${item.output ?? ""}` : words(item);
 
-/** Answers with what asks for the state at a moment; the last one asked for is shown. */
+/** Returns a function that reads the state at a moment. The state of the last call is shown. */
 export function start(base) {
   const panel = document.getElementById("state");
   let waiting;

@@ -1,6 +1,6 @@
-// Turns of a live call: those that are the same stay, with their marked words, focus and selection.
+// Updates the turns of a live call. Unchanged turns keep their marked words, focus and selection.
 
-/** Answers with what puts new turns in the place of a list's. */
+/** Returns a function that replaces the turns of a list by new ones. */
 export function renewing(list) {
   let kept = new Map([...list.children].map((turn) => [turn.outerHTML, turn]));
 

@@ -1,4 +1,4 @@
-// Charts of usage, each with its figures in a table.
+// The charts of the usage page, each with its numbers in a table.
 
 import { element } from "./common.js";
 import { start } from "./filters.js";
@@ -13,7 +13,7 @@ const money = (usd) => {
   if (usd > 0 && usd < 0.00005) return "<$0.0001";
   return `$${usd.toLocaleString("en", { maximumFractionDigits: usd >= 1 ? 2 : 4 })}`;
 };
-// A plus: some of it has no known price.
+// A plus sign means that a part of the usage has no known price.
 const cost = (entry) => money(entry.cost_usd) + (entry.cost_usd !== null && entry.unpriced.models.length ? " +" : "");
 const number = (value) => Math.round(value).toLocaleString("en");
 const name = (value) => value ?? "none";
@@ -22,7 +22,7 @@ const color = (key) => getComputedStyle(document.documentElement).getPropertyVal
 const DAY = 86_400_000;
 const MOST = 1000;
 
-// Days on which nothing happened are on the axis too.
+// The axis has all days, also those without calls.
 function everyDay(found) {
   if (!found.length) return [];
   const [first, last] = [Date.parse(found[0]), Date.parse(found[found.length - 1])];

@@ -15,9 +15,9 @@ const pale = (name, percent) => `color-mix(in srgb, ${color(name)} ${percent}%, 
 
 /**
  * Draws a call.
- * @param drawn what /waveform answers
- * @param audio the media element that it follows; null where there is no sound
- * @param chosen told of a turn or mark that was clicked
+ * @param drawn the answer of the route /waveform
+ * @param audio the media element that the waveform follows; null if there is no sound
+ * @param chosen is called with a turn or a mark that was clicked
  */
 export function draw(container, drawn, audio, nonce, chosen) {
   const duration = Math.max(drawn.end - drawn.start, 0.001);
@@ -55,7 +55,7 @@ export function draw(container, drawn, audio, nonce, chosen) {
   return wave;
 }
 
-// Sound may end before the call does: silence behind it keeps one axis.
+// The sound may end before the call. Silence after it gives both the same axis.
 function filled(values, duration, drawn) {
   const wanted = Math.max(2, Math.round(duration * drawn.per_second));
   const found = values.map((value) => value / LOUDEST);
@@ -63,12 +63,12 @@ function filled(values, duration, drawn) {
   return found;
 }
 
-// Styles of the page do not reach into the waveform.
+// The page's styles do not apply inside the waveform's shadow tree.
 function label(text, inside) {
   const made = element("div", { dir: "auto" }, text);
   const style = { font: "11px system-ui, sans-serif", whiteSpace: "nowrap", padding: "1px 3px", pointerEvents: "none" };
   Object.assign(made.style, style, inside ? { overflow: "hidden", textOverflow: "ellipsis" } : { position: "absolute", left: "3px" });
-  // What is around it has no box, so that it is not moved away from other labels.
+  // The element around the label has no box, so that the library does not move the label.
   const around = element("div", {}, made);
   around.style.display = "contents";
   return around;
@@ -89,7 +89,7 @@ function putTurn(regions, turn, drawn, chosen) {
 
 function putMark(regions, mark, drawn, chosen) {
   const name = MARKED[mark.kind];
-  // What is at the very end is drawn just before it: behind it, it would not be seen.
+  // A mark at the very end is drawn just before it, because it would not be visible after it.
   const start = Math.min(mark.at - drawn.start, 0.999 * (drawn.end - drawn.start));
   const end = mark.until === null ? start : Math.max(start, mark.until - drawn.start);
   const text = mark.kind === "tool_call" ? mark.text.split("(")[0] : mark.text;
@@ -101,8 +101,8 @@ function putMark(regions, mark, drawn, chosen) {
   return { start, content };
 }
 
-// A label that would cover the one before it is not shown; zoomed in, there is room for it. At the
-// end of the call, where it would be cut off, it is left of its mark.
+// Hides each label that would cover the label before it; zooming in makes room for it. A label that
+// would be cut off at the end of the call is placed to the left of its mark.
 function thinOut(labels, duration, width) {
   let free = 0;
   for (const { start, content } of labels) {

@@ -1,8 +1,8 @@
-// Words of the transcript, each with the moment at which it begins, told by the server or estimated.
+// The transcript's words, each with the time at which it begins: the server's or an estimate.
 
 import { element } from "./common.js";
 
-/** Makes the words of an item's turn clickable; they carry their moment. */
+/** Makes the words of an item's turn clickable, and stores its time in each word. */
 export function markWords(said, words) {
   const before = [...said.querySelectorAll(".word")];
   if (before.length) return before;
@@ -21,7 +21,7 @@ export function markWords(said, words) {
   return [...said.querySelectorAll(".word")];
 }
 
-/** The last of a sorted list that begins by a moment; -1 for none. */
+/** Returns the index of a sorted list's last entry that begins by a moment; -1 if there is none. */
 export function lastBy(moments, moment) {
   let [low, high] = [0, moments.length];
   while (low < high) {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-NODE = Path(__file__).resolve().parents[2] / "node"
+NODE = Path(__file__).resolve().parents[1] / "node"
 
 
 pytestmark = pytest.mark.skipif(

@@ -42,8 +42,9 @@ DRIVERS = (
     Driver("python/livekit_realtime_session.py", "azure-preview", **AZURE),
     # Whether it cancels an answer that the server cuts off depends on when it hears of that.
     Driver("python/livekit_agent_session.py", venv=VOICE, by_clock=True),
-    Driver("python/pipecat_typed.py", venv=VOICE),
-    Driver("python/pipecat_typed.py", "azure", **AZURE),
+    # Its first update has the tools or not, as it happens.
+    Driver("python/pipecat_typed.py", venv=VOICE, match="type"),
+    Driver("python/pipecat_typed.py", "azure", match="type", **AZURE),
     Driver("python/pipecat_spoken.py", venv=VOICE, by_clock=True),
     Driver("python/azure_voicelive.py", package="azure.ai.voicelive", **AZURE),
     Driver("python/semantic_kernel_realtime.py"),

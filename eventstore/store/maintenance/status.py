@@ -14,8 +14,7 @@ from sqlalchemy import Engine
 from eventstore.common.private_files import is_open_to_others
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.store.database.engine import sqlite_file
-from eventstore.store.database.engine_options import KEYS
-from eventstore.store.database.keys import KeyRing
+from eventstore.store.database.engine_options import keys_engine_of
 from eventstore.store.database.schema import schema_revision
 from eventstore.store.database.transaction import Transaction, read
 from eventstore.store.log.tombstones import AUDIO, SESSION, count_erased_sessions
@@ -120,8 +119,7 @@ def _failed(noted: FailedProjection) -> dict[str, Any]:
 
 def _files(engine: Engine) -> Iterator[Path]:
     """Yield the files of the store and of its keys, if they are SQLite databases."""
-    keys: KeyRing = engine.get_execution_options()[KEYS]
-    for one in (engine, keys.engine):
+    for one in (engine, keys_engine_of(engine)):
         file = None if one is None else sqlite_file(one.url)
         if file is not None:
             yield from (file, file.with_name(f"{file.name}-wal"))

@@ -250,10 +250,7 @@ class WritableLog(Log):
             appends: One `Append` for each session: its id, frames, `expected_seq` and `close`.
 
         Returns:
-            For each session what `append` returns, in the same order.
-
-        Returns:
-            The results in the order of `appends`.
+            For each session what `append` returns, in the order of `appends`.
 
         Raises:
             ConflictError: The last event of a session has another sequence number.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from eventstore.projection.handlers.conversation import (
@@ -23,6 +25,7 @@ from eventstore.projection.handlers.conversation import (
 from eventstore.projection.handlers.requests import add_request, take_request
 from eventstore.projection.handlers.session import extend_audio, name_conversation
 from eventstore.projection.state import (
+    ContentPart,
     Item,
     LogEvent,
     Response,
@@ -39,6 +42,10 @@ _CALLED_BY = {
     "response.function_call_arguments.done": "function_call",
     "response.mcp_call_arguments.done": "mcp_call",
 }
+
+#: Where a part keeps the deltas of its text, and those of its transcript.
+_TEXT_DELTAS = attrgetter("text_deltas")
+_TRANSCRIPT_DELTAS = attrgetter("transcript_deltas")
 
 
 def ensure_response(state: SessionState, event: LogEvent, response_id: str) -> Response:
@@ -253,27 +260,30 @@ def _open_item(state: SessionState, event: LogEvent, body: dict[str, Any]) -> It
 
 
 def _text_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    _first_text(state, event, identifier(body.get("response_id")))
-    item, delta = _open_item(state, event, body), text(body.get("delta"))
-    if item is None or delta is None:
-        return
-    part = item.parts.get(part_index(body))
-    if part is None or not accepts_text(part, event.seq):
-        return
-    if not is_repeated_event(state, event, body):
-        append_delta(state, item, part.text_deltas, delta)
+    _add_delta(state, event, body, accepts_text, _TEXT_DELTAS)
 
 
 def _transcript_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    _add_delta(state, event, body, accepts_transcript, _TRANSCRIPT_DELTAS)
+
+
+def _add_delta(
+    state: SessionState,
+    event: LogEvent,
+    body: dict[str, Any],
+    accepts: Callable[[ContentPart, int], bool],
+    deltas_of: Callable[[ContentPart], list[str]],
+) -> None:
+    """Add a delta to the part that it names, if that part accepts it and it is no repetition."""
     _first_text(state, event, identifier(body.get("response_id")))
     item, delta = _open_item(state, event, body), text(body.get("delta"))
     if item is None or delta is None:
         return
     part = item.parts.get(part_index(body))
-    if part is None or not accepts_transcript(part, event.seq):
+    if part is None or not accepts(part, event.seq):
         return
     if not is_repeated_event(state, event, body):
-        append_delta(state, item, part.transcript_deltas, delta)
+        append_delta(state, item, deltas_of(part), delta)
 
 
 def _text_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:

@@ -17,7 +17,6 @@ from eventstore.errors import (
     DamagedError,
     EventStoreError,
     InvalidInputError,
-    NotFoundError,
 )
 from eventstore.realtime.frames import Frame
 from eventstore.store.database.identity import database_identity
@@ -26,6 +25,7 @@ from eventstore.store.database.outages import attempt
 from eventstore.store.database.transaction import Transaction, read, write
 from eventstore.store.log.read_events import read_events, read_rows, rows_in
 from eventstore.store.log.segments.read_segments import digest_start, read_segments
+from eventstore.store.log.session_facts import no_session
 from eventstore.store.maintenance.scrub import delete_left_bytes
 from eventstore.store.sessions.copy_session import (
     SessionFacts,
@@ -136,7 +136,7 @@ def _copy_once(source: Engine, target: Engine, session_id: str, dry_run: bool) -
     here, there = _read_facts(source, session_id), _read_facts(target, session_id)
     if here is None:
         if there is None:
-            raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+            raise no_session(session_id)
         return Copied(session_id, "exists", there.head_seq)
     if here.closed_at is None:
         raise InvalidInputError(f"session {session_id} is open; copy it once it is closed")

@@ -15,7 +15,6 @@ from eventstore.errors import (
     EventStoreError,
     Failure,
     InvalidInputError,
-    NotFoundError,
 )
 from eventstore.store.database.keys import keys_of
 from eventstore.store.database.outages import attempt
@@ -27,6 +26,7 @@ from eventstore.store.filters.choose_sessions import (
     find_any_session,
 )
 from eventstore.store.filters.filters import BasicFilter, checked_filter
+from eventstore.store.log.session_facts import no_session
 from eventstore.store.sessions.erase_session import Erased, erase_session
 
 MAX_REASON = 500
@@ -52,7 +52,7 @@ def find_to_erase(
     for session_id in dict.fromkeys(session_ids):
         found = find_any_session(engine, session_id)
         if found is None:
-            raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+            raise no_session(session_id)
         yield found
 
 

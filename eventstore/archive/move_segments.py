@@ -24,7 +24,7 @@ from eventstore.store.log.segments.read_segments import (
     find_segment,
     segment_locations,
 )
-from eventstore.store.log.session_facts import find_last_seq
+from eventstore.store.log.session_facts import find_last_seq, no_session
 from eventstore.store.sessions.put_segments import MovedSegment, move_bytes
 
 # Bytes that are moved into the database wait in memory up to this size, then in a temporary file.
@@ -77,7 +77,7 @@ def move_segments(
 
 def _move(engine: Engine, session_id: str, base: str | None) -> Moved:
     if find_last_seq(engine, session_id) is None:
-        raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+        raise no_session(session_id)
     with read(engine) as tx:
         going = [place for place in segment_locations(tx, session_id) if not _is_there(place, base)]
     size = 0

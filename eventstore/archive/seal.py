@@ -12,11 +12,12 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from eventstore.archive.segment_packing import buffered_segments, segments_of_rows
-from eventstore.errors import EventStoreError, InvalidInputError, NotFoundError
+from eventstore.errors import EventStoreError, InvalidInputError
 from eventstore.store.database.transaction import read, write
 from eventstore.store.database.workers import for_each
 from eventstore.store.log.read_events import read_rows
 from eventstore.store.log.segments.read_segments import digest_start, read_segments
+from eventstore.store.log.session_facts import no_session
 from eventstore.store.log.tombstones import count_erasures, refuse_erased
 from eventstore.store.sessions.put_segments import (
     put_segments,
@@ -141,7 +142,7 @@ def _stream(engine: Engine, session_id: str) -> tuple[int, int | None, int, int]
     with read(engine) as tx:
         row = tx.row(STREAM, (session_id,))
         if row is None:
-            raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+            raise no_session(session_id)
         refuse_erased(tx, session_id, row[3])
         erasures = count_erasures(tx, session_id)
     return row[0], row[1], row[2] or 0, erasures

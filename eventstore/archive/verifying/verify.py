@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from eventstore.archive.verifying.verify_events import EventChecks
 from eventstore.archive.verifying.verify_log import verify_log
 from eventstore.archive.verifying.verify_results import Problem, SegmentDigest, Verified
-from eventstore.errors import DamagedError, NotFoundError
+from eventstore.errors import DamagedError
 from eventstore.segments.digest import BEGINNING, session_digest
 from eventstore.store.database.keys import keys_of
 from eventstore.store.database.transaction import Transaction, read
@@ -22,6 +22,7 @@ from eventstore.store.log.read_events import read_rows
 from eventstore.store.log.segments.read_segments import (
     read_segments,
 )
+from eventstore.store.log.session_facts import no_session
 from eventstore.store.log.tombstones import audio_erased_at, check_not_erased, tombstone_faults
 from eventstore.store.maintenance.orphans import tables_with_rows
 
@@ -86,7 +87,7 @@ def _without_stream(tx: Transaction, session_id: str) -> Verified:
     """
     found = tables_with_rows(tx, session_id)
     if not found:
-        raise NotFoundError(f"no session {session_id}; list them with: eventstore sessions")
+        raise no_session(session_id)
     problem = f"its stream is missing, and there are rows of it in {', '.join(found)}"
     return Verified(session_id, 0, 0, [], [Problem(1, 1, problem)])
 

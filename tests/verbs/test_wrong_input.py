@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,6 +82,12 @@ def arguments() -> Iterator[tuple[str, str]]:
             if parameter.name in NOT_CHECKED or parameter.kind == parameter.VAR_KEYWORD:
                 continue
             yield name, parameter.name
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some wrong values are right names of files: what is written there stays in the test."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="module")

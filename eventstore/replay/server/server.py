@@ -1,6 +1,6 @@
 """Serve recordings over the Realtime websocket: the handshake, and a task for each client.
 
-Called by the commands `replay-server` and `serve`, and by Python programs as
+Called by the commands `replay --serve` and `serve`, and by Python programs as
 `eventstore.replay_server`.
 """
 

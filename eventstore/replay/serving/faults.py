@@ -1,6 +1,6 @@
 """Inject faults into a replay at chosen places: lost frames, delays, errors, cut connections. Pure.
 
-`parse_fault` is called by the command `replay-server`, `Faults` by connection.py.
+`parse_fault` is called by the command `replay --serve`, `Faults` by connection.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Match a live client's frames with the recorded client's frames, and report differences. Pure.
 
-Called by connection.py; drift_report.py and the command `replay-server` show the result.
+Called by connection.py; drift_report.py and the command `replay --serve` show the result.
 """
 
 from __future__ import annotations

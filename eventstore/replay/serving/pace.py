@@ -1,6 +1,6 @@
 """Compute when a recorded frame is due in this connection. Pure: clocks are numbers.
 
-Called by connection.py; the pace itself is read by cassette.py and the command `replay-server`.
+Called by connection.py; the pace itself is read by cassette.py and the command `replay --serve`.
 """
 
 from __future__ import annotations

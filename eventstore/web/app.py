@@ -85,7 +85,7 @@ def make_app(
     app.state.stores = stores
     app.state.replay_url = replay_url
     app.state.stopping = False
-    app.state.counts = health.Counts()
+    app.state.counts = health.ResponseCounts()
     app.state.store_numbers = health.StoreNumbers()
     app.state.readiness = health.Readiness()
     app.state.places = server_places()

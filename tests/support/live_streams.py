@@ -18,6 +18,7 @@ def following(asking: httpx.Client, **filters: str) -> Iterator[Events]:
     with asking.stream("GET", "/live", params=filters) as answer:
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["x-accel-buffering"] == "no"  # nginx hands each event on at once
         yield events_of(answer.iter_lines())
 
 

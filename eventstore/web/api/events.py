@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 
 from eventstore.errors import ConflictError
 from eventstore.realtime.events import StoredEvent
@@ -42,7 +43,7 @@ from eventstore.web.server.requests import (
     scoped,
     stores_of,
 )
-from eventstore.web.server.streams import Stream, in_turn, piecewise, take_stream
+from eventstore.web.server.streams import EventStream, Stream, in_turn, piecewise, take_stream
 
 router = APIRouter(prefix="/v1/realtime/sessions", tags=["events"], route_class=IdRoute)
 
@@ -106,7 +107,7 @@ _POLL, _SLOWEST, _PING = 0.2, 1.0, 15.0
         page_of(EXAMPLE),
         404,
         410,
-        others=("application/x-ndjson", "text/event-stream"),
+        others=("application/x-ndjson", EventSourceResponse.media_type),
     ),
 )
 async def list_events(
@@ -134,8 +135,8 @@ async def list_events(
     if stream:
         after = _last_event_id(request, after)
         await run_in_threadpool(queries.last_seq, session_id)
-        told = _follow(request, queries, read, session_id, after, type)
-        return Stream(told, "text/event-stream", await take_stream(request))
+        events = _follow(request, queries, read, session_id, after, type)
+        return EventStream(events, await take_stream(request))
     if format == "jsonl":
         head = await run_in_threadpool(queries.last_seq, session_id)
         if not raw:
@@ -193,30 +194,30 @@ async def _follow(
 
     def read_some(first: int, last: int) -> tuple[bytes, int]:
         """Return events of a bounded number of bytes, and the seq up to which they were read."""
-        told, size = [], 0
+        sent, size = [], 0
         for event in read(session_id, first, last, type_):
-            told.append(_told(event))
-            size += len(told[-1])
+            sent.append(format_sse_event(id=str(event.seq), data_str=dumps(_entry(event))))
+            size += len(sent[-1])
             if size >= _BYTES:
-                return b"".join(told), event.seq
-        return b"".join(told), last
+                return b"".join(sent), event.seq
+        return b"".join(sent), last
 
     pause, quiet = _POLL, 0.0
     while await goes_on(request):
         closed, head = await in_turn(request, _ends, queries, session_id)
         if head > after:
             last = min(head, after + _AT_ONCE)
-            some, after = await in_turn(request, read_some, after + 1, last)
-            yield some
+            events, after = await in_turn(request, read_some, after + 1, last)
+            yield events
             pause, quiet = _POLL, 0.0
             continue
         if closed:
-            yield b"event: end\ndata: {}\n\n"
+            yield format_sse_event(event="end", data_str="{}")
             return
         await asyncio.sleep(pause)
         pause, quiet = min(pause * 1.25, _SLOWEST), quiet + pause
         if quiet > _PING:
-            yield b": nothing new\n\n"
+            yield KEEPALIVE_COMMENT
             quiet = 0.0
 
 
@@ -227,10 +228,6 @@ def _ends(queries: Queries, session_id: str) -> tuple[bool, int]:
     """
     closed = is_closed(queries.engine, session_id)
     return closed, find_last_seq(queries.engine, session_id) or 0
-
-
-def _told(event: StoredEvent) -> bytes:
-    return f"id: {event.seq}\ndata: {dumps(_entry(event))}\n\n".encode()
 
 
 @router.post(

@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
+from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 
 from eventstore.errors import EventStoreError
 from eventstore.realtime.values import dumps
@@ -23,13 +24,17 @@ from eventstore.web.server.documents import METADATA, SENT_EVENT, documented, pa
 from eventstore.web.server.log import note_fault
 from eventstore.web.server.paths import PlacedRoute
 from eventstore.web.server.requests import Seen, deep_objects, goes_on
-from eventstore.web.server.streams import Stream, in_turn, take_stream
+from eventstore.web.server.streams import EventStream, in_turn, take_stream
 
 router = APIRouter(prefix="/v1/realtime", tags=["sessions"], route_class=PlacedRoute)
 
 _SECOND, _PING = 1.0, 15.0
 #: For each session that the client knows, the SHA-256 of the resource that was sent last.
-Told = dict[str, bytes]
+SentDigests = dict[str, bytes]
+
+
+def _event(name: str, resource: dict[str, Any]) -> bytes:
+    return format_sse_event(event=name, data_str=dumps(resource))
 
 
 @router.get(
@@ -37,7 +42,7 @@ Told = dict[str, bytes]
     summary="Follow the open sessions",
     response_class=StreamingResponse,
     responses=documented(
-        SENT_EVENT, f"event: session\ndata: {dumps(EXAMPLE)}\n\n", kind="text/event-stream"
+        SENT_EVENT, _event("session", EXAMPLE).decode(), kind=EventSourceResponse.media_type
     ),
     openapi_extra=parameters(METADATA),
 )
@@ -56,58 +61,52 @@ async def follow_sessions(request: Request, queries: Seen, model: Text = None) -
         return queries.sessions(live=True, order="asc", limit=MAX_LIMIT, after=after, **filters)
 
     first = await in_turn(request, lambda: read(None))
-    told = _follow(request, read, first)
-    return Stream(told, "text/event-stream", await take_stream(request))
+    return EventStream(_follow(request, read, first), await take_stream(request))
 
 
-def news(told: Told, sessions: Iterable[dict[str, Any]]) -> Iterator[bytes]:
-    """Yield an event for each session that is new or has changed, and note it in `told`.
+def news(sent: SentDigests, sessions: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    """Yield an event for each session that is new or has changed, and note it in `sent`.
 
     Args:
-        told: what the client knows, which is changed here.
+        sent: what the client knows, which is changed here.
         sessions: resources of open sessions.
     """
     for session in sessions:
-        resource = dumps(session)
-        digest = hashlib.sha256(resource.encode("utf-8", "replace")).digest()
-        if told.get(session["id"]) != digest:
-            yield _event("session", resource)
-            told[session["id"]] = digest
+        digest = hashlib.sha256(dumps(session).encode()).digest()
+        if sent.get(session["id"]) != digest:
+            yield _event("session", session)
+            sent[session["id"]] = digest
 
 
-def endings(told: Told, open_: Set[str]) -> Iterator[bytes]:
-    """Yield an event for each session that is not open any more, and remove it from `told`.
+def endings(sent: SentDigests, open_: Set[str]) -> Iterator[bytes]:
+    """Yield an event for each session that is not open any more, and remove it from `sent`.
 
     Args:
-        told: what the client knows, which is changed here.
+        sent: what the client knows, which is changed here.
         open_: the ids of all open sessions.
     """
-    for session_id in told.keys() - open_:
-        yield _event("ended", dumps({"id": session_id}))
-        del told[session_id]
-
-
-def _event(name: str, data: str) -> bytes:
-    return f"event: {name}\ndata: {data}\n\n".encode("utf-8", "replace")
+    for session_id in sent.keys() - open_:
+        yield _event("ended", {"id": session_id})
+        del sent[session_id]
 
 
 async def _follow(
     request: Request, read: Callable[[str | None], Page[Any]], page: Page[Any]
 ) -> AsyncIterator[bytes]:
     # Only one page is in memory at a time, because open sessions may be many and large.
-    told: Told = {}
+    sent: SentDigests = {}
     open_: set[str] = set()
     quiet = time.monotonic()
     while await goes_on(request):
         open_.update(session["id"] for session in page.data)
         after = page.last_id if page.has_more else None
-        for event in chain(news(told, page.data), [] if after else endings(told, open_)):
+        for event in chain(news(sent, page.data), [] if after else endings(sent, open_)):
             yield event
             quiet = time.monotonic()
         if after is None:
             open_.clear()
             if time.monotonic() - quiet >= _PING:
-                yield b": nothing new\n\n"
+                yield KEEPALIVE_COMMENT
                 quiet = time.monotonic()
             await asyncio.sleep(_SECOND)
         page = await _next_page(request, read, after)

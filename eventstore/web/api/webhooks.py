@@ -15,7 +15,7 @@ from eventstore.capture.calls.incoming_calls import IncomingCalls
 from eventstore.capture.calls.webhooks import BODY_BYTES, BadWebhookError
 from eventstore.web.server.errors import ApiError, add_error_handlers
 from eventstore.web.server.guard import Guard
-from eventstore.web.server.health import Counts
+from eventstore.web.server.health import ResponseCounts
 
 #: The path to which webhooks are sent.
 PATH = "/v1/webhooks/openai"
@@ -63,7 +63,7 @@ def make_webhook_app(calls: IncomingCalls, health: Callable[[], bytes]) -> FastA
     app.include_router(router)
     add_error_handlers(app)
     app.add_middleware(
-        Guard, counts=Counts(), body_bytes=BODY_BYTES, loopback_only=False, open_path=PATH
+        Guard, counts=ResponseCounts(), body_bytes=BODY_BYTES, loopback_only=False, open_path=PATH
     )
 
     @app.get("/healthz")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import Response
+from fastapi.sse import EventSourceResponse
 
 from eventstore.realtime.values import dumps
 from eventstore.store.queries.pages import Page
@@ -97,7 +98,7 @@ def documented(
         }
     }
     for other in others:
-        schema = SENT_EVENT if other == "text/event-stream" else {"type": "string"}
+        schema = SENT_EVENT if other == EventSourceResponse.media_type else {"type": "string"}
         found[200]["content"][other] = {"schema": schema}
     for status in sorted({400, 401, 403, 503, *failures}):
         found[status] = {

@@ -17,7 +17,7 @@ from eventstore.errors import EventStoreError
 from eventstore.realtime.values import dumps
 from eventstore.web.server.bodies import Bodies
 from eventstore.web.server.errors import PRIVATE, failure
-from eventstore.web.server.health import Counts
+from eventstore.web.server.health import ResponseCounts
 from eventstore.web.server.log import LOGGER, note_fault
 from eventstore.web.server.paths import routable
 from eventstore.web.server.requests import asker_of
@@ -90,7 +90,7 @@ class Guard:
     def __init__(
         self,
         app: ASGIApp,
-        counts: Counts,
+        counts: ResponseCounts,
         body_bytes: int,
         loopback_only: bool,
         open_path: str | None = None,

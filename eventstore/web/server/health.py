@@ -7,13 +7,22 @@ So they answer even if the server is busy. Included by `web/app.py`.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 import anyio
 from fastapi import APIRouter, Request, Response
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
 
 from eventstore.capture.relay.relay_metrics import faults_family
 from eventstore.errors import EventStoreError
@@ -33,28 +42,35 @@ _PATIENCE = 5.0
 _NUMBERS_PATIENCE = 1.0
 
 
-class Counts:
+class ResponseCounts:
     """Counts the server's responses, and how long they took.
 
     Attributes:
-        answers: how many responses there were, by method, route and status.
-        buckets: how many responses fall into each bucket, by the bucket's upper bound in seconds.
-        seconds: how long all responses took together.
-        count: how many responses there were.
+        registry: the counters, for `/metrics`. The process's default registry may hold others.
     """
 
     def __init__(self) -> None:
-        self.answers: Counter[tuple[str, str, int]] = Counter()
-        self.buckets: Counter[float] = Counter()
-        self.seconds = 0.0
-        self.count = 0
+        # In the text format, the time at which a counter was made would be a metric of its own.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        self._answers = Counter(
+            "eventstore_http_answers",
+            "Requests answered.",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "eventstore_http_seconds",
+            "Seconds of an answer.",
+            buckets=BUCKETS,
+            registry=self.registry,
+        )
+        ProcessCollector(registry=self.registry)
 
     def add(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a response."""
-        self.answers[method, route, status] += 1
-        self.seconds += seconds
-        self.count += 1
-        self.buckets[next((b for b in BUCKETS if seconds <= b), float("inf"))] += 1
+        self._answers.labels(method, route, status).inc()
+        self._seconds.observe(seconds)
 
 
 class Readiness:
@@ -137,47 +153,23 @@ async def readyz(request: Request) -> Response:
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
     """Return the metrics in the text format of Prometheus."""
-    from prometheus_client import CollectorRegistry, ProcessCollector
-    from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-
-    counts: Counts = request.app.state.counts
+    counts: ResponseCounts = request.app.state.counts
     numbers: StoreNumbers = request.app.state.store_numbers
     wrong = await numbers.read(stores_of(request))
 
     class Collector:
         def collect(self) -> Iterable[Any]:
-            yield from _families(counts)
+            yield from counts.registry.collect()
             yield from _store_families(wrong)
             yield faults_family()
 
     registry = CollectorRegistry()
     registry.register(Collector())
-    ProcessCollector(registry=registry)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
-
-
-def _families(counts: Counts) -> Iterable[Any]:
-    from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
-
-    answers = CounterMetricFamily(
-        "eventstore_http_answers", "Requests answered.", labels=["method", "route", "status"]
-    )
-    for (method, route, status), number in sorted(counts.answers.items()):
-        answers.add_metric([method, route, str(status)], number)
-    yield answers
-    found, buckets = 0, []
-    for bound in (*BUCKETS, float("inf")):
-        found += counts.buckets[bound]
-        buckets.append((str(bound) if bound != float("inf") else "+Inf", float(found)))
-    yield HistogramMetricFamily(
-        "eventstore_http_seconds", "Seconds of an answer.", buckets, counts.seconds
-    )
 
 
 def _store_families(wrong: Troubles | None) -> Iterable[Any]:
     """Yield metrics of the read models, without ids of sessions, which `status` lists."""
-    from prometheus_client.core import GaugeMetricFamily
-
     yield GaugeMetricFamily(
         "eventstore_database_up", "Whether the database answers.", int(wrong is not None)
     )

@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
+from fastapi.sse import EventSourceResponse
 from starlette.types import Receive, Scope, Send
 
 from eventstore.web.server.paths import places_of
@@ -36,6 +37,15 @@ class Stream(StreamingResponse):
         """Send the response, then release its place."""
         with self._place:
             await super().__call__(scope, receive, send)
+
+
+class EventStream(Stream):
+    """Server-sent events that hold one of the places of streams until they end."""
+
+    def __init__(self, content: AsyncIterator[bytes], place: Place) -> None:
+        super().__init__(content, EventSourceResponse.media_type, place)
+        # Tells nginx, and proxies that follow it, to hand each event on at once.
+        self.headers["X-Accel-Buffering"] = "no"
 
 
 async def take_stream(request: Request) -> Place:

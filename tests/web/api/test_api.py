@@ -418,6 +418,7 @@ def test_events_are_followed_as_they_come(api: httpx.Client, store: EventStore) 
     headers = {"Last-Event-ID": "1"}
     with api.stream("GET", path, params={"stream": True}, headers=headers) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["x-accel-buffering"] == "no"  # nginx hands each event on at once
         for line in answer.iter_lines():
             name, _, value = line.partition(": ")
             if name == "id":

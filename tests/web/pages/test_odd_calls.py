@@ -19,7 +19,7 @@ from eventstore.web.server.access import parse_keys
 
 START = 1_780_000_000_000_000
 IDS = (
-    *("a/b", "a b", "a'b\"c", "100%", "%2F", "x#y", "x?y=1&z=2", "back\\slash", "--help"),
+    *("a/events", "a b", "a'b\"c", "100%", "%2F", "x#y", "x?y=1&z=2", "back\\slash", "--help"),
     *("ünï→😀", "<b>x</b>", "]'\"", "/", "a//b/", "sess_" + "x" * 110),
 )
 

@@ -65,6 +65,15 @@ def test_import_says_what_it_did_with_each_session(terminal: Terminal, own_folde
     assert "was there already; nothing added" in terminal("import", "call.jsonl").out
 
 
+def test_import_says_if_it_only_set_metadata(terminal: Terminal, own_folder: Path) -> None:
+    Path("call.jsonl").write_text(lines(CALL))
+    assert " imported\n" in terminal("import", "call.jsonl").out
+    tagged = ("import", "call.jsonl", "--metadata")
+    assert " was there already; metadata set\n" in terminal(*tagged, "customer=42").out
+    (entry,) = terminal(*tagged, "customer=43", "--json").json["data"]
+    assert (entry["added"], entry["status"]) == (1, "exists")
+
+
 def test_import_reads_standard_input(terminal: Terminal, store: EventStore) -> None:
     found = terminal("import", "-", "--json", stdin=lines(CALL).encode()).json
     assert [entry["file"] for entry in found["data"]] == ["-"]

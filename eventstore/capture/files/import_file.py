@@ -68,6 +68,7 @@ class Imported(NamedTuple):
         warnings: What was noticed in the file, a line each, such as times that are not understood.
         same_call: The id of another session that is a recording of the same call, and counts its
             usage; None if there is none.
+        metadata_set: True if the session was there already, and this import set metadata of it.
     """
 
     session_id: str
@@ -79,6 +80,7 @@ class Imported(NamedTuple):
     format: str = "jsonl"
     warnings: tuple[str, ...] = ()
     same_call: str | None = None
+    metadata_set: bool = False
 
 
 class AnotherSessionError(InvalidInputError):
@@ -288,13 +290,13 @@ def _import_connection(
 ) -> Imported:
     _check_id(session_id)
     metadata, before = options.metadata, redaction.secrets
-    added = 0
+    added, metadata_set = 0, False
     if _is_stored(log, session_id):
         check_stored_rates(log, session_id, options.rates)
         _compare(log, session_id, frames)
         if any(log.metadata(session_id).get(key) != metadata[key] for key in metadata):
             log.set_metadata(session_id, metadata)
-            added = 1
+            added, metadata_set = 1, True
     else:
         # They have no time: of two imports at once, the second then finds its own frames there.
         noted = [metadata_frame(metadata, None)] if metadata else []
@@ -315,6 +317,7 @@ def _import_connection(
         skipped,
         redacted,
         same_call=same_call,
+        metadata_set=metadata_set,
     )
 
 

@@ -84,16 +84,21 @@ def _print_session(session: Mapping[str, Any]) -> None:
             counts += f", others ×{others}"
         echo(f"events of unknown types: {counts}")
     for limit in notes.get("rate_limits", ()):
-        echo(f"limit of {clean(limit['name'])}: {_limit(limit)}")
+        echo(f"rate limit: {_limit(limit)}")
     for diagnostic in notes["diagnostics"]:
         echo(f"! event {diagnostic['seq']}: {diagnostic['code']}: {clean(diagnostic['message'])}")
 
 
 def _limit(limit: Mapping[str, Any]) -> str:
-    left, all_, reset = (limit[name] for name in ("remaining", "limit", "reset_seconds"))
-    told = [f"{left:,.0f} left" if left is not None else "", f"of {all_:,.0f}" if all_ else ""]
-    told.append(f"anew in {reset:.1f} s" if reset is not None else "")
-    return " ".join(filter(None, told)) + f" (event {limit['seq']})"
+    """Return for example `120 of 40,000 tokens left, reset in 55.2 s (event 7)`."""
+    name = clean(limit["name"])
+    left, all_, reset = (limit[member] for member in ("remaining", "limit", "reset_seconds"))
+    told = f"{all_:,.0f} {name}" if all_ else name
+    if left is not None:
+        told = f"{left:,.0f} of {told} left" if all_ else f"{left:,.0f} {name} left"
+    if reset is not None:
+        told += f", reset in {reset:.1f} s"
+    return f"{told} (event {limit['seq']})"
 
 
 def _print_item(out: Console, item: Mapping[str, Any], several: bool) -> None:

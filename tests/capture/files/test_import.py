@@ -97,7 +97,8 @@ def test_importing_again_behind_metadata_adds_nothing(store: EventStore) -> None
 
 def test_importing_again_with_other_metadata_adds_that_alone(store: EventStore) -> None:
     imported(store, CALL, metadata={"customer": "42"})
-    assert imported(store, CALL, metadata={"tier": "gold"}) == [Imported("sess_1", 6, 1, 1)]
+    added = Imported("sess_1", 6, 1, 1, metadata_set=True)
+    assert imported(store, CALL, metadata={"tier": "gold"}) == [added]
     assert store.metadata("sess_1") == {"customer": "42", "tier": "gold"}
 
 

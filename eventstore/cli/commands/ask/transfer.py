@@ -185,7 +185,7 @@ def _entry(name: str, imported: Imported, redact: bool) -> dict[str, Any]:
         "events": imported.events,
         "responses": imported.responses,
         "added": imported.added,
-        "status": "imported" if imported.added else "exists",
+        "status": "imported" if imported.added and not imported.metadata_set else "exists",
         "skipped_lines": imported.skipped_lines,
         **told,
         "file": name,
@@ -205,7 +205,9 @@ def _print_imported(done: list[dict[str, Any]], failed: int, files: int) -> None
 
 
 def _remark(entry: dict[str, Any]) -> str:
-    remark = "imported" if entry["added"] else "was there already; nothing added"
+    remark = "imported"
+    if entry["status"] == "exists":
+        remark = "was there already; " + ("metadata set" if entry["added"] else "nothing added")
     if entry.get("same_call"):
         remark += f"; the same call as {entry['same_call']}, where its usage is counted"
     if entry["skipped_lines"]:

@@ -93,8 +93,8 @@ def record(
     metadata[customer]=42, or before its path, /metadata/customer=42/v1/realtime. Calls over WebRTC,
     created by POST /v1/realtime/calls, are joined by a sideband and recorded. While the database is
     away, calls go on, and frames wait in the spool.
-    /healthz and /metrics (Prometheus) tell how the relay is. SIGTERM or
-    Ctrl-C stops it: calls may end within --grace, and again at once.
+    /healthz and /metrics (Prometheus) tell how the relay is. SIGTERM or Ctrl-C stops it: it takes
+    no new calls, and waits up to --grace seconds for the others to end. A second one ends them.
 
     \b
     Examples:

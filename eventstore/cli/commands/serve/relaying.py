@@ -238,7 +238,7 @@ async def drain(running: Relay, grace: float, hurry: asyncio.Event) -> None:
         hurry: ends all calls at once when it is set.
     """
     if running.live:
-        _say(f"Stopping: {counted(running.live, 'call')} may end within {grace:g} s.")
+        _say(f"Stopping: waiting up to {grace:g} s for {counted(running.live, 'call')} to end.")
     draining = asyncio.create_task(running.drain(grace))
     hurried = asyncio.create_task(hurry.wait())
     await asyncio.wait({draining, hurried}, return_when=asyncio.FIRST_COMPLETED)

@@ -135,7 +135,8 @@ def test_reasons_are_found_and_limits_are_seen(terminal: Terminal) -> None:
     found = terminal("responses", "--reason", "insufficient_quota", "--json").json["data"]
     assert [one["id"] for one in found] == ["resp_1"]
     assert terminal("responses", "--reason", "unheard_of", "--json").json["data"] == []
-    assert "limit of tokens: 120 left of 40,000 anew in 55.2 s" in terminal("state", session_id).out
+    shown = terminal("state", session_id).out
+    assert "rate limit: 120 of 40,000 tokens left, reset in 55.2 s" in shown
     session_id = imported(terminal, "rate_limits_seen")
     notes = terminal("state", session_id, "--json").json["session"]["eventstore"]
     assert notes["rate_limits"]

@@ -87,7 +87,7 @@ def test_a_live_call_may_end_by_itself(store: EventStore) -> None:
             assert read_all(client) == b"\x88\x02\x03\xe8"
         _, told = process.communicate(timeout=10)
     assert process.returncode == 0
-    assert "Stopping: 1 call may end within 20 s." in told
+    assert "Stopping: waiting up to 20 s for 1 call to end." in told
     assert closing(store) == ("server", 1000, "")
 
 

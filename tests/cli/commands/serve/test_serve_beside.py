@@ -165,7 +165,7 @@ def test_a_live_call_and_a_stream_end_with_the_process(store: EventStore) -> Non
             assert "event: end" not in list(lines)
         _, told = process.communicate(timeout=15)
     assert process.returncode == 0
-    assert "Stopping: 1 call may end within 20 s." in told
+    assert "Stopping: waiting up to 20 s for 1 call to end." in told
     (recorded,) = [one["id"] for one in store.sessions().data if one["id"] != "open"]
     closed = json.loads([event.text for event in store.events(recorded)][-1])
     assert (closed["by"], closed["code"]) == ("server", 1000)

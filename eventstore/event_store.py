@@ -196,9 +196,12 @@ class EventStore(Upkeep, WritableLog):
             InvalidInputError: An argument is wrong, or it is more than a WAV file holds.
             OSError: The target cannot be written.
         """
-        from eventstore.sound.call_audio import FORMATS, write_audio  # numpy takes long to load
+        from eventstore.sound.call_audio import (  # numpy takes long to load
+            AUDIO_FORMATS,
+            write_audio,
+        )
 
-        check_choice("format", format, FORMATS)
+        check_choice("format", format, AUDIO_FORMATS)
         return write_audio(
             self,
             session_id,

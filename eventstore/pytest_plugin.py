@@ -32,7 +32,7 @@ _MARKER = (
 # Copies of the cassette's own values, so that pytest's start does not import the cassette. A test
 # compares both.
 MODES = ("none", "once", "new_episodes", "all")
-RULES = ("exact", "strict", "type", "none")
+MATCH_RULES = ("exact", "strict", "type", "none")
 
 _USED: pytest.StashKey[Cassette] = pytest.StashKey()
 _PASSED: pytest.StashKey[bool] = pytest.StashKey()
@@ -50,7 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         _MATCH,
-        choices=RULES,
+        choices=MATCH_RULES,
         help="how frames are matched with the recorded ones: strict (the default) by their order"
         " and content, exact with what clients make anew each time as well, type by their types,"
         " none not at all",

@@ -79,7 +79,7 @@ def test_the_demo_makes_anew_what_a_demo_left(show: Callable[[], Result]) -> Non
     assert "anew" not in first.output
     assert again.output.startswith("Making .demo anew.\n")
     assert again.output.removeprefix("Making .demo anew.\n") == first.output
-    assert demo.SESSION[:12] in again.output
+    assert demo.DEMO_SESSION[:12] in again.output
 
 
 def theirs(folder: Path) -> None:

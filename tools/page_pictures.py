@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from eventstore.demo import call_lines
-from eventstore.demo.__main__ import SESSION
+from eventstore.demo.__main__ import DEMO_SESSION
 from eventstore.event_store import EventStore
 from eventstore.times import DAY_US, parse_time, to_iso
 from eventstore.web.in_thread import serving
@@ -92,7 +92,7 @@ def take(url: str, folder: Path) -> None:
                 viewport={"width": width, "height": height},
                 color_scheme="dark" if dark else "light",
             )
-            page.goto(f"{url}/sessions/{SESSION}")
+            page.goto(f"{url}/sessions/{DEMO_SESSION}")
             page.locator("#session[data-ready]").wait_for(state="attached")
             page.locator(".turn [data-listen]").nth(5).click()
             page.wait_for_timeout(2500)

@@ -14,11 +14,11 @@ from rich.console import Console
 from eventstore.cli.main import run
 from eventstore.cli.terminal.output import printing_to
 from eventstore.demo import call_lines
-from eventstore.demo.__main__ import SESSION
+from eventstore.demo.__main__ import DEMO_SESSION
 
 PICTURES = {
-    "state.svg": (f"state {SESSION}", 140),
-    "replay.svg": (f"replay {SESSION} --instant", 196),
+    "state.svg": (f"state {DEMO_SESSION}", 140),
+    "replay.svg": (f"replay {DEMO_SESSION} --instant", 196),
 }
 
 
@@ -39,7 +39,7 @@ def main(folder: Path) -> None:
             with printing_to(console):
                 run(shlex.split(command))
             console.save_svg(str(folder / name), title=f"eventstore {command}")
-        run(["audio", SESSION, "--plot", str(folder / "audio.png")])
+        run(["audio", DEMO_SESSION, "--plot", str(folder / "audio.png")])
 
 
 if __name__ == "__main__":

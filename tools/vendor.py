@@ -14,9 +14,9 @@ from typing import Any
 
 import click
 
-from eventstore.web.pages.assets import FOLDER
+from eventstore.web.pages.assets import STATIC_FOLDER
 
-VENDOR = FOLDER / "vendor"
+VENDOR = STATIC_FOLDER / "vendor"
 
 
 @click.command()

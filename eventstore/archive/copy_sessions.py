@@ -36,7 +36,7 @@ from eventstore.store.sessions.copy_session import (
     stored_segments,
 )
 
-Status = Literal["copied", "continued", "exists"]
+CopyStatus = Literal["copied", "continued", "exists"]
 
 # Attempts for a session that another process seals, unseals or copies at the same time.
 _TRIES = 5
@@ -56,7 +56,7 @@ class Copied(NamedTuple):
     """
 
     session_id: str
-    status: Status
+    status: CopyStatus
     events: int
     deleted: bool = False
 
@@ -172,7 +172,7 @@ def _refuse_erased(target: Engine, session_id: str, here: SessionFacts) -> None:
 
 def _compare(
     source: Engine, target: Engine, session_id: str, here: SessionFacts, there: SessionFacts | None
-) -> Status:
+) -> CopyStatus:
     if there is None:
         return "copied"
     equal = there.head_seq == here.head_seq

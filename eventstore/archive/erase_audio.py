@@ -20,7 +20,7 @@ from eventstore.store.log.decrypted_events import decrypted_events
 from eventstore.store.log.insert_events import lock_stream
 from eventstore.store.log.segments.read_segments import sealed_events
 from eventstore.store.log.tombstones import (
-    AUDIO,
+    AUDIO_ONLY,
     insert_tombstone,
     locations_of_session,
     refuse_erased,
@@ -81,8 +81,10 @@ def erase_audio(engine: Engine, session_id: str, reason: str | None = None) -> E
         _remove_audio_from_frames(tx, session_id)
         tx.run(EMPTY_AUDIO, (b"", session_id))
         _project(tx, session_id)
-        at = insert_tombstone(tx, session_id, now(), AUDIO, reason, stream.head, sha256, outside)
-    return Erased(session_id, AUDIO, at, stream.head, responses, sha256)
+        at = insert_tombstone(
+            tx, session_id, now(), AUDIO_ONLY, reason, stream.head, sha256, outside
+        )
+    return Erased(session_id, AUDIO_ONLY, at, stream.head, responses, sha256)
 
 
 def _repack(tx: Transaction, session_id: str, sealed: int) -> None:

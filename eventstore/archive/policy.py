@@ -28,7 +28,7 @@ def _reason(value: str | None) -> str | None:
     return value
 
 
-class Rule(BaseModel):
+class RetentionRule(BaseModel):
     """One rule of a policy: what is done, and with which closed sessions.
 
     Attributes:
@@ -51,7 +51,7 @@ class Policy(BaseModel):
     """A retention policy: its rules, in the order in which they are applied."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    rule: tuple[Rule, ...] = Field(min_length=1)
+    rule: tuple[RetentionRule, ...] = Field(min_length=1)
 
 
 def read_policy(path: Path) -> Policy:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from eventstore.archive.erase import erase_one
-from eventstore.archive.policy import Policy, Rule
+from eventstore.archive.policy import Policy, RetentionRule
 from eventstore.archive.seal import seal_session
 from eventstore.errors import ErasedError, EventStoreError
 from eventstore.store.database.outages import attempt
@@ -34,7 +34,7 @@ class RuleApplied(NamedTuple):
         failed: How many sessions could not be sealed or erased.
     """
 
-    rule: Rule
+    rule: RetentionRule
     sessions: int
     events: int
     responses: int
@@ -88,7 +88,7 @@ def apply_policy(
             gone.append(choice)
 
 
-def _apply(engine: Engine, rule: Rule, session_id: str) -> None:
+def _apply(engine: Engine, rule: RetentionRule, session_id: str) -> None:
     if rule.do in ("seal", "archive"):
         seal_session(engine, session_id)
     else:

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from eventstore.event_store import EventStore
 
 #: How many words are suggested at most.
-MOST = 50
+MAX_WORDS = 50
 #: Seconds that the database may take, since the shell waits for it.
-PATIENCE = 2.0
+COMPLETION_TIMEOUT = 2.0
 #: Words that need no quotes in a command line. Stored texts come from outside, and other characters
 #: could make the shell run a command.
 _HARMLESS = re.compile(r"[\w.@%+:/=-]+")
@@ -42,7 +42,7 @@ def sessions(context: click.Context, parameter: click.Parameter, incomplete: str
     def ask(store: EventStore) -> list[str]:
         from eventstore.store.queries.suggest import session_ids
 
-        return session_ids(store.engine, incomplete, MOST)
+        return session_ids(store.engine, incomplete, MAX_WORDS)
 
     return _suggested(context, ask)
 
@@ -53,15 +53,15 @@ def metadata(context: click.Context, parameter: click.Parameter, incomplete: str
 
     def ask(store: EventStore) -> list[str]:
         if not sign:
-            return [f"{key}=" for key in store.metadata_keys(incomplete, MOST)]
-        return [f"{key}={value}" for value in store.metadata_values(key, value, MOST)]
+            return [f"{key}=" for key in store.metadata_keys(incomplete, MAX_WORDS)]
+        return [f"{key}={value}" for value in store.metadata_values(key, value, MAX_WORDS)]
 
     return _suggested(context, ask)
 
 
 def keys(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Return keys of metadata."""
-    return _suggested(context, lambda store: store.metadata_keys(incomplete, MOST))
+    return _suggested(context, lambda store: store.metadata_keys(incomplete, MAX_WORDS))
 
 
 def models(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -95,14 +95,18 @@ def _suggested(context: click.Context, ask: Ask) -> list[str]:
     # is a daemon, so that the process ends without it.
     thread = Thread(target=answer, daemon=True)
     thread.start()
-    thread.join(PATIENCE)
-    return [] if thread.is_alive() else [word for word in found if _HARMLESS.fullmatch(word)][:MOST]
+    thread.join(COMPLETION_TIMEOUT)
+    return (
+        []
+        if thread.is_alive()
+        else [word for word in found if _HARMLESS.fullmatch(word)][:MAX_WORDS]
+    )
 
 
 def _asked(url: str | None, ask: Ask) -> list[str]:
     from eventstore.event_store import EventStore
     from eventstore.store.database.engine import parse_url, sqlite_file
-    from eventstore.store.database.schema import HEAD, schema_revision
+    from eventstore.store.database.schema import HEAD_REVISION, schema_revision
 
     parsed = parse_url(url or "")
     if parsed.drivername == "sqlite":
@@ -113,8 +117,8 @@ def _asked(url: str | None, ask: Ask) -> list[str]:
     else:
         parsed = parsed.update_query_dict({"connect_timeout": "2"})
     address = parsed.render_as_string(hide_password=False)
-    with EventStore(address, check_schema=False, time_limit=PATIENCE) as store:
-        return ask(store) if schema_revision(store.engine) == HEAD else []
+    with EventStore(address, check_schema=False, time_limit=COMPLETION_TIMEOUT) as store:
+        return ask(store) if schema_revision(store.engine) == HEAD_REVISION else []
 
 
 def _is_store(file: Path) -> bool:

@@ -11,21 +11,21 @@ from eventstore.cli.terminal.output import say
 from eventstore.errors import Failure, failure_line
 
 #: The failures of a command, as `--json` shows them: the name and the error of each.
-Told = list[dict[str, str]]
+FailureEntries = list[dict[str, str]]
 
 
-def tell(failures: Iterable[Failure], name: str = "session_id") -> Told:
+def print_failures(failures: Iterable[Failure], name: str = "session_id") -> FailureEntries:
     """Print each failure on one line of standard error, and return them for `--json`.
 
     Args:
         failures: the failures of the command, in order.
         name: the JSON key for the names of the failures, such as `file`.
     """
-    told = []
+    entries = []
     for failure in failures:
         line = failure_line(failure)
         if name != "session_id" and not line.startswith(f"{failure.name}: "):
             line = f"{failure.name}: {line}"
         say(f"Error: {line}")
-        told.append({name: failure.name, "error": str(failure.error)})
-    return told
+        entries.append({name: failure.name, "error": str(failure.error)})
+    return entries

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 
-class Place(NamedTuple):
+class CommandEntry(NamedTuple):
     """The module and the summary of a command.
 
     Attributes:
@@ -28,8 +28,8 @@ class Place(NamedTuple):
     summary: str
 
 
-PLACES = {
-    name: Place(module, summary)
+COMMAND_ENTRIES = {
+    name: CommandEntry(module, summary)
     for name, module, summary in (
         ("init", "ask.transfer", "Create the schema, or upgrade it to what this version needs."),
         (
@@ -163,15 +163,15 @@ class Commands(Mapping[str, click.Command]):
             command = copy(self[ALIASES[name]])
             command.epilog = another_name(name)
             return command
-        module = import_module(f"eventstore.cli.commands.{PLACES[name].module}")
+        module = import_module(f"eventstore.cli.commands.{COMMAND_ENTRIES[name].module}")
         commands: Sequence[click.Command] = module.COMMANDS
         return next(command for command in commands if command.name == name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(PLACES)
+        return iter(COMMAND_ENTRIES)
 
     def __len__(self) -> int:
-        return len(PLACES)
+        return len(COMMAND_ENTRIES)
 
 
 def another_name(alias: str) -> str:
@@ -187,8 +187,8 @@ class CommandGroup(click.Group):
         from click.shell_completion import CompletionItem  # seldom asked for
 
         named = [
-            CompletionItem(name, help=PLACES[name].summary)
-            for name in sorted(PLACES)
+            CompletionItem(name, help=COMMAND_ENTRIES[name].summary)
+            for name in sorted(COMMAND_ENTRIES)
             if name.startswith(incomplete)
         ]
         # click's own group would import each command to ask for its help.
@@ -196,10 +196,13 @@ class CommandGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help's list of commands, with the old names at its end."""
-        limit = formatter.width - 6 - max(map(len, PLACES))
+        limit = formatter.width - 6 - max(map(len, COMMAND_ENTRIES))
         rows = [
-            (name, click.Command(name, help=PLACES[name].summary).get_short_help_str(limit))
-            for name in sorted(PLACES)
+            (
+                name,
+                click.Command(name, help=COMMAND_ENTRIES[name].summary).get_short_help_str(limit),
+            )
+            for name in sorted(COMMAND_ENTRIES)
         ]
         rows += [(alias, another_name(alias)) for alias in sorted(ALIASES)]
         with formatter.section("Commands"):

@@ -12,28 +12,28 @@ import click
 from eventstore.cli.main import run
 from eventstore.demo import call_lines
 
-FOLDER = Path(".demo")
+DEMO_FOLDER = Path(".demo")
 CALL, DATABASE = "call.jsonl", "demo.db"
 # The files that a run leaves in its folder: the call, and those of an SQLite database.
 _OWN = frozenset({CALL, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal"})
-SESSION = "sess_Demo0wh8M7iLQ5xcsWTic"
+DEMO_SESSION = "sess_Demo0wh8M7iLQ5xcsWTic"
 SPEED = "6"
 
 #: What each command does, and its arguments.
 STEPS = (
     (
         "Record: import a call of half a minute, every frame exactly as it crossed the wire.",
-        f"import {FOLDER}/{CALL} --metadata customer=42",
+        f"import {DEMO_FOLDER}/{CALL} --metadata customer=42",
     ),
     ("List the sessions.", "sessions"),
-    ("Show the conversation: what was said, and what nobody heard.", f"state {SESSION}"),
+    ("Show the conversation: what was said, and what nobody heard.", f"state {DEMO_SESSION}"),
     (
         "Query responses by metadata, their own or their session's.",
         "responses --metadata customer=42 --metadata topic=delivery",
     ),
     ("Search in what was said.", "responses --text saddle"),
     ("Sum up tokens and money.", "usage --by model"),
-    (f"Replay it, {SPEED} times as fast.", f"replay {SESSION} --speed {SPEED}"),
+    (f"Replay it, {SPEED} times as fast.", f"replay {DEMO_SESSION} --speed {SPEED}"),
 )
 
 
@@ -45,19 +45,19 @@ def main() -> None:
     that name with anything else in it is refused, and nothing in it is changed.
     """
     _begin_anew()
-    with (FOLDER / CALL).open("w", encoding="utf-8") as file:
+    with (DEMO_FOLDER / CALL).open("w", encoding="utf-8") as file:
         file.writelines(line + "\n" for line in call_lines())
-    os.environ["EVENTSTORE_URL"] = f"sqlite:///{FOLDER}/{DATABASE}"
+    os.environ["EVENTSTORE_URL"] = f"sqlite:///{DEMO_FOLDER}/{DATABASE}"
     for why, command in STEPS:
         click.echo(f"\n# {why}\n$ eventstore {command}")
         sys.stdout.flush()
         code = run(shlex.split(command))
         if code:
             sys.exit(code)
-    database = f"--db sqlite:///{FOLDER}/{DATABASE}"
+    database = f"--db sqlite:///{DEMO_FOLDER}/{DATABASE}"
     click.echo(
-        f"\nThe store is {FOLDER}/{DATABASE}. Go on with, for one:"
-        f"\n  .venv/bin/eventstore state {SESSION} --at +20 {database}"
+        f"\nThe store is {DEMO_FOLDER}/{DATABASE}. Go on with, for one:"
+        f"\n  .venv/bin/eventstore state {DEMO_SESSION} --at +20 {database}"
         f"\nor look at it in a browser:\n  .venv/bin/eventstore serve {database}"
     )
 
@@ -68,17 +68,19 @@ def _begin_anew() -> None:
     Raises:
         click.ClickException: the folder contains a file that no demo has made.
     """
-    if FOLDER.is_symlink() or (FOLDER.exists() and not FOLDER.is_dir()):
-        raise click.ClickException(f"{FOLDER} is no folder of a demo: move it away")
-    FOLDER.mkdir(exist_ok=True)
-    found = sorted(FOLDER.iterdir())
+    if DEMO_FOLDER.is_symlink() or (DEMO_FOLDER.exists() and not DEMO_FOLDER.is_dir()):
+        raise click.ClickException(f"{DEMO_FOLDER} is no folder of a demo: move it away")
+    DEMO_FOLDER.mkdir(exist_ok=True)
+    found = sorted(DEMO_FOLDER.iterdir())
     for path in found:
         if path.name not in _OWN or path.is_symlink() or not path.is_file():
-            raise click.ClickException(f"{path} was made by no demo: move it, or {FOLDER}, away")
-    if found and not _is_sample(FOLDER / CALL):
-        raise click.ClickException(f"{FOLDER} has not the sample call in it: move it away")
+            raise click.ClickException(
+                f"{path} was made by no demo: move it, or {DEMO_FOLDER}, away"
+            )
+    if found and not _is_sample(DEMO_FOLDER / CALL):
+        raise click.ClickException(f"{DEMO_FOLDER} has not the sample call in it: move it away")
     if found:
-        click.echo(f"Making {FOLDER} anew.")
+        click.echo(f"Making {DEMO_FOLDER} anew.")
     for path in found:
         path.unlink()
 

@@ -61,7 +61,7 @@ def _day(value: Any) -> date:
     return value
 
 
-Amount = Annotated[Decimal, BeforeValidator(_amount)]
+DollarAmount = Annotated[Decimal, BeforeValidator(_amount)]
 Day = Annotated[date, BeforeValidator(_day)]
 Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=256)]
 
@@ -81,16 +81,16 @@ class PriceRule(BaseModel):
     model: Name
     first: Day | None = Field(default=None, alias="from")
     end: Day | None = Field(default=None, alias="until")
-    input_text: Amount | None = None
-    input_audio: Amount | None = None
-    input_image: Amount | None = None
-    cached_text: Amount | None = None
-    cached_audio: Amount | None = None
-    cached_image: Amount | None = None
-    output_text: Amount | None = None
-    output_audio: Amount | None = None
-    per_second: Amount | None = None
-    per_minute: Amount | None = None
+    input_text: DollarAmount | None = None
+    input_audio: DollarAmount | None = None
+    input_image: DollarAmount | None = None
+    cached_text: DollarAmount | None = None
+    cached_audio: DollarAmount | None = None
+    cached_image: DollarAmount | None = None
+    output_text: DollarAmount | None = None
+    output_audio: DollarAmount | None = None
+    per_second: DollarAmount | None = None
+    per_minute: DollarAmount | None = None
 
     @model_validator(mode="after")
     def _check(self) -> PriceRule:

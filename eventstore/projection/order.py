@@ -21,7 +21,7 @@ _SPARSE = 1.2
 
 
 @dataclass(slots=True)
-class Order:
+class OrderedIds:
     """Distinct ids in an order.
 
     Attributes:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from eventstore.projection.dirty import Dirty
 from eventstore.projection.facets import Figures
-from eventstore.projection.order import Order
+from eventstore.projection.order import OrderedIds
 from eventstore.projection.pending import ItemCreate, Pending
 from eventstore.projection.repeats import Repeats
 from eventstore.projection.timed_words import WordTiming, WordTimingKey, by_start_time
@@ -244,7 +244,7 @@ class Conversation:
     """The items of a conversation, in order. `id` is None until an event tells it."""
 
     id: str | None = None
-    order: Order = field(default_factory=Order)
+    order: OrderedIds = field(default_factory=OrderedIds)
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from eventstore.common.brief import brief
 from eventstore.errors import InvalidInputError
-from eventstore.realtime.values import METADATA_KEY, METADATA_PAIRS, METADATA_VALUE
+from eventstore.realtime.values import MAX_KEY_LENGTH, MAX_VALUE_LENGTH, METADATA_PAIRS
 
 Operator = Literal["=", "!=", "^=", "has"]
 
@@ -48,14 +48,14 @@ def check_metadata(pairs: Mapping[str, str] | Iterable[tuple[str, str]]) -> dict
     for key, value in metadata.items():
         if not isinstance(key, str) or not isinstance(value, str):
             raise InvalidInputError(f"metadata {key!r}: keys and values are text")
-        if not 0 < len(key) <= METADATA_KEY:
+        if not 0 < len(key) <= MAX_KEY_LENGTH:
             raise InvalidInputError(
-                f"metadata key {key[:20]!r}… has {len(key)} characters; use 1 to {METADATA_KEY}"
+                f"metadata key {key[:20]!r}… has {len(key)} characters; use 1 to {MAX_KEY_LENGTH}"
             )
-        if len(value) > METADATA_VALUE:
+        if len(value) > MAX_VALUE_LENGTH:
             raise InvalidInputError(
                 f"metadata value of {key!r} has {len(value)} characters;"
-                f" at most {METADATA_VALUE} are allowed"
+                f" at most {MAX_VALUE_LENGTH} are allowed"
             )
         if "\0" in key or "\0" in value:
             raise InvalidInputError(f"metadata {key!r} holds a NUL character")

@@ -18,7 +18,7 @@ MAX_INTEGER = 2**63 - 1
 MAX_KEY_BYTES = 128
 
 #: The limits of `metadata` in OpenAI's API reference: pairs, and characters of a key and a value.
-METADATA_PAIRS, METADATA_KEY, METADATA_VALUE = 16, 64, 512
+METADATA_PAIRS, MAX_KEY_LENGTH, MAX_VALUE_LENGTH = 16, 64, 512
 
 
 # A cache of ids that fit a database key, because the same ids come again and again.
@@ -151,7 +151,11 @@ def metadata_pairs(value: Any) -> dict[str, str]:
     for key, item in value.items():
         if len(pairs) == METADATA_PAIRS:
             break
-        if isinstance(item, str) and 0 < len(key) <= METADATA_KEY and len(item) <= METADATA_VALUE:
+        if (
+            isinstance(item, str)
+            and 0 < len(key) <= MAX_KEY_LENGTH
+            and len(item) <= MAX_VALUE_LENGTH
+        ):
             pairs[storable(key)] = storable(item)
     return pairs
 

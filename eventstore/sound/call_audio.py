@@ -26,7 +26,7 @@ from eventstore.sound.timeline.timeline import Side, Timeline, build_timeline
 if TYPE_CHECKING:
     from eventstore.store.sessions.log import Log
 
-FORMATS: tuple[AudioFormat, ...] = ("wav", "flac", "ogg")
+AUDIO_FORMATS: tuple[AudioFormat, ...] = ("wav", "flac", "ogg")
 
 #: How far a sound may lie from its time on the call's clock, in milliseconds, however long the
 #: call is. docs/adr/0012 says for which sound this holds.

@@ -13,7 +13,7 @@ from typing import Literal
 from typing_extensions import TypedDict
 
 from eventstore.realtime.metadata import Condition
-from eventstore.store.filters.filters import SessionStatus, Status
+from eventstore.store.filters.filters import ResponseStatus, SessionStatus
 
 #: A moment: a `datetime` (in UTC if it names no time zone), a `date` (its first moment in UTC), ISO
 #: 8601 text (in UTC if it names no time zone), or seconds since 1970.
@@ -92,7 +92,7 @@ class ResponseFilterParams(LogFilterParams, total=False):
         min_duration: It took at least so many seconds.
     """
 
-    status: Status | None
+    status: ResponseStatus | None
     reason: str | None
     voice: str | None
     modality: Literal["text", "audio"] | None

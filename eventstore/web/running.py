@@ -25,7 +25,7 @@ from eventstore.common.tls import Certificate
 from eventstore.errors import EventStoreError, InvalidInputError
 from eventstore.event_store import EventStore
 from eventstore.web.server.access import AccessKeys, one_key, parse_keys
-from eventstore.web.server.connections import MOST, Connection
+from eventstore.web.server.connections import MAX_CONNECTIONS, Connection
 from eventstore.web.server.requests import Stores
 from eventstore.web.sound.sound_files import sweep
 from eventstore.web.summing import summing
@@ -136,7 +136,7 @@ def configuration(
         date_header=False,
         lifespan="off",
         http=Connection,
-        limit_concurrency=MOST,
+        limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=10,
         ssl_context_factory=None if tls is None else lambda *_: tls,
     )

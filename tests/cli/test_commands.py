@@ -14,7 +14,7 @@ import pytest
 
 from eventstore import EventStore
 from eventstore.cli import commands
-from eventstore.cli.lazy_commands import ALIASES, PLACES
+from eventstore.cli.lazy_commands import ALIASES, COMMAND_ENTRIES
 from eventstore.cli.main import cli, run
 
 
@@ -24,14 +24,16 @@ def test_every_command_is_listed() -> None:
         for m in pkgutil.walk_packages(commands.__path__, f"{commands.__name__}.")
     )
     there = {c.name: m.__name__ for m in modules for c in getattr(m, "COMMANDS", ())}
-    assert there == {name: f"{commands.__name__}.{place.module}" for name, place in PLACES.items()}
+    assert there == {
+        name: f"{commands.__name__}.{place.module}" for name, place in COMMAND_ENTRIES.items()
+    }
 
 
-@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("name", COMMAND_ENTRIES)
 def test_the_list_says_what_the_command_says(name: str) -> None:
     command = cli.commands[name]
     told = " ".join(inspect.cleandoc(command.help or "").split("\n\n")[0].split())
-    assert f"{told.split('. ')[0].rstrip('.')}." == PLACES[name].summary
+    assert f"{told.split('. ')[0].rstrip('.')}." == COMMAND_ENTRIES[name].summary
 
 
 _LARGE = {"fastapi", "numpy", "psycopg", "rich", "sqlalchemy", "alembic"}

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from eventstore import EventStore
-from eventstore.replay.serving.matching import Rule
+from eventstore.replay.serving.matching import MatchRule
 
 HERE = Path(__file__).resolve().parent
 _ROOT = HERE.parents[1]
@@ -64,7 +64,7 @@ class Driver:
     tls: bool = False
     by_clock: bool = False
     base: str = "/v1"
-    match: Rule = "strict"
+    match: MatchRule = "strict"
     without: frozenset[str] = frozenset()
 
     @property

@@ -30,7 +30,7 @@ from eventstore.errors import (
     MissingExtraError,
     MissingKeyError,
 )
-from eventstore.store.database.keys import INSERT_NAME, NAME, keys_of
+from eventstore.store.database.keys import INSERT_KEY_STORE_ID, KEY_STORE_ID, keys_of
 from eventstore.store.database.transaction import read, write
 
 FRAMES = secret_call("anna").frames
@@ -84,12 +84,12 @@ def test_a_database_of_keys_gets_one_name(
             assert keys is not None
             with ThreadPoolExecutor(1) as pool:
                 with write(keys) as tx:
-                    tx.run(INSERT_NAME, ("keys_first",))
+                    tx.run(INSERT_KEY_STORE_ID, ("keys_first",))
                     appended = pool.submit(store.append, "anna", FRAMES)
                     wait([appended], timeout=1)
                 appended.result(60)
             with read(keys) as tx:
-                assert tx.rows(NAME) == [("keys_first",)]
+                assert tx.rows(KEY_STORE_ID) == [("keys_first",)]
             assert names_in(store) == ["keys_first"]
     finally:
         postgres.drop_database(name)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.examples import examples
 
-from eventstore.projection.order import Order
+from eventstore.projection.order import OrderedIds
 
 LOWEST, HIGHEST = -(2**31), 2**31 - 1
 
@@ -14,7 +14,7 @@ LOWEST, HIGHEST = -(2**31), 2**31 - 1
 @examples(200)
 @given(st.lists(st.tuples(st.sampled_from(["front", "end", "behind", "out"]), st.integers(0))))
 def test_it_is_as_a_list(steps: list[tuple[str, int]]) -> None:
-    order, wanted, made = Order(), list[str](), 0
+    order, wanted, made = OrderedIds(), list[str](), 0
     for step, number in steps:
         before = dict(order.numbers)
         if step == "out":
@@ -36,7 +36,7 @@ def test_it_is_as_a_list(steps: list[tuple[str, int]]) -> None:
 def test_few_move_wherever_items_are_put() -> None:
     """At the ends none does; in one place again and again, a few do for each."""
     for predecessor, most in (("first", 20), (None, 0), ("last", 0)):
-        order, moved, n = Order(), 0, 5000
+        order, moved, n = OrderedIds(), 0, 5000
         order.append("first")
         for number in range(n):
             behind = order.last if predecessor == "last" else predecessor
@@ -48,7 +48,7 @@ def test_few_move_wherever_items_are_put() -> None:
 
 
 def test_numbers_at_the_end_of_what_a_column_holds() -> None:
-    order = Order()
+    order = OrderedIds()
     order.append("first")
     order.numbers["first"] = HIGHEST
     order.append("second")

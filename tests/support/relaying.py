@@ -17,7 +17,7 @@ from websockets.utils import accept_key
 from eventstore import EventStore
 from eventstore.capture.recorder.recorder import Recorder
 from eventstore.capture.relay.relay import Relay, relay
-from eventstore.capture.relay.relay_forwarding import LINGER
+from eventstore.capture.relay.relay_forwarding import DRAIN_TIMEOUT
 from eventstore.realtime.frames import CLIENT, SERVER, STORE, parse
 from eventstore.replay.cassette.loop_thread import LoopThread
 
@@ -45,7 +45,7 @@ class Relayed:
     def ended(self, number: int = 1) -> list[str]:
         """Wait until so many sessions have ended; what was told of their ends."""
         # Less than what the relay waits for a side that lingers.
-        eventually(lambda: len(self._ends()) >= number, 0.9 * LINGER)
+        eventually(lambda: len(self._ends()) >= number, 0.9 * DRAIN_TIMEOUT)
         return self._ends()
 
     def _ends(self) -> list[str]:

@@ -12,7 +12,7 @@ from eventstore.realtime.frames import CLIENT, SERVER, STORE
 from eventstore.replay.server.server import FindRecording
 from eventstore.replay.serving.connection import Manner
 from eventstore.replay.serving.faults import parse_fault
-from eventstore.replay.serving.matching import Rule
+from eventstore.replay.serving.matching import MatchRule
 from support.replaying import Served, served
 
 
@@ -23,7 +23,7 @@ class Line:
     got: list[str | bytes] = field(default_factory=list)
 
     def serve(
-        self, open_: FindRecording, *faults: str, rule: Rule = "type"
+        self, open_: FindRecording, *faults: str, rule: MatchRule = "type"
     ) -> AbstractContextManager[Served]:
         """A replay server that notes what it gets."""
 

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
-from eventstore.capture.calls.sideband import AnyRecorder, AnySession, CallAddress, record_at
+from eventstore.capture.calls.sideband import AnyRecorder, CallAddress, RecordedSession, record_at
 from eventstore.capture.taps.websocket_watch import ConnectionEnd
 from eventstore.common import unforeseen
 from eventstore.errors import EventStoreError
@@ -77,7 +77,7 @@ class CallRecordings:
     def __init__(self, recorder: AnyRecorder, most: int = MAX_CALLS) -> None:
         self._recorder, self._most = recorder, most
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._joined: dict[str, AnySession] = {}
+        self._joined: dict[str, RecordedSession] = {}
 
     @property
     def count(self) -> int:
@@ -136,7 +136,7 @@ class CallRecordings:
             self._joined.pop(call.call_id, None)
 
     async def _record_to_end(self, call: CallToRecord, on_update: OnUpdate) -> CallUpdate:
-        def on_join(session: AnySession) -> None:
+        def on_join(session: RecordedSession) -> None:
             self._joined[call.call_id] = session
             on_update(CallUpdate(call.call_id, "joined"))
 

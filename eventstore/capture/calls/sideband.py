@@ -40,7 +40,7 @@ from eventstore.realtime.upstream_urls import (
     key_header,
     public_url,
 )
-from eventstore.realtime.values import METADATA_PAIRS, METADATA_VALUE, mapping, text
+from eventstore.realtime.values import MAX_VALUE_LENGTH, METADATA_PAIRS, mapping, text
 
 #: What no sideband can see; the log of each session says so.
 UNSEEN = (
@@ -69,8 +69,8 @@ _LONGEST_REASON = 300
 CALL_ID = "call_id"
 
 AnyRecorder = Recorder | RecorderProcess
-AnySession = SessionRecorder | RemoteSession
-OnJoin = Callable[[AnySession], None]
+RecordedSession = SessionRecorder | RemoteSession
+OnJoin = Callable[[RecordedSession], None]
 
 
 class JoinedCall(NamedTuple):
@@ -81,7 +81,7 @@ class JoinedCall(NamedTuple):
         ending: how the connection ended.
     """
 
-    session: AnySession
+    session: RecordedSession
     ending: ConnectionEnd
 
 
@@ -175,7 +175,7 @@ async def record_at(
         notes: more for the log to say of how the call is recorded.
     """
     pairs = check_metadata(metadata or {})
-    if len(pairs) < METADATA_PAIRS and len(call_id) <= METADATA_VALUE:
+    if len(pairs) < METADATA_PAIRS and len(call_id) <= MAX_VALUE_LENGTH:
         pairs.setdefault(CALL_ID, call_id)
     connection = await _join_within(call_id, address, wait)
     noted = {"call_id": call_id, "url": public_url(address.url), **(notes or {})}
@@ -234,7 +234,7 @@ def _may_succeed_later(error: Exception) -> bool:
     return isinstance(error, OSError | WebSocketException) and not isinstance(error, InvalidURI)
 
 
-async def _listen(connection: ClientConnection, session: AnySession) -> ConnectionEnd:
+async def _listen(connection: ClientConnection, session: RecordedSession) -> ConnectionEnd:
     """Record a connection to its end; close the connection if this is cancelled."""
     try:
         with suppress(ConnectionClosed):
@@ -247,7 +247,7 @@ async def _listen(connection: ClientConnection, session: AnySession) -> Connecti
     return connection_end(connection.protocol)
 
 
-async def _wait_for_id(session: AnySession) -> None:
+async def _wait_for_id(session: RecordedSession) -> None:
     """Wait until the session is written and has its id, for a few seconds at most.
 
     A recorder in another process reports no id of a session that is closed.

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.masking.mask import mask_words
-from eventstore.realtime.values import METADATA_VALUE, loads, mapping, sequence
+from eventstore.realtime.values import MAX_VALUE_LENGTH, loads, mapping, sequence
 
 #: Seconds that a webhook's time may differ from ours.
 TOLERANCE = 300
@@ -158,7 +158,7 @@ def call_metadata(headers: Iterable[tuple[str, str]], wanted: Mapping[str, str])
 def _address(value: str) -> str:
     """Return the address in a header, without the name beside it and without its parameters."""
     # A name in quotes may hold anything, even an address.
-    value = _NAME.sub("", value[: 4 * METADATA_VALUE])
+    value = _NAME.sub("", value[: 4 * MAX_VALUE_LENGTH])
     named = _ADDRESS.search(value)
     address = named[1] if named else value
     return _PASSWORD.sub(r"\1@", address.partition(";")[0].strip())
@@ -166,6 +166,6 @@ def _address(value: str) -> str:
 
 def _plain_text(value: str) -> str:
     """Return a text without control characters and keys, and cut to OpenAI's limit."""
-    value = value[: 4 * METADATA_VALUE]
+    value = value[: 4 * MAX_VALUE_LENGTH]
     plain = "".join(c if c.isprintable() else " " for c in value)
-    return mask_words(plain).strip()[:METADATA_VALUE]
+    return mask_words(plain).strip()[:MAX_VALUE_LENGTH]

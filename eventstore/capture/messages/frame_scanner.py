@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from eventstore.capture.messages.message_unpacking import PIECE, MessageGap, Payload
+from eventstore.capture.messages.message_unpacking import PIECE_BYTES, MessageGap, Payload
 from eventstore.realtime.unfinished_messages import UnfinishedMessages
 
 try:
@@ -27,7 +27,7 @@ _NO_CODE = 1005
 _PIECE_OVERHEAD = 64
 
 #: A small message, the payload of another message, or a place where a message could not be read.
-Found = str | bytes | Payload | MessageGap
+ScannedMessage = str | bytes | Payload | MessageGap
 
 
 class CloseFrame(NamedTuple):
@@ -80,7 +80,7 @@ class FrameScanner:
         self._size = 0
         self._given_up: str | None = None
 
-    def feed(self, data: bytes, most: int | None = None) -> list[Found]:
+    def feed(self, data: bytes, most: int | None = None) -> list[ScannedMessage]:
         """Take the next bytes, and return what they complete. Never raises.
 
         Args:
@@ -91,7 +91,7 @@ class FrameScanner:
             In order: small messages as text, or as bytes if they are binary or not UTF-8; the
             payloads of other messages; and gaps where a message could not be read.
         """
-        found: list[Found] = []
+        found: list[ScannedMessage] = []
         if self.failed:
             return found
         self.pending += len(data)
@@ -112,7 +112,7 @@ class FrameScanner:
         """Skip the rest of the unfinished message: those of all sessions are too large."""
         self._parts, self._given_up = [], "overflow"
 
-    def _scan(self, data: bytes, found: list[Found], most: int | None) -> None:
+    def _scan(self, data: bytes, found: list[ScannedMessage], most: int | None) -> None:
         position, end, frames = 0, len(data), 0
         self.behind = False
         while True:
@@ -199,7 +199,7 @@ class FrameScanner:
             if self._left or not self._final:  # otherwise the message is complete now
                 self._unfinished.add(self, len(piece) + _PIECE_OVERHEAD)
 
-    def _end_frame(self, found: list[Found]) -> None:
+    def _end_frame(self, found: list[ScannedMessage]) -> None:
         if self._opcode >= _CLOSE:
             if self._opcode == _CLOSE and self.close is None:
                 self.close = _close_frame(self._control)
@@ -209,13 +209,13 @@ class FrameScanner:
             self._in_message = False
             found.append(self._end_message())
 
-    def _end_message(self) -> Found:
+    def _end_message(self) -> ScannedMessage:
         parts, size, given_up = self._parts, self._size, self._given_up
         self._parts, self._size, self._given_up = [], 0, None
         if given_up is not None:
             return MessageGap(given_up, {"bytes": size}, self._compressed)
         self._unfinished.release(self)
-        if self._compressed or size > PIECE:
+        if self._compressed or size > PIECE_BYTES:
             return Payload(parts, size, self._is_text, self._compressed)
         payload = parts[0] if len(parts) == 1 else b"".join(parts)
         return _decoded(payload) if self._is_text else payload

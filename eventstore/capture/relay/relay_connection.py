@@ -12,10 +12,10 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from eventstore.capture.relay.relay_calls import join_created
-from eventstore.capture.relay.relay_forwarding import LINGER, DuplexForwarder
+from eventstore.capture.relay.relay_forwarding import DRAIN_TIMEOUT, DuplexForwarder
 from eventstore.capture.relay.relay_metadata import read_metadata, session_notes, shown_query
 from eventstore.capture.relay.relay_metrics import exposition, health
-from eventstore.capture.relay.relay_pipe import HIGH_WATER, Deadline, Side
+from eventstore.capture.relay.relay_pipe import HIGH_WATER, Deadline, PipeSide
 from eventstore.capture.relay.relay_request import (
     AnswerReader,
     BadRequestError,
@@ -56,11 +56,11 @@ class RelayedConnection:
 
     def __init__(self, shared: RelayState) -> None:
         self._shared = shared
-        self.client, self._server = Side(CLIENT, self), Side(SERVER, self)
+        self.client, self._server = PipeSide(CLIENT, self), PipeSide(SERVER, self)
         self.client.other, self._server.other = self._server, self.client
         self.request: HttpRequest | None = None
         self.tee: Tee | None = None
-        self._read: dict[Side, Callable[[bytes], None]] = {
+        self._read: dict[PipeSide, Callable[[bytes], None]] = {
             self.client: self._take_request,
             self._server: self._take_answer,
         }
@@ -75,7 +75,7 @@ class RelayedConnection:
 
     # Called by the sides
 
-    def connected(self, side: Side) -> None:
+    def connected(self, side: PipeSide) -> None:
         """Start a timeout when a client connects; called when a side's transport is there."""
         if side is self._server:
             if not self.client.alive:
@@ -99,11 +99,11 @@ class RelayedConnection:
             oldest.abort()
         shared.waiting[self] = None
 
-    def received(self, side: Side, data: bytes) -> None:
+    def received(self, side: PipeSide, data: bytes) -> None:
         """Handle bytes that arrived from a side."""
         self._read[side](data)
 
-    def ended(self, side: Side) -> None:
+    def ended(self, side: PipeSide) -> None:
         """Handle a side that has closed its half of the connection."""
         if self._forwarder is not None:
             self._forwarder.ended(side)
@@ -114,7 +114,7 @@ class RelayedConnection:
         else:
             self._close()
 
-    def lost(self, side: Side, error: Exception | None) -> None:
+    def lost(self, side: PipeSide, error: Exception | None) -> None:
         """Handle a side whose connection is gone."""
         if self._forwarder is not None:
             self._forwarder.lost(side, error)
@@ -260,7 +260,7 @@ class RelayedConnection:
             self._shared.on_event(self._number, f"the upstream refused it with {reader.status}")
         held, self._held = self._held, b""
         self.client.write(held)
-        self._deadline.set(LINGER, self._close)
+        self._deadline.set(DRAIN_TIMEOUT, self._close)
         if reader.ended:
             self._close()
 
@@ -330,7 +330,7 @@ class RelayedConnection:
 
     def _close(self) -> None:
         self._cancel()
-        self._deadline.set(LINGER, self.abort)
+        self._deadline.set(DRAIN_TIMEOUT, self.abort)
         self.client.close()
         self._server.close()
 

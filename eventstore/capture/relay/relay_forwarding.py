@@ -11,7 +11,7 @@ from concurrent.futures import Future
 
 from websockets.frames import Close, Frame, Opcode
 
-from eventstore.capture.relay.relay_pipe import Deadline, Forwarder, Side
+from eventstore.capture.relay.relay_pipe import Deadline, Forwarder, PipeSide
 from eventstore.capture.relay.relay_tee import CallEnd, Tee
 
 GOING_AWAY, GOING_AWAY_REASON = 1001, "the relay is going away"
@@ -21,7 +21,7 @@ _RECHECK = 0.005
 _FRAMES_PER_TURN = 100
 # Seconds for the rest of a connection after one side has ended, and for the answer to a close
 # frame.
-LINGER, _CLOSE_TIMEOUT = 10.0, 2.0
+DRAIN_TIMEOUT, _CLOSE_TIMEOUT = 10.0, 2.0
 
 
 class DuplexForwarder:
@@ -34,16 +34,16 @@ class DuplexForwarder:
     """
 
     def __init__(
-        self, client: Side, server: Side, tee: Tee | None, durable: bool, deadline: Deadline
+        self, client: PipeSide, server: PipeSide, tee: Tee | None, durable: bool, deadline: Deadline
     ) -> None:
         self._client, self._server = client, server
         self._forwarders = {client: Forwarder(client, server), server: Forwarder(server, client)}
         self._tee, self._durable, self._deadline = tee, durable, deadline
-        self._ended: set[Side] = set()
+        self._ended: set[PipeSide] = set()
         self._going_away = False
-        self._closed_sides: set[Side] = set()
+        self._closed_sides: set[PipeSide] = set()
 
-    def reader(self, side: Side) -> Callable[[bytes], None]:
+    def reader(self, side: PipeSide) -> Callable[[bytes], None]:
         """Return the function that handles a side's bytes, with as few steps as possible."""
         forwarder, tee, direction = self._forwarders[side], self._tee, side.name
         if tee is None:
@@ -72,7 +72,7 @@ class DuplexForwarder:
 
         return pass_on_behind if self._durable else pass_on
 
-    def _catch_up(self, side: Side, tee: Tee, whole: Future[None] | None = None) -> None:
+    def _catch_up(self, side: PipeSide, tee: Tee, whole: Future[None] | None = None) -> None:
         """Read the rest of the copy in turns with the other calls; until then read no more bytes.
 
         Args:
@@ -101,7 +101,7 @@ class DuplexForwarder:
 
         loop.call_soon(go_on)
 
-    def _pause_reading(self, side: Side, tee: Tee) -> None:
+    def _pause_reading(self, side: PipeSide, tee: Tee) -> None:
         """Read no more bytes of a side until the recorder has room again."""
         side.hold("recorder")
 
@@ -113,7 +113,7 @@ class DuplexForwarder:
 
         asyncio.get_running_loop().call_later(_RECHECK, look)
 
-    def ended(self, side: Side) -> None:
+    def ended(self, side: PipeSide) -> None:
         """Close the other half when a side has ended its own; close both sides after both have."""
         self._note_gone(side, None)
         self._forwarders[side].end()
@@ -122,18 +122,18 @@ class DuplexForwarder:
             for forwarder in self._forwarders.values():
                 forwarder.close()
 
-    def lost(self, side: Side, error: Exception | None) -> None:
+    def lost(self, side: PipeSide, error: Exception | None) -> None:
         """Close the other side when a side's connection is gone."""
         self._note_gone(side, error)
         self._forwarders[side].close()
 
-    def _note_gone(self, side: Side, error: Exception | None) -> None:
+    def _note_gone(self, side: PipeSide, error: Exception | None) -> None:
         if self._tee is not None:
             self._tee.gone(side.name, error)
         self._linger()
 
     def _linger(self) -> None:
-        self._deadline.set(LINGER, self._abort)
+        self._deadline.set(DRAIN_TIMEOUT, self._abort)
 
     def _abort(self) -> None:
         self._client.abort()
@@ -153,13 +153,13 @@ class DuplexForwarder:
         for side in (self._client, self._server):
             self._end_between_frames(side, tee)
 
-    def _end_between_frames(self, side: Side, tee: Tee) -> None:
+    def _end_between_frames(self, side: PipeSide, tee: Tee) -> None:
         """Send the close frame in a side's name, unless that side has sent half a frame."""
         scanner = tee.scanners[side.name]
         if not scanner.pending and not scanner.failed and side not in self._closed_sides:
             self._send_close(side, tee)
 
-    def closing_reader(self, side: Side) -> Callable[[bytes], None]:
+    def closing_reader(self, side: PipeSide) -> Callable[[bytes], None]:
         """Return the function that handles a side's bytes once the relay is stopping."""
         if self._tee is None:
             return self._forwarders[side].send
@@ -182,7 +182,7 @@ class DuplexForwarder:
 
         return pass_on
 
-    def _send_close(self, source: Side, tee: Tee) -> None:
+    def _send_close(self, source: PipeSide, tee: Tee) -> None:
         """Send the close frame in a side's name, unless that side has sent its own."""
         self._closed_sides.add(source)
         if tee.scanners[source.name].close is None:

@@ -25,20 +25,20 @@ _KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 class SideOwner(Protocol):
     """What a side calls when something happens on its connection."""
 
-    def connected(self, side: Side) -> None:
+    def connected(self, side: PipeSide) -> None:
         """Handle a side whose transport is there."""
 
-    def received(self, side: Side, data: bytes) -> None:
+    def received(self, side: PipeSide, data: bytes) -> None:
         """Handle bytes that arrived."""
 
-    def ended(self, side: Side) -> None:
+    def ended(self, side: PipeSide) -> None:
         """Handle a side that sends no more. It may still be written to."""
 
-    def lost(self, side: Side, error: Exception | None) -> None:
+    def lost(self, side: PipeSide, error: Exception | None) -> None:
         """Handle a side that is gone; `error` is None if it was closed in order."""
 
 
-class Side(asyncio.Protocol):
+class PipeSide(asyncio.Protocol):
     """One of the two connections, to the client or to the upstream.
 
     Args:
@@ -52,7 +52,7 @@ class Side(asyncio.Protocol):
 
     def __init__(self, name: str, owner: SideOwner) -> None:
         self.name = name
-        self.other: Side | None = None
+        self.other: PipeSide | None = None
         self.open = False
         self.transport: asyncio.Transport | None = None
         self._owner = owner
@@ -149,17 +149,17 @@ class Side(asyncio.Protocol):
 class _NoOwner:
     """The owner of sides that are forgotten."""
 
-    def connected(self, side: Side) -> None:
+    def connected(self, side: PipeSide) -> None:
         """Close a connection that was made too late."""
         side.abort()
 
-    def received(self, side: Side, data: bytes) -> None:
+    def received(self, side: PipeSide, data: bytes) -> None:
         """Do nothing."""
 
-    def ended(self, side: Side) -> None:
+    def ended(self, side: PipeSide) -> None:
         """Do nothing."""
 
-    def lost(self, side: Side, error: Exception | None) -> None:
+    def lost(self, side: PipeSide, error: Exception | None) -> None:
         """Do nothing."""
 
 
@@ -198,7 +198,7 @@ class Deadline:
 class Forwarder:
     """Forwards what one side sends to the other, in order. Some of it may wait for a commit."""
 
-    def __init__(self, source: Side, target: Side) -> None:
+    def __init__(self, source: PipeSide, target: PipeSide) -> None:
         self._source, self._target = source, target
         self._waiting: deque[tuple[Callable[[], None], Future[None] | None]] = deque()
         self._loop = asyncio.get_running_loop()

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import NamedTuple
 
-from eventstore.capture.messages.frame_scanner import Found, FrameScanner
+from eventstore.capture.messages.frame_scanner import FrameScanner, ScannedMessage
 from eventstore.capture.messages.message_unpacking import (
     Compression,
     Message,
@@ -70,7 +70,7 @@ class _Waiting(NamedTuple):
     """
 
     direction: str
-    found: Found | Future[None]
+    found: ScannedMessage | Future[None]
     at: int
 
 
@@ -347,7 +347,7 @@ class Tee:
             self._fail(error)
 
 
-def _size(found: Found | Future[None]) -> int:
+def _size(found: ScannedMessage | Future[None]) -> int:
     """Return about how many bytes of memory a message takes while it waits."""
     if isinstance(found, Payload):
         return found.size + _ITEM_OVERHEAD

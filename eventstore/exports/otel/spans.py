@@ -23,7 +23,7 @@ _MILLION = 1_000_000
 
 Value = str | bool | int | float | list[str]
 Attributes = dict[str, Value]
-Kind = Literal["internal", "client"]
+SpanKind = Literal["internal", "client"]
 
 
 class ServerError(NamedTuple):
@@ -56,7 +56,7 @@ class Span:
     """
 
     name: str
-    kind: Kind
+    kind: SpanKind
     trace_id: bytes
     span_id: bytes
     parent_id: bytes | None

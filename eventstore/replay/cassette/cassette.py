@@ -21,7 +21,7 @@ from eventstore.replay.cassette.drift_report import describe_drifts, failing_dri
 from eventstore.replay.cassette.loop_thread import LoopThread
 from eventstore.replay.cassette.proxy import upstream_url
 from eventstore.replay.serving.connection import Manner
-from eventstore.replay.serving.matching import IN_ORDER, RULES, Drift, Rule
+from eventstore.replay.serving.matching import MATCH_RULES, ORDERED_RULES, Drift, MatchRule
 from eventstore.replay.serving.pace import INSTANT, speed_of
 from eventstore.replay.serving.recording import Recording, read_recording
 
@@ -36,7 +36,7 @@ _NO_PROXY, _LOOPBACK = ("NO_PROXY", "no_proxy"), "127.0.0.1"
 #: The API key for clients when nothing is recorded: some clients refuse to start without a key.
 NO_KEY = "no-key-is-needed"
 #: The replay fails if a client that it waits for sends nothing for so many seconds.
-PATIENCE = 30.0
+CLIENT_TIMEOUT = 30.0
 
 
 class Cassette:
@@ -63,7 +63,7 @@ class Cassette:
         self,
         path: str | Path,
         mode: Mode = "once",
-        match: Rule = "strict",
+        match: MatchRule = "strict",
         upstream: str | None = None,
         pace: str | float = INSTANT,
         anew: str = 'mode="all"',
@@ -71,8 +71,8 @@ class Cassette:
     ) -> None:
         if mode not in MODES:
             raise InvalidInputError(f"mode {mode!r}: use {', '.join(MODES)}")
-        if match not in RULES:
-            raise InvalidInputError(f"match {match!r}: use {', '.join(RULES)}")
+        if match not in MATCH_RULES:
+            raise InvalidInputError(f"match {match!r}: use {', '.join(MATCH_RULES)}")
         self.path, self.mode, self._rule, self._anew = Path(path).absolute(), mode, match, anew
         self._speed = speed_of(pace)
         self._name = _shown(self.path)
@@ -104,7 +104,7 @@ class Cassette:
 
     def _make_server(self, upstream: str) -> CassetteServer:
         recordings = [_recording(self._name, lines) for lines in self._connections]
-        manner = Manner(self._speed, self._rule, patience=PATIENCE, clean=_masked_frame)
+        manner = Manner(self._speed, self._rule, patience=CLIENT_TIMEOUT, clean=_masked_frame)
         return CassetteServer(self.path, recordings, manner, upstream if self.recording else None)
 
     @property
@@ -231,7 +231,7 @@ class Cassette:
             or self._reported
             or server.open
             or server.opened >= held
-            or self._rule not in IN_ORDER
+            or self._rule not in ORDERED_RULES
         ):
             return []
         line = self._connections[server.opened][0].number
@@ -268,7 +268,7 @@ def _recording(name: str, lines: list[CassetteLine]) -> Recording:
 def cassette(
     path: str | Path,
     mode: Mode = "once",
-    match: Rule = "strict",
+    match: MatchRule = "strict",
     upstream: str | None = None,
     pace: str | float = INSTANT,
     tls: bool | Certificate = False,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from eventstore.replay.cassette.cassette_file import CassetteLine
 from eventstore.replay.serving.connection import Outcome
-from eventstore.replay.serving.matching import IN_ORDER, Drift, Rule
+from eventstore.replay.serving.matching import ORDERED_RULES, Drift, MatchRule
 
 _HEADINGS = {
     "differs": "sent a frame that is not the recorded one",
@@ -18,7 +18,7 @@ _HEADINGS = {
 }
 
 
-def failing_drifts(outcome: Outcome, rule: Rule) -> list[Drift]:
+def failing_drifts(outcome: Outcome, rule: MatchRule) -> list[Drift]:
     """Return the drifts for which a connection fails: the one that closed it, or all forbidden.
 
     Args:
@@ -27,7 +27,7 @@ def failing_drifts(outcome: Outcome, rule: Rule) -> list[Drift]:
     """
     if outcome.refused is not None:
         return [outcome.refused]
-    if rule in IN_ORDER:
+    if rule in ORDERED_RULES:
         return outcome.drift
     return [drift for drift in outcome.drift if rule == "type" and drift.kind == "unexpected"]
 

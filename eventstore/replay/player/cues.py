@@ -18,7 +18,7 @@ from eventstore.realtime.session_clock import SessionClock
 from eventstore.realtime.values import mapping, non_negative_integer, sequence, text
 from eventstore.store.log.counted_events import counted_body
 
-Kind = Literal[
+CueKind = Literal[
     "opened",
     "said",
     "saying",
@@ -52,7 +52,7 @@ class Cue(NamedTuple):
     seq: int
     at: int | None
     offset_ms: float | None
-    kind: Kind
+    kind: CueKind
     speaker: str | None
     text: str
     id: str | None = None
@@ -77,9 +77,9 @@ class _Memory:
     outside: set[str] = field(default_factory=set)
 
 
-METADATA = "eventstore.session.metadata"
+METADATA_EVENT = "eventstore.session.metadata"
 
-_Found = Iterator[tuple[Kind, str | None, str, str | None]]
+_Found = Iterator[tuple[CueKind, str | None, str, str | None]]
 
 
 def cues(events: Iterable[StoredEvent]) -> Iterator[Cue]:
@@ -87,7 +87,7 @@ def cues(events: Iterable[StoredEvent]) -> Iterator[Cue]:
     memory = _Memory()
     for event in events:
         # Metadata may be set long after the call, so their time is not a time of the call.
-        at = None if event.type == METADATA else event.at
+        at = None if event.type == METADATA_EVENT else event.at
         moment = memory.clock.moment(at)
         offset = None if at is None else moment / 1000
         for kind, speaker, words, id_ in _cues_of(memory, event):
@@ -228,7 +228,7 @@ def _deleted(memory: _Memory, body: dict[str, Any]) -> _Found:
 _HANDLERS: dict[str, Callable[[_Memory, dict[str, Any]], _Found]] = {
     "session.created": _opened,
     "session.updated": _opened,
-    METADATA: _metadata,
+    METADATA_EVENT: _metadata,
     "eventstore.session.closed": _closed,
     "session.closed": _closed,
     "error": _error,

@@ -13,19 +13,19 @@ from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
 from eventstore.realtime.values import mapping, sequence, text
 
-Place = tuple[str, int]
+ContentKey = tuple[str, int]
 
 
 def client_images(
     state: SessionState, read: Callable[[int], Iterable[StoredEvent]]
-) -> dict[Place, str]:
+) -> dict[ContentKey, str]:
     """Return the URLs of images as the client gave them, by item id and index of the content part.
 
     Args:
         state: The session's state.
         read: Returns the event with a seq, or nothing.
     """
-    found: dict[Place, str] = {}
+    found: dict[ContentKey, str] = {}
     for item in state.items.values():
         if item.create_seq is None or not _lacks_images(item):
             continue

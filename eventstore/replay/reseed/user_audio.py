@@ -36,7 +36,7 @@ from eventstore.realtime.frames import parse
 from eventstore.realtime.values import identifier, mapping, sequence, text
 
 Json = dict[str, Any]
-Place = tuple[str, int]
+ContentKey = tuple[str, int]
 
 
 @dataclass
@@ -62,10 +62,10 @@ class _InputAudio:
     starts_at: int = 0
     sound: bytearray = field(default_factory=bytearray)
     creates: Pending[ItemCreate] = field(default_factory=Pending)
-    found: dict[Place, tuple[bytes, Json]] = field(default_factory=dict)
+    found: dict[ContentKey, tuple[bytes, Json]] = field(default_factory=dict)
 
 
-def user_audio(state: SessionState, events: Iterable[StoredEvent]) -> dict[Place, bytes]:
+def user_audio(state: SessionState, events: Iterable[StoredEvent]) -> dict[ContentKey, bytes]:
     """Return the audio of the user's items, as far as it is known for certain.
 
     Audio in another format than the session's last one is left out, because the new session would

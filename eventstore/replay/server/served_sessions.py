@@ -25,7 +25,7 @@ class HasSessionId(Protocol):
         """Return the session's id."""
 
 
-AnySession = TypeVar("AnySession", bound=HasSessionId)
+ServedSession = TypeVar("ServedSession", bound=HasSessionId)
 
 
 @dataclass
@@ -42,8 +42,8 @@ class ServedSessions:
         self._remembered = 0
 
     async def next(
-        self, wanted: Hashable, choose: Callable[[Collection[str]], AnySession]
-    ) -> AnySession:
+        self, wanted: Hashable, choose: Callable[[Collection[str]], ServedSession]
+    ) -> ServedSession:
         """Choose a session for a request, and remember it.
 
         The choice is made in a thread. Clients with the same request wait for each other, so that

@@ -18,12 +18,18 @@ from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
 from eventstore.realtime.values import mapping, text
 from eventstore.replay.serving.causality import CANCEL, AudioReceived
-from eventstore.replay.serving.faults import Action, Fault, Faults, error_event
+from eventstore.replay.serving.faults import Action, Faults, InjectedFault, error_event
 from eventstore.replay.serving.ids import IdMap
 from eventstore.replay.serving.input_clock import InputClock
-from eventstore.replay.serving.matching import IN_ORDER, Drift, Matcher, Rule, StreamedAudio
+from eventstore.replay.serving.matching import (
+    ORDERED_RULES,
+    Drift,
+    Matcher,
+    MatchRule,
+    StreamedAudio,
+)
 from eventstore.replay.serving.metadata_echo import MetadataEcho
-from eventstore.replay.serving.pace import LINGER, Pace
+from eventstore.replay.serving.pace import MAX_LINGER, Pace
 from eventstore.replay.serving.recording import Recording
 
 #: Called with what a client did differently from the recorded client.
@@ -61,13 +67,13 @@ class Manner:
     """
 
     speed: float | None = 1.0
-    rule: Rule = "type"
+    rule: MatchRule = "type"
     fresh: bool = False
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[InjectedFault, ...] = ()
     step: Callable[[StoredEvent], Awaitable[None]] | None = None
     patience: float | None = None
     clean: Callable[[str | bytes], str | bytes] | None = None
-    linger: float = LINGER
+    linger: float = MAX_LINGER
 
 
 @dataclass
@@ -169,7 +175,7 @@ class _ClientReplay:
             drift = match.drift
             if drift is not None and not (drift.type == CANCEL and self._has_ended_by_itself()):
                 self._report_drift(drift)
-                if self._manner.rule in IN_ORDER:
+                if self._manner.rule in ORDERED_RULES:
                     await self._refuse(drift, text(event.get("event_id")))
                     return
             if match.seq is not None:

@@ -14,9 +14,9 @@ from typing import Literal, NamedTuple
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.events import StoredEvent
 
-Kind = Literal["drop", "close", "delay", "repeat", "swap", "lose", "error"]
+FaultKind = Literal["drop", "close", "delay", "repeat", "swap", "lose", "error"]
 
-HELP = (
+FAULT_HELP = (
     "KIND@PLACE[=VALUE]. PLACE: an event's seq, or a glob of types (the first; #3 the third, #*"
     " all). KIND: drop (cut the connection), close[=CODE], delay=SECONDS, repeat[=TIMES],"
     " swap (with the next), lose, error[=MESSAGE]."
@@ -27,7 +27,7 @@ _SPEC = re.compile(
 _MAX_DELAY, _MAX_TIMES = 3600.0, 1000
 
 
-class Fault(NamedTuple):
+class InjectedFault(NamedTuple):
     """One fault and its place.
 
     Attributes:
@@ -38,7 +38,7 @@ class Fault(NamedTuple):
         value: Seconds, a number of times, a close code or a message; it depends on the kind.
     """
 
-    kind: Kind
+    kind: FaultKind
     seq: int
     glob: str
     nth: int
@@ -63,25 +63,25 @@ class Action(NamedTuple):
     close: int | None = None
 
 
-def parse_fault(spec: str) -> Fault:
+def parse_fault(spec: str) -> InjectedFault:
     """Return the fault that a description such as `delay@response.done#2=1.5` means.
 
-    `HELP` explains the form.
+    `FAULT_HELP` explains the form.
 
     Raises:
         InvalidInputError: The description is not in this form.
     """
     match = _SPEC.fullmatch(spec.strip())
     if match is None:
-        raise InvalidInputError(f"fault {spec!r}: write {HELP}")
+        raise InvalidInputError(f"fault {spec!r}: write {FAULT_HELP}")
     kind, place, nth, value = match["kind"], match["place"], match["nth"], match["value"] or ""
     seq = int(place) if place.isascii() and place.isdigit() else 0
     times = 0 if nth == "*" else int(nth or 1)
     if (seq == 0 and place.isdigit()) or (nth is not None and (seq or nth == "0")):
         raise InvalidInputError(f"fault {spec!r}: events count from 1, and #N goes with types")
     if not _is_valid(kind, value):
-        raise InvalidInputError(f"fault {spec!r}: write {HELP}")
-    return Fault(kind, seq, "" if seq else place, times, value)  # type: ignore[arg-type]
+        raise InvalidInputError(f"fault {spec!r}: write {FAULT_HELP}")
+    return InjectedFault(kind, seq, "" if seq else place, times, value)  # type: ignore[arg-type]
 
 
 def _is_valid(kind: str, value: str) -> bool:
@@ -103,7 +103,7 @@ def _is_valid(kind: str, value: str) -> bool:
 class Faults:
     """The faults of one connection, which counts its frames to find their places."""
 
-    def __init__(self, faults: Iterable[Fault]) -> None:
+    def __init__(self, faults: Iterable[InjectedFault]) -> None:
         self._faults = tuple(faults)
         self._seen = [0] * len(self._faults)
 
@@ -122,7 +122,7 @@ class Faults:
         return action
 
 
-def _with_fault(action: Action, fault: Fault) -> Action:
+def _with_fault(action: Action, fault: InjectedFault) -> Action:
     value = fault.value
     if fault.kind == "drop":
         return action._replace(close=0)

@@ -17,10 +17,10 @@ from eventstore.realtime.values import dumps, mapping, text
 from eventstore.replay.serving.causality import CANCEL, ExpectedFrame, Script, is_id
 from eventstore.replay.serving.ids import IdMap
 
-Rule = Literal["exact", "strict", "type", "none"]
-RULES: tuple[Rule, ...] = ("exact", "strict", "type", "none")
+MatchRule = Literal["exact", "strict", "type", "none"]
+MATCH_RULES: tuple[MatchRule, ...] = ("exact", "strict", "type", "none")
 #: The rules by which frames must come in the recorded order.
-IN_ORDER = frozenset({"exact", "strict"})
+ORDERED_RULES = frozenset({"exact", "strict"})
 
 _MISSING = object()
 #: Ids that a client may give or leave out.
@@ -122,7 +122,7 @@ class Matcher:
         ids: Learns the ids that the live client chose.
     """
 
-    def __init__(self, script: Script, rule: Rule, ids: IdMap) -> None:
+    def __init__(self, script: Script, rule: MatchRule, ids: IdMap) -> None:
         self._script, self._rule, self._ids = script, rule, ids
         self._queues: dict[str, deque[ExpectedFrame]] = {}
         self.left = 0 if rule == "none" else len(script.expected) - len(script.idle)
@@ -158,7 +158,7 @@ class Matcher:
 
     def _queue_of(self, type_: str) -> str:
         """Return the key of a type's queue: one queue for each type, or one for all in order."""
-        return "" if self._rule in IN_ORDER else canonical(type_)
+        return "" if self._rule in ORDERED_RULES else canonical(type_)
 
     def _nearest(
         self, queue: deque[ExpectedFrame], event: dict[str, Any] | None
@@ -169,7 +169,7 @@ class Matcher:
         one. These were sent without waiting for each other, so their order may change.
         """
         first = self._differences(queue[0], event)
-        if not first or self._rule in IN_ORDER:
+        if not first or self._rule in ORDERED_RULES:
             return 0, first
         after = bisect_right(self._answers, queue[0].seq)
         until = self._answers[after] if after < len(self._answers) else None

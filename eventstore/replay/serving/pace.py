@@ -9,7 +9,7 @@ from eventstore.errors import InvalidInputError
 
 #: By default, how long a client may stay after the end of a recording whose client closed the
 #: connection itself. In seconds.
-LINGER = 600.0
+MAX_LINGER = 600.0
 
 
 #: The paces that have a name. Other paces are numbers.

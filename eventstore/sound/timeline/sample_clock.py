@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Seconds = NDArray[np.float64]
+SecondsArray = NDArray[np.float64]
 
 #: The smallest delay is looked for so many seconds ahead. A longer stall is taken for a pause.
 AHEAD = 30.0
@@ -36,8 +36,8 @@ class PlacedChunks(NamedTuple):
         breaks: The indexes of the chunks that begin after a pause, and 0.
     """
 
-    starts: Seconds
-    ends: Seconds
+    starts: SecondsArray
+    ends: SecondsArray
     breaks: list[int]
 
 
@@ -87,7 +87,7 @@ def _floors(arrivals: array[float], sample_ends: array[float]) -> array[float]:
     return floors
 
 
-def _smoothed(offsets: Seconds, sample_ends: Seconds, breaks: list[int]) -> PlacedChunks:
+def _smoothed(offsets: SecondsArray, sample_ends: SecondsArray, breaks: list[int]) -> PlacedChunks:
     """Replace the offsets by straight lines, so that the pitch does not change at every chunk."""
     starts, ends = np.empty_like(offsets), np.empty_like(offsets)
     for first, last in zip(breaks, [*breaks[1:], len(offsets)], strict=False):

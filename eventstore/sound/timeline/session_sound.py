@@ -2,7 +2,7 @@
 
 Filled by sound_events.py, read by timeline.py and playback.py. There are two clocks: seconds by
 arrival times, and seconds by the samples alone, for a session whose arrival times are not known.
-A `Moment` is the pair of both.
+`ClockTimes` is the pair of both.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from eventstore.realtime.audio import (
 from eventstore.sound.timeline.call_clock import CallClock
 
 Json = dict[str, Any]
-Moment = tuple[float, float]
+ClockTimes = tuple[float, float]
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Chunks:
     format: Json
     item_id: str | None = None
     response_id: str | None = None
-    moment: Moment = (0.0, 0.0)
+    moment: ClockTimes = (0.0, 0.0)
     index: int = 0
     seqs: array[int] = field(default_factory=lambda: array("q"))
     parts: array[int] = field(default_factory=lambda: array("l"))
@@ -50,7 +50,7 @@ class Chunks:
     by_arrival: array[float] = field(default_factory=lambda: array("d"))
     by_samples: array[float] = field(default_factory=lambda: array("d"))
 
-    def add(self, seq: int, size: int, moment: Moment, part: int = 0) -> None:
+    def add(self, seq: int, size: int, moment: ClockTimes, part: int = 0) -> None:
         """Add a chunk at the end."""
         self.seqs.append(seq)
         self.parts.append(part)
@@ -71,10 +71,10 @@ class SpokenTurn:
     """
 
     item_id: str
-    came: Moment
+    came: ClockTimes
     start: float | None = None
     end: float | None = None
-    ended: Moment | None = None
+    ended: ClockTimes | None = None
 
 
 @dataclass
@@ -90,10 +90,10 @@ class ResponsePlayback:
     """
 
     format: Json
-    created: Moment
-    started: Moment | None = None
-    stopped: Moment | None = None
-    cut: Moment | None = None
+    created: ClockTimes
+    started: ClockTimes | None = None
+    stopped: ClockTimes | None = None
+    cut: ClockTimes | None = None
     cleared: bool = False
 
 
@@ -122,10 +122,10 @@ class SessionSound:
     output: dict[tuple[str | None, str | None, int], Chunks] = field(default_factory=dict)
     spoken: dict[str, SpokenTurn] = field(default_factory=dict)
     replies: dict[str, ResponsePlayback] = field(default_factory=dict)
-    truncations: dict[tuple[str, int], tuple[int, Moment]] = field(default_factory=dict)
+    truncations: dict[tuple[str, int], tuple[int, ClockTimes]] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
     # The rest is state that the handlers of events need from one event to the next.
-    now: Moment = (0.0, 0.0)
+    now: ClockTimes = (0.0, 0.0)
     session: Json = field(default_factory=dict)
     requested: Json = field(default_factory=dict)
     rates: SampleRates = NO_SAMPLE_RATES
@@ -134,8 +134,8 @@ class SessionSound:
     answered: float = 0.0
     waits: bool = False
     turn_start: float = 0.0
-    speech_at: Moment = (-1.0, -1.0)
-    cancel_at: Moment = (-1.0, -1.0)
+    speech_at: ClockTimes = (-1.0, -1.0)
+    cancel_at: ClockTimes = (-1.0, -1.0)
     playing: str | None = None
     creates: Pending[ItemCreate] = field(default_factory=Pending)
 

@@ -18,7 +18,7 @@ from eventstore.errors import InvalidInputError
 from eventstore.realtime.values import is_storable
 
 #: The environment variable with the allowed places: folders and URLs, separated by spaces.
-VARIABLE = "EVENTSTORE_SEGMENTS"
+LOCATIONS_VARIABLE = "EVENTSTORE_SEGMENTS"
 
 # Characters that have a special meaning in the paths of some storage.
 _SPECIAL = frozenset("?#%\\*[]:\0")
@@ -72,9 +72,11 @@ class AllowedLocations:
         """
         listed = [] if self._folder is None else [self._folder.as_uri()]
         try:
-            return listed + [base_url(text) for text in os.environ.get(VARIABLE, "").split()]
+            return listed + [
+                base_url(text) for text in os.environ.get(LOCATIONS_VARIABLE, "").split()
+            ]
         except InvalidInputError as error:
-            raise InvalidInputError(f"{VARIABLE}: {error}") from error
+            raise InvalidInputError(f"{LOCATIONS_VARIABLE}: {error}") from error
 
     def _is_among(self, location: str, bases: list[str]) -> bool:
         path = local_path(location)

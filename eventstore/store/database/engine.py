@@ -23,7 +23,7 @@ from eventstore.errors import InvalidInputError
 from eventstore.pricing.prices import Prices, published_prices
 from eventstore.store.database.allowed_locations import AllowedLocations
 from eventstore.store.database.connections.pool import CONNECTIONS, Connections, SQLiteConnection
-from eventstore.store.database.engine_options import ALLOWED, KEYS, PRICES, TIME_LIMIT
+from eventstore.store.database.engine_options import ALLOWED, KEY_RING, PRICES, TIME_LIMIT
 from eventstore.store.database.keys import KeyRing
 
 SQLITE_BUSY_MS = 30_000
@@ -104,7 +104,7 @@ def _create(
     parsed: URL, keys: KeyRing, time_limit: float | None, prices: Callable[[], Prices]
 ) -> Engine:
     options: dict[str, Any] = {
-        KEYS: keys,
+        KEY_RING: keys,
         PRICES: prices,
         ALLOWED: AllowedLocations(_folder_of_file(parsed)),
         TIME_LIMIT: time_limit,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TIME_LIMIT = "eventstore_time_limit"
 
 #: The engine option with the keys of the sessions.
-KEYS = "eventstore_keys"
+KEY_RING = "eventstore_keys"
 
 #: The engine option with the places outside of the database that may be opened.
 ALLOWED = "eventstore_allowed"
@@ -37,7 +37,7 @@ def without_limit(engine: Engine) -> Engine:
 
 def keys_engine_of(engine: Engine) -> Engine | None:
     """Return the engine of the database of the sessions' keys; None if there is none."""
-    found: Engine | None = engine.get_execution_options()[KEYS].engine
+    found: Engine | None = engine.get_execution_options()[KEY_RING].engine
     return found
 
 

@@ -25,14 +25,14 @@ from eventstore.errors import (
 )
 from eventstore.store.database import schema
 from eventstore.store.database.connections import forks
-from eventstore.store.database.engine_options import KEYS
+from eventstore.store.database.engine_options import KEY_RING
 from eventstore.store.database.identity import database_identity
 from eventstore.store.database.transaction import Transaction, read, write
 from eventstore.times import now
 
-NAME = "SELECT id FROM key_stores ORDER BY id LIMIT 1"
-INSERT_NAME = "INSERT INTO key_stores (id) VALUES (?) ON CONFLICT (id) DO NOTHING"
-KEY = "SELECT key, dropped_at, from_seq FROM session_keys WHERE session_id = ?"
+KEY_STORE_ID = "SELECT id FROM key_stores ORDER BY id LIMIT 1"
+INSERT_KEY_STORE_ID = "INSERT INTO key_stores (id) VALUES (?) ON CONFLICT (id) DO NOTHING"
+SESSION_KEY = "SELECT key, dropped_at, from_seq FROM session_keys WHERE session_id = ?"
 INSERT_KEY = (
     "INSERT INTO session_keys (session_id, key, made_at, from_seq) VALUES (?, ?, ?, ?)"
     " ON CONFLICT (session_id) DO NOTHING"
@@ -59,7 +59,7 @@ _PAGE = 500
 
 def keys_of(engine: Engine) -> KeyRing:
     """Return the keys of the sessions in an engine's database."""
-    keys: KeyRing = engine.get_execution_options()[KEYS]
+    keys: KeyRing = engine.get_execution_options()[KEY_RING]
     return keys
 
 
@@ -196,7 +196,7 @@ class KeyRing:
         found = set()
         with self._reading(self.engine) as tx:
             for session_id in session_ids:
-                row = tx.row(KEY, (session_id,))
+                row = tx.row(SESSION_KEY, (session_id,))
                 if row is not None and row[0] is None:
                     found.add(session_id)
                     self._ciphers.pop(session_id, None)
@@ -215,7 +215,7 @@ class KeyRing:
 
     def name(self, tx: Transaction) -> str | None:
         """Return the name of the database of keys that a store names; None if it names none."""
-        row = tx.row(NAME)
+        row = tx.row(KEY_STORE_ID)
         return str(row[0]) if row is not None else None
 
     def check(self, tx: Transaction) -> bool:
@@ -266,7 +266,7 @@ class KeyRing:
         if cipher is not None or self.engine is None:
             return cipher
         with self._reading(self.engine) as tx:
-            row = tx.row(KEY, (session_id,))
+            row = tx.row(SESSION_KEY, (session_id,))
         return self._remember(session_id, *row) if row is not None else None
 
     def _make(self, session_id: str, from_seq: int) -> Cipher | None:
@@ -275,7 +275,7 @@ class KeyRing:
         with self._writing(self.engine) as tx:
             tx.run(INSERT_KEY, (session_id, new_key(), now(), from_seq))
             # Another process may have made a key at the same time.
-            row = tx.rows(KEY, (session_id,))[0]
+            row = tx.rows(SESSION_KEY, (session_id,))[0]
         return self._remember(session_id, *row)
 
     @contextmanager
@@ -357,10 +357,10 @@ def _take_name(tx: Transaction, name: str) -> str:
     """
     if tx.postgresql:
         tx.run("LOCK TABLE key_stores IN SHARE ROW EXCLUSIVE MODE")
-    row = tx.row(NAME)
+    row = tx.row(KEY_STORE_ID)
     if row is not None:
         return str(row[0])
-    tx.run(INSERT_NAME, (name,))
+    tx.run(INSERT_KEY_STORE_ID, (name,))
     return name
 
 

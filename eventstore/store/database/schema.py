@@ -14,7 +14,7 @@ from eventstore.store.database.connections.driver_errors import translated
 from eventstore.store.database.connections.pool import pooled
 
 #: The revision of the migration that this code needs.
-HEAD = "0013"
+HEAD_REVISION = "0013"
 
 
 def migrations_folder() -> Path:
@@ -44,7 +44,7 @@ def ensure(engine: Engine) -> None:
             code.
     """
     found = schema_revision(engine)
-    if found == HEAD:
+    if found == HEAD_REVISION:
         return
     if engine.dialect.name == "sqlite":
         upgrade(engine)
@@ -74,11 +74,11 @@ def upgrade(engine: Engine) -> tuple[str | None, str]:
         _lock(connection)
         before = _revision(connection)
         _refuse_newer(before)
-        if before != HEAD:
+        if before != HEAD_REVISION:
             config.attributes["connection"] = connection
-            command.upgrade(config, HEAD)
+            command.upgrade(config, HEAD_REVISION)
         connection.commit()
-    return before, HEAD
+    return before, HEAD_REVISION
 
 
 def _lock(connection: Connection) -> None:
@@ -92,8 +92,8 @@ def _lock(connection: Connection) -> None:
 
 
 def _refuse_newer(found: str | None) -> None:
-    if found is not None and found > HEAD:
+    if found is not None and found > HEAD_REVISION:
         raise SchemaError(
-            f"the database is at schema {found}, newer than this code knows ({HEAD});"
+            f"the database is at schema {found}, newer than this code knows ({HEAD_REVISION});"
             " upgrade the package: pip install -U realtime-eventstore"
         )

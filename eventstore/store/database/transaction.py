@@ -27,7 +27,7 @@ from eventstore.store.database.connections.pool import (
     UnusableConnection,
 )
 from eventstore.store.database.connections.undecodable import read_undecodable
-from eventstore.store.database.engine_options import ALLOWED, KEYS, TIME_LIMIT
+from eventstore.store.database.engine_options import ALLOWED, KEY_RING, TIME_LIMIT
 
 if TYPE_CHECKING:
     from eventstore.encryption.cipher import Cipher
@@ -266,7 +266,7 @@ class _TransactionContext:
         self._lock = connections.lock or (connections.writing if self._commits else None)
         if self._lock is not None and not self._lock.acquire(timeout=_LONGEST_WAIT):
             raise unavailable(TimeoutError("database is locked"))
-        tx = self._tx = Transaction(self._engine.dialect.name, options[KEYS], options[ALLOWED])
+        tx = self._tx = Transaction(self._engine.dialect.name, options[KEY_RING], options[ALLOWED])
         try:
             forks.add_user(tx)
             tx.begin_call()

@@ -38,12 +38,12 @@ _MOST_DOLLARS = 10**12
 #: How many characters of the name of a wrong filter an error shows.
 _LONGEST = 40
 
-Status = Literal["completed", "cancelled", "failed", "incomplete", "in_progress"]
+ResponseStatus = Literal["completed", "cancelled", "failed", "incomplete", "in_progress"]
 #: `ended`: not `live`. `errors`: the session has errors, or responses that failed.
 SessionStatus = Literal["live", "ended", "interrupted", "errors"]
 SessionSort = Literal["started", "duration", "cost", "latency", "turns", "interruptions"]
 ResponseSort = Literal["created", "duration", "latency", "tokens"]
-Order = Literal["asc", "desc"]
+SortDirection = Literal["asc", "desc"]
 Modality = Literal["text", "audio"]
 
 
@@ -148,7 +148,7 @@ class Paging:
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 20
     after: Text = None
     before: Text = None
-    order: Order = "desc"
+    order: SortDirection = "desc"
 
     def __post_init__(self) -> None:
         if self.after is not None and self.before is not None:
@@ -254,7 +254,7 @@ class SessionFilter(BasicFilter):
 class ResponseFilter(BasicFilter):
     """Conditions on responses; all of them must hold."""
 
-    status: Status | None = None
+    status: ResponseStatus | None = None
     reason: Text = None
     voice: Text = None
     modality: Modality | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from eventstore.common.brief import brief
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.metadata import Condition
-from eventstore.realtime.values import METADATA_KEY, METADATA_VALUE
+from eventstore.realtime.values import MAX_KEY_LENGTH, MAX_VALUE_LENGTH
 
 
 def parse_condition(text: str) -> Condition:
@@ -38,9 +38,9 @@ def within_limits(condition: Condition, text: str) -> Condition:
         InvalidInputError: there is no key, or a part exceeds the limits.
     """
     key, _, value = condition
-    if not key or len(key) > METADATA_KEY or len(value) > METADATA_VALUE or "\0" in key + value:
+    if not key or len(key) > MAX_KEY_LENGTH or len(value) > MAX_VALUE_LENGTH or "\0" in key + value:
         raise InvalidInputError(
             f"metadata filter {brief(text)}: use K=V, K!=V, K^=PREFIX or K, a key of 1 to"
-            f" {METADATA_KEY} characters and a value of at most {METADATA_VALUE}"
+            f" {MAX_KEY_LENGTH} characters and a value of at most {MAX_VALUE_LENGTH}"
         )
     return condition

@@ -22,7 +22,7 @@ FASTEST, SLOWEST = 0.05, 0.2
 RETRY = 0.5
 #: How long to wait for more events behind one that closes the session, such as the recorder's own,
 #: in seconds.
-LINGER = 1.0
+CLOSING_WAIT = 1.0
 
 LOOK = "SELECT head_seq, closed_at, erased_at FROM streams WHERE session_id = ?"
 
@@ -67,7 +67,7 @@ def follow_events(
             reached = False
             _sleep(RETRY, stopped)
             continue
-        if closed or (closing is not None and time.monotonic() > closing + LINGER):
+        if closed or (closing is not None and time.monotonic() > closing + CLOSING_WAIT):
             return
         _sleep(pause, stopped)
 

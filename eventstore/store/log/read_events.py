@@ -32,7 +32,7 @@ SIZES = (
     "SELECT seq, OCTET_LENGTH(frame) + COALESCE(OCTET_LENGTH(audio), 0) FROM events"
     " WHERE session_id = ? AND seq >= ? AND seq <= ?{which} ORDER BY seq LIMIT ?"
 )
-PIECE = (
+PIECE_OF_EVENTS = (
     "SELECT seq, at, direction, type, frame, audio_offset,"
     " COALESCE(audio_bytes, OCTET_LENGTH(audio)), audio FROM events"
     " WHERE session_id = ? AND seq >= ? AND seq <= ?{which} ORDER BY seq"
@@ -190,7 +190,7 @@ def _read_piece(
         if total > PIECE_BYTES and seq != sizes[0][0]:
             break
         end = seq
-    sql = _in_bytes(tx, PIECE.format(which=which))
+    sql = _in_bytes(tx, PIECE_OF_EVENTS.format(which=which))
     rows = tx.rows_with_bytes(sql, (session_id, first, end, *filters))
     return decrypted_events(tx, session_id, list(map(EventRow._make, rows)))
 

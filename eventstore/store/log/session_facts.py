@@ -21,7 +21,7 @@ from eventstore.store.log.tombstones import count_erasures, refuse_erased
 #: made of a session at one revision is not valid at another one.
 Revision = tuple[int, int]
 
-HEAD = "SELECT head_seq, erased_at FROM streams WHERE session_id = ?"
+HEAD_SEQ = "SELECT head_seq, erased_at FROM streams WHERE session_id = ?"
 CLOSED_AT = "SELECT closed_at FROM streams WHERE session_id = ?"
 METADATA = "SELECT key, value FROM session_metadata WHERE session_id = ?"
 HAS_PAIR = "SELECT 1 FROM session_metadata WHERE session_id = ? AND key = ? AND value = ?"
@@ -35,7 +35,7 @@ def find_last_seq(engine: Engine, session_id: str) -> int | None:
         ErasedError: the session was erased.
     """
     with read(engine) as tx:
-        row = tx.row(HEAD, (session_id,))
+        row = tx.row(HEAD_SEQ, (session_id,))
         if row is None:
             return None
         refuse_erased(tx, session_id, row[1])
@@ -50,7 +50,7 @@ def find_revision(engine: Engine, session_id: str) -> Revision | None:
     """
     keys_of(engine).refuse_dropped(session_id)
     with read(engine) as tx:
-        row = tx.row(HEAD, (session_id,))
+        row = tx.row(HEAD_SEQ, (session_id,))
         if row is None:
             return None
         refuse_erased(tx, session_id, row[1])
@@ -66,7 +66,7 @@ def find_revisions(engine: Engine, session_ids: Iterable[str]) -> dict[str, Revi
     found: dict[str, Revision] = {}
     with read(engine) as tx:
         for session_id in session_ids:
-            row = tx.row(HEAD, (session_id,))
+            row = tx.row(HEAD_SEQ, (session_id,))
             if row is not None and row[1] is None:
                 found[session_id] = int(row[0]), count_erasures(tx, session_id)
     for session_id in keys_of(engine).dropped_among(found):
@@ -77,7 +77,7 @@ def find_revisions(engine: Engine, session_ids: Iterable[str]) -> dict[str, Revi
 def session_exists(engine: Engine, session_id: str) -> bool:
     """Return True if there is a session with this id, or was one that is erased."""
     with read(engine) as tx:
-        return tx.row(HEAD, (session_id,)) is not None
+        return tx.row(HEAD_SEQ, (session_id,)) is not None
 
 
 def has_metadata_pair(engine: Engine, session_id: str, key: str, value: str) -> bool:

@@ -15,11 +15,11 @@ from eventstore.errors import ErasedError
 from eventstore.realtime.values import dumps
 from eventstore.segments.digest import BEGINNING
 from eventstore.store.database.transaction import Transaction, read
-from eventstore.store.log.segments.left_bytes import DELETE as DELETE_LEFT
+from eventstore.store.log.segments.left_bytes import DELETE_LEFT_BYTES as DELETE_LEFT
 from eventstore.store.log.segments.left_bytes import noted_locations
 from eventstore.times import is_time
 
-SESSION, AUDIO = "session", "audio"
+WHOLE_SESSION, AUDIO_ONLY = "session", "audio"
 
 ERASED_AT = "SELECT erased_at FROM streams WHERE session_id = ?"
 REASON = "SELECT reason FROM erasures WHERE session_id = ? AND what = 'session'"
@@ -29,7 +29,7 @@ INSERT_ERASURE = (
     "INSERT INTO erasures (session_id, at, what, reason, events, sha256, locations)"
     " VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
-LOCATIONS = "SELECT location FROM segments WHERE session_id = ? AND location IS NOT NULL"
+SEGMENT_LOCATIONS = "SELECT location FROM segments WHERE session_id = ? AND location IS NOT NULL"
 COUNT_BY_WHAT = "SELECT what, COUNT(DISTINCT session_id) FROM erasures GROUP BY what"
 STREAM = "SELECT head_seq, erased_at FROM streams WHERE session_id = ?"
 NOTED = "SELECT what, at, events, sha256, reason FROM erasures WHERE session_id = ?"
@@ -46,7 +46,7 @@ DOUBTFUL = (
     " OR EXISTS (SELECT 1 FROM sessions e WHERE e.session_id = s.session_id)"
     ") ORDER BY s.session_id"
 )
-LAST_AT = "SELECT MAX(at) FROM erasures WHERE session_id = ?"
+LAST_ERASED_AT = "SELECT MAX(at) FROM erasures WHERE session_id = ?"
 
 
 def refuse_erased(
@@ -88,7 +88,7 @@ def locations_of_session(tx: Transaction, session_id: str) -> list[str]:
 
     Values that are not text are ignored. SQLite permits them, but no store has written them.
     """
-    named = [row[0] for row in tx.rows(LOCATIONS, (session_id,)) if isinstance(row[0], str)]
+    named = [row[0] for row in tx.rows(SEGMENT_LOCATIONS, (session_id,)) if isinstance(row[0], str)]
     return list(dict.fromkeys((*named, *noted_locations(tx, session_id))))
 
 
@@ -117,7 +117,7 @@ def insert_tombstone(
         The time of the tombstone. If the clock is behind the previous tombstone, it is one
         microsecond later than that.
     """
-    row = tx.row(LAST_AT, (session_id,))
+    row = tx.row(LAST_ERASED_AT, (session_id,))
     if row is not None and isinstance(row[0], int):
         at = max(at, row[0] + 1)
     listed = dumps(list(locations)) if locations else None
@@ -129,7 +129,7 @@ def insert_tombstone(
 def count_erased_sessions(tx: Transaction) -> dict[str, int]:
     """Return of how many sessions something was erased, by what: `session` or `audio`."""
     found = {what: int(count) for what, count in tx.rows(COUNT_BY_WHAT)}
-    return {what: found.get(what, 0) for what in (SESSION, AUDIO)}
+    return {what: found.get(what, 0) for what in (WHOLE_SESSION, AUDIO_ONLY)}
 
 
 def tombstone_faults(tx: Transaction, session_id: str) -> Iterator[str]:
@@ -145,7 +145,7 @@ def tombstone_faults(tx: Transaction, session_id: str) -> Iterator[str]:
     notes = tx.rows(NOTED, (session_id,))
     if not all(_is_note(head, *note) for note in notes):
         yield "what is noted of an erasure is nothing that an erasure notes"
-    noted = [note[1:3] for note in notes if note[0] == SESSION]
+    noted = [note[1:3] for note in notes if note[0] == WHOLE_SESSION]
     if erased_at is None:
         if noted:
             yield "it is noted that it was erased, and it is there"
@@ -165,7 +165,7 @@ def _is_note(
     SQLite's columns take values of any type.
     """
     return (
-        what in (SESSION, AUDIO)
+        what in (WHOLE_SESSION, AUDIO_ONLY)
         and is_time(at)
         and type(events) is type(head) is int
         and 0 <= events <= head

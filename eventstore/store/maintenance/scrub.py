@@ -21,7 +21,7 @@ from eventstore.store.database.tables import day_tables
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import Transaction, read, write
 from eventstore.store.log.segments import segment_bytes
-from eventstore.store.log.segments.left_bytes import DELETE_ONE, noted_locations
+from eventstore.store.log.segments.left_bytes import DELETE_LEFT_LOCATION, noted_locations
 from eventstore.store.maintenance.vacuum import exclusive_connection
 from eventstore.store.sessions.delete_rows import TABLES
 from eventstore.times import now
@@ -77,7 +77,7 @@ def scrub(engine: Engine, vacuum: bool = True) -> None:
     keys.drop(erased)
     left = _delete_outside(engine)
     try:
-        _scrub(engine, vacuum, (*TABLES, *(table.name for table in day_tables.SUMS)))
+        _scrub(engine, vacuum, (*TABLES, *(table.name for table in day_tables.DAY_SUM_TABLES)))
         if keys.engine is not None and erased:
             _scrub(keys.engine, vacuum, (tables.session_keys.name,))
     except driver_errors() as error:
@@ -101,7 +101,7 @@ def delete_left_bytes(engine: Engine, session_id: str) -> None:
     for location in filter(segment_bytes.is_location, left):
         if not _is_left(engine, location, own, []):
             with write(engine) as tx:
-                tx.run(DELETE_ONE, (session_id, location))
+                tx.run(DELETE_LEFT_LOCATION, (session_id, location))
 
 
 def _delete_outside(engine: Engine) -> list[str]:

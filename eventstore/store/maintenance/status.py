@@ -17,7 +17,7 @@ from eventstore.store.database.engine import sqlite_file
 from eventstore.store.database.engine_options import keys_engine_of
 from eventstore.store.database.schema import schema_revision
 from eventstore.store.database.transaction import Transaction, read
-from eventstore.store.log.tombstones import AUDIO, SESSION, count_erased_sessions
+from eventstore.store.log.tombstones import AUDIO_ONLY, WHOLE_SESSION, count_erased_sessions
 from eventstore.store.sessions.project import count_behind
 from eventstore.store.sessions.projection_failures import (
     FailedProjection,
@@ -31,7 +31,7 @@ COUNTS = (
     " COUNT(CASE WHEN sealed_seq = head_seq THEN 1 END) FROM streams WHERE erased_at IS NULL"
 )
 ANY = "SELECT head_seq FROM streams LIMIT 1"
-COUNT_RESPONSES = "SELECT COUNT(*) FROM responses"
+COUNT_ALL_RESPONSES = "SELECT COUNT(*) FROM responses"
 FOLD_ERRORS = "SELECT COUNT(*), COALESCE(SUM(fold_errors), 0) FROM sessions WHERE fold_errors > 0"
 WITH_FOLD_ERRORS = (
     "SELECT session_id, fold_errors FROM sessions WHERE fold_errors > 0 ORDER BY session_id LIMIT ?"
@@ -78,7 +78,7 @@ def status(engine: Engine) -> dict[str, Any]:
     """
     with read(engine) as tx:
         sessions, events, sealed = tx.rows(COUNTS)[0]
-        responses = tx.rows(COUNT_RESPONSES)[0][0]
+        responses = tx.rows(COUNT_ALL_RESPONSES)[0][0]
         erased = count_erased_sessions(tx)
         key_store = tx.keys.name(tx)
         wrong = _wrong(tx)
@@ -92,8 +92,8 @@ def status(engine: Engine) -> dict[str, Any]:
         "responses": int(responses),
         "sealed_sessions": int(sealed),
         "key_store": key_store,
-        "erased_sessions": erased[SESSION],
-        "erased_audio": erased[AUDIO],
+        "erased_sessions": erased[WHOLE_SESSION],
+        "erased_audio": erased[AUDIO_ONLY],
         "behind": count_behind(engine),
         "open_to_others": [str(path) for path in _files(engine) if is_open_to_others(path)],
         **wrong,

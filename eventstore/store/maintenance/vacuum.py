@@ -19,7 +19,7 @@ from eventstore.store.database.connections.driver_errors import translated
 from eventstore.store.database.connections.pool import CONNECTIONS, Connections, pooled
 from eventstore.store.database.transaction import autocommit
 
-CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
+TRUNCATING_CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
 # How long to wait for readers and writers in other processes, and between two looks, in seconds.
 _PATIENCE, _LOOK_AGAIN = 30.0, 0.01
 
@@ -47,7 +47,7 @@ class ExclusiveConnection(NamedTuple):
         """
         self.connection.execute("PRAGMA busy_timeout=0")
         end = time.monotonic() + _PATIENCE
-        while self.connection.execute(CHECKPOINT).fetchone()[0]:
+        while self.connection.execute(TRUNCATING_CHECKPOINT).fetchone()[0]:
             if time.monotonic() > end:
                 return False
             self.user.pause(_LOOK_AGAIN)

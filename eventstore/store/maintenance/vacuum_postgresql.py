@@ -20,7 +20,7 @@ WHERE (schemaname, tablename) IN (
   WHERE c.oid = to_regclass(%(table)s)
      OR c.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = to_regclass(%(table)s)))
 LIMIT 1"""
-COLUMNS = """
+TABLE_COLUMNS = """
 SELECT a.attname, format_type(a.atttypid, a.atttypmod), n.nspname, c.collname
 FROM pg_attribute a
 LEFT JOIN pg_collation c ON c.oid = a.attcollation
@@ -69,7 +69,7 @@ def _forget_statistics(tx: Transaction, table: str) -> None:
         cursor.execute(sql.SQL("LOCK TABLE {}").format(name))
         if cursor.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(name)).fetchone():
             return
-        columns = cursor.execute(COLUMNS, {"table": table}).fetchall()
+        columns = cursor.execute(TABLE_COLUMNS, {"table": table}).fetchall()
         changes = [
             sql.SQL("ALTER {} TYPE {}{}").format(
                 sql.Identifier(column),

@@ -37,7 +37,7 @@ from eventstore.store.readmodels.words.search_tokens import Term
 from eventstore.store.readmodels.words.searched_text import searched_text
 
 _ALL = "responses r"
-RESOURCE = "SELECT resource FROM responses WHERE session_id = ? AND response_id = ?"
+RESPONSE_RESOURCE = "SELECT resource FROM responses WHERE session_id = ? AND response_id = ?"
 
 
 def query_responses(
@@ -208,7 +208,7 @@ def read_response(
     """
     with read(engine) as tx:
         _, session_id, response_id = find_response(tx, id_, session, scope)
-        row = tx.row(RESOURCE, (session_id, response_id))
+        row = tx.row(RESPONSE_RESOURCE, (session_id, response_id))
         if row is None:
             raise NotFoundError(f"no response {id_}; list them with: eventstore responses")
         return _resource(tx, session_id, response_id, row[0])
@@ -217,7 +217,7 @@ def read_response(
 def _resource_of_row(tx: Transaction, row: Row) -> dict[str, Any]:
     session_id, response_id, text, _ = row
     if text is None:
-        (text,) = tx.rows(RESOURCE, (session_id, response_id))[0]
+        (text,) = tx.rows(RESPONSE_RESOURCE, (session_id, response_id))[0]
     return _resource(tx, session_id, response_id, text)
 
 

@@ -34,7 +34,7 @@ _COLUMNS = (
     ", s.at, t.head_seq, t.last_at, (SELECT MAX(e.at) FROM erasures e"
     " WHERE e.session_id = s.session_id AND e.what = 'audio'), s.session_id"
 )
-RESOURCE = "SELECT wire, notes FROM sessions WHERE session_id = ?"
+SESSION_RESOURCE = "SELECT wire, notes FROM sessions WHERE session_id = ?"
 OPENED_AT = "SELECT opened_at FROM streams WHERE session_id = ?"
 STREAM = "SELECT head_seq, closed_at, erased_at FROM streams WHERE session_id = ?"
 
@@ -124,7 +124,7 @@ def costs_for(
 def _resource(tx: Transaction, row: Row) -> dict[str, Any]:
     *texts, _, at, head_seq, last_at, erased_at, session_id = row
     if texts[0] is None:
-        texts = list(tx.rows(RESOURCE, (session_id,))[0])
+        texts = list(tx.rows(SESSION_RESOURCE, (session_id,))[0])
     wire, kept = decrypted_texts(tx, "sessions", session_id, "", *texts)
     resource: dict[str, Any] = loads(wire)
     notes: dict[str, Any] = loads(kept)

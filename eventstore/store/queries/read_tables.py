@@ -31,12 +31,12 @@ USAGE = (
     " output_tokens, total_tokens, input_text, input_audio, input_image, cached_tokens,"
     " cached_text, cached_audio, cached_image, output_text, output_audio, audio_ms FROM usage t"
 )
-IN_ORDER = (
+SESSIONS_IN_ORDER = (
     "SELECT session_id, item_id, conversation FROM items"
     " WHERE session_id IN ({}) AND position IS NOT NULL ORDER BY session_id, conversation, position"
 )
 _TEXTS = {RESPONSES: (1, "responses"), ITEMS: (2, "items")}
-METADATA = "SELECT session_id, response_id, key, value, own FROM response_metadata t"
+RESPONSE_METADATA = "SELECT session_id, response_id, key, value, own FROM response_metadata t"
 
 
 def check_sessions(tx: Transaction, session_ids: Sequence[str]) -> None:
@@ -85,7 +85,7 @@ def item_positions(tx: Transaction, session_ids: Sequence[str]) -> dict[tuple[st
     found: dict[tuple[str, str], int] = {}
     counts: Counter[tuple[str, int | None]] = Counter()
     for session_id, item_id, conversation in tx.rows(
-        IN_ORDER.format(_marks(session_ids)), session_ids
+        SESSIONS_IN_ORDER.format(_marks(session_ids)), session_ids
     ):
         found[session_id, item_id] = counts[session_id, conversation]
         counts[session_id, conversation] += 1
@@ -104,7 +104,7 @@ def read_response_metadata(
     """
     session_ids = list(dict.fromkeys(row[0] for row in responses))
     rows = tx.rows(
-        f"{METADATA} WHERE t.session_id IN ({_marks(session_ids)})"
+        f"{RESPONSE_METADATA} WHERE t.session_id IN ({_marks(session_ids)})"
         " AND (t.session_id, t.response_id) >= (?, ?) AND (t.session_id, t.response_id) <= (?, ?)"
         " ORDER BY own DESC",
         (*session_ids, *responses[0][:2], *responses[-1][:2]),

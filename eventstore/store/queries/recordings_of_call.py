@@ -26,7 +26,7 @@ OTHERS = (
     f" ORDER BY at DESC, seq DESC LIMIT {_RESPONSES}) o) AND r.session_id <> ?"
     f" ORDER BY r.session_id LIMIT {_OTHERS}"
 )
-SESSION = "SELECT wire, notes FROM sessions WHERE session_id = ?"
+SESSION_RESOURCE = "SELECT wire, notes FROM sessions WHERE session_id = ?"
 RESPONSE_IDS = "SELECT response_id FROM responses WHERE session_id = ?"
 STREAM = "SELECT opened_at, closed_at FROM streams WHERE session_id = ? AND erased_at IS NULL"
 
@@ -78,7 +78,7 @@ def call_of(opened: Mapping[str, Any]) -> str | None:
 
 def notes_of(tx: Transaction, session_id: str) -> dict[str, Any]:
     """Return the notes of a session, as lists show them; empty if they cannot be read."""
-    row = tx.row(SESSION, (session_id,))
+    row = tx.row(SESSION_RESOURCE, (session_id,))
     if row is None:
         return {}
     try:

@@ -25,7 +25,9 @@ _SESSIONS = 1000
 _ROWS = 50_000
 
 #: The values of `object` in suggestions.
-KEY, VALUE, MODEL = (f"eventstore.{kind}" for kind in ("metadata_key", "metadata_value", "model"))
+KEY_OBJECT, VALUE_OBJECT, MODEL_OBJECT = (
+    f"eventstore.{kind}" for kind in ("metadata_key", "metadata_value", "model")
+)
 
 
 class _Column(NamedTuple):
@@ -99,7 +101,7 @@ def suggestions(kind: str, found: list[str], limit: int) -> Page[dict[str, Any]]
     """Return suggestions as a page of resources.
 
     Args:
-        kind: `KEY`, `VALUE` or `MODEL`.
+        kind: `KEY_OBJECT`, `VALUE_OBJECT` or `MODEL_OBJECT`.
         found: the suggestions, and one more than `limit` if there are more.
         limit: how many the page has at most.
     """

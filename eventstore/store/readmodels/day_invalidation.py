@@ -13,7 +13,7 @@ from secrets import randbits
 from eventstore.projection.handlers.session_billing import billed_session
 from eventstore.projection.state import SessionState
 from eventstore.store.database.tables import declared as tables
-from eventstore.store.database.tables.day_tables import SUMS, day_marks, day_of
+from eventstore.store.database.tables.day_tables import DAY_SUM_TABLES, day_marks, day_of
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.readmodels.upsert import Rows
 from eventstore.times import DAY_US
@@ -103,9 +103,9 @@ def _drop(tx: Transaction, days: Iterable[int]) -> None:
     # Every transaction locks days in this order, so that two of them cannot deadlock.
     for day in sorted(days):
         tx.run(DROP_DAY, (day, random_number()))
-        for table in SUMS:
+        for table in DAY_SUM_TABLES:
             tx.run(f"DELETE FROM {table.name} WHERE day = ?", (day,))
         tx.run(DELETE_SUMMED_SESSIONS, (day,))
 
 
-MARKS = day_marks.name
+MARKS_TABLE = day_marks.name

@@ -106,7 +106,7 @@ _COLUMNS = {table.name: [str(c.name) for c in table.columns] for table in _WRITT
 
 
 #: By table: returns the primary key of a row, which are its first columns.
-KEY: dict[str, Callable[[Row], Row]] = {
+PRIMARY_KEY_OF: dict[str, Callable[[Row], Row]] = {
     table.name: itemgetter(slice(0, len(table.primary_key.columns))) for table in tables.READ_MODELS
 }
 
@@ -181,7 +181,7 @@ def _update_or_upsert(
     take = _ROW_PARTS[table]
     new, there = [], []
     for row in rows:
-        name, values = (table, KEY[table](row)), take.seldom(row)
+        name, values = (table, PRIMARY_KEY_OF[table](row)), take.seldom(row)
         if written.get(name) == values:
             there.append(take.parameters(row))
         else:

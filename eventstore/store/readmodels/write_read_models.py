@@ -15,7 +15,11 @@ from eventstore.projection.state import Response, SessionState
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.readmodels.cost_rows import HAS_COST, PRICED, needs_new_cost, reset_cost
-from eventstore.store.readmodels.day_invalidation import MARKS, marks_of_changes, marks_of_rebuild
+from eventstore.store.readmodels.day_invalidation import (
+    MARKS_TABLE,
+    marks_of_changes,
+    marks_of_rebuild,
+)
 from eventstore.store.readmodels.encrypted_rows import decrypted_rows, encrypted_rows
 from eventstore.store.readmodels.figure_rows import (
     FigureRows,
@@ -36,7 +40,7 @@ from eventstore.store.readmodels.rows_of_state import (
     session_usage_rows,
     transcription_rows,
 )
-from eventstore.store.readmodels.upsert import KEY, Rows, upsert_rows
+from eventstore.store.readmodels.upsert import PRIMARY_KEY_OF, Rows, upsert_rows
 from eventstore.store.readmodels.words.search_index import index_all, index_changes
 
 #: Responses, each with the metadata by which it is found.
@@ -134,7 +138,7 @@ def _changed_rows(state: SessionState, opened_at: int, tags: ResponsePairs) -> R
         if dirty.session_billed:
             rows["usage"] += session_usage_rows(state, opened_at)
     if rows["usage"] or dirty.metadata or dirty.usage:
-        rows[MARKS] = marks_of_changes(state, opened_at, rows["usage"])
+        rows[MARKS_TABLE] = marks_of_changes(state, opened_at, rows["usage"])
     return rows
 
 
@@ -178,7 +182,7 @@ def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
             tx.run_many(DELETE_ROW[name], keys)
     upsert_rows(tx, missing if cipher is None else encrypted_rows(cipher, missing))
     changed = {name for name in missing if missing[name] or stale[name]}
-    upsert_rows(tx, {MARKS: marks_of_rebuild(state.session_id, there, wanted, changed)})
+    upsert_rows(tx, {MARKS_TABLE: marks_of_rebuild(state.session_id, there, wanted, changed)})
     if not changed.isdisjoint(PRICED) or tx.row(HAS_COST, (state.session_id,)) is None:
         upsert_rows(tx, reset_cost(wanted["session_figures"][0]))
     # Encrypted texts are not indexed. Texts from before the encryption are removed from the index.
@@ -186,7 +190,8 @@ def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
     state.written.clear()
     mark_written(state, tags)
     return sum(
-        len({KEY[name](row) for row in missing[name]}.union(stale[name])) for name in missing
+        len({PRIMARY_KEY_OF[name](row) for row in missing[name]}.union(stale[name]))
+        for name in missing
     )
 
 
@@ -218,8 +223,8 @@ def differences(there: Rows, wanted: Rows) -> tuple[Rows, Rows]:
     """
     missing, stale = {}, {}
     for name, rows in wanted.items():
-        old = {KEY[name](row): row for row in there[name]}
-        new = {KEY[name](row): row for row in rows}
+        old = {PRIMARY_KEY_OF[name](row): row for row in there[name]}
+        new = {PRIMARY_KEY_OF[name](row): row for row in rows}
         missing[name] = [row for key, row in new.items() if old.get(key) != row]
         stale[name] = [key for key, row in old.items() if new.get(key) != row]
     return missing, stale

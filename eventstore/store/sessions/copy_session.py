@@ -36,7 +36,7 @@ INSERT_STREAM = (
     " projected_seq, projector_version, session_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
     " ON CONFLICT (session_id) DO NOTHING"
 )
-INSERT_ERASURE = (
+COPY_ERASURE = (
     "INSERT INTO erasures (at, what, reason, events, sha256, session_id) VALUES (?, ?, ?, ?, ?, ?)"
 )
 DELETE_ERASURES = "DELETE FROM erasures WHERE session_id = ?"
@@ -125,7 +125,7 @@ def insert_session(
         return False
     _delete_all_but_stream(tx, session_id)
     for erasure in erasures:
-        tx.run(INSERT_ERASURE, (*erasure, session_id))
+        tx.run(COPY_ERASURE, (*erasure, session_id))
     cipher = tx.cipher(session_id)
     insert_segments(tx, session_id, segments)
     rows = decoded_rows(session_id, facts.sealed_seq or 0, tail, None, cipher)

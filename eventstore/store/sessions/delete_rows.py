@@ -19,7 +19,7 @@ _TABLES = (
 )
 #: The tables with rows of sessions, except `streams` and `erasures` (the tombstones).
 TABLES = tuple(table.name for table in _TABLES)
-DELETE = tuple(f"DELETE FROM {table} WHERE session_id = ?" for table in TABLES)
+DELETE_SESSION_ROWS = tuple(f"DELETE FROM {table} WHERE session_id = ?" for table in TABLES)
 # If the row number also belongs to another session (a damaged database), that session keeps it.
 DELETE_SAID_OF_SESSION = (
     "DELETE FROM said WHERE rowid IN (SELECT docid FROM said_rows s WHERE session_id = ?"
@@ -38,5 +38,5 @@ def delete_rows(tx: Transaction, session_id: str) -> None:
         tx.run(DELETE_SAID_OF_SESSION, (session_id,))
         tx.run(DELETE_SAID_ROWS, (session_id,))
     drop_days(tx, session_id)
-    for sql in DELETE:
+    for sql in DELETE_SESSION_ROWS:
         tx.run(sql, (session_id,))

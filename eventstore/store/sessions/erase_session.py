@@ -16,7 +16,7 @@ from eventstore.store.log.read_events import rows_in
 from eventstore.store.log.segments.read_segments import digest_start, read_segments
 from eventstore.store.log.session_facts import no_session
 from eventstore.store.log.tombstones import (
-    SESSION,
+    WHOLE_SESSION,
     insert_tombstone,
     locations_of_session,
     tombstone_faults,
@@ -106,9 +106,11 @@ def erase_session(engine: Engine, session_id: str, reason: str | None = None) ->
         sha256 = digest_to_keep(tx, session_id, stream.head)
         outside = locations_of_session(tx, session_id)
         delete_rows(tx, session_id)
-        at = insert_tombstone(tx, session_id, now(), SESSION, reason, stream.head, sha256, outside)
+        at = insert_tombstone(
+            tx, session_id, now(), WHOLE_SESSION, reason, stream.head, sha256, outside
+        )
         tx.run(SET_ERASED, (at, session_id))
-    return Erased(session_id, SESSION, at, stream.head, responses, sha256)
+    return Erased(session_id, WHOLE_SESSION, at, stream.head, responses, sha256)
 
 
 def digest_to_keep(tx: Transaction, session_id: str, head: int) -> bytes:

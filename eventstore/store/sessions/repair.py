@@ -26,7 +26,7 @@ from eventstore.store.readmodels.states.load_state import load_state
 from eventstore.store.readmodels.write_read_models import write_all
 from eventstore.store.sessions.project import SET_PROJECTED
 
-LAST_AT = (
+LAST_EVENT_AT = (
     "SELECT at FROM events WHERE session_id = ? AND at IS NOT NULL AND direction <> ?"
     " ORDER BY seq DESC LIMIT 1"
 )
@@ -92,7 +92,7 @@ def repair_failure(done: Repaired) -> Failure | None:
 
 def _mend(tx: Transaction, session_id: str, stream: StreamRow, log: LogExtent) -> int:
     """Correct the stream's row, project, and return how many rows of read models were wrong."""
-    at = tx.row(LAST_AT, (session_id, STORE)) if log.last > stream.head else None
+    at = tx.row(LAST_EVENT_AT, (session_id, STORE)) if log.last > stream.head else None
     sealed = log.sealed or None
     tx.run(SET_STREAM, (log.last, sealed, at[0] if at is not None else None, session_id))
     state = load_state(tx, session_id, log.last, stream.closed_at is not None, projects=True)

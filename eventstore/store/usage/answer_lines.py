@@ -10,7 +10,7 @@ from collections.abc import Sized
 from eventstore.errors import InvalidInputError
 
 #: How many lines an answer has at most: of usage (by group, model and kind), and of latencies.
-MOST, MOST_TIMES = 100_000, 1_000_000
+MAX_LINES, MAX_TIMES = 100_000, 1_000_000
 
 
 def check_lines(rows: Sized, most: int) -> None:

@@ -10,10 +10,10 @@ from eventstore.store.usage.usage_sources import UsageSource
 
 #: Later responses of a session are counted as this one.
 LAST_TURN = 200
-SUMS = ("input_tokens", "cached_tokens", "output_tokens")
+SUMMED_TOKENS = ("input_tokens", "cached_tokens", "output_tokens")
 
-_OF_ROW = ", ".join(f"u.{name}" for name in SUMS)
-_SUMMED = ", ".join(f"SUM(u.{name})" for name in SUMS)
+_OF_ROW = ", ".join(f"u.{name}" for name in SUMMED_TOKENS)
+_SUMMED = ", ".join(f"SUM(u.{name})" for name in SUMMED_TOKENS)
 _TURN = f"CASE WHEN t.turn > {LAST_TURN} THEN {LAST_TURN} ELSE t.turn END"
 
 

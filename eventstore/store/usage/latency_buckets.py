@@ -57,10 +57,10 @@ def count_answers(
         f" (SELECT {group} AS grouped, u.model, {ANSWER_US} / 1000 AS ms"
         f" FROM {source.sql}{source.where.sql()}) d"
         " WHERE d.ms IS NOT NULL GROUP BY d.grouped, d.model, d.ms"
-        f" LIMIT {answer_lines.MOST_TIMES + 1}",
+        f" LIMIT {answer_lines.MAX_TIMES + 1}",
         [*values, *source.where.parameters],
     )
-    answer_lines.check_lines(rows, answer_lines.MOST_TIMES)
+    answer_lines.check_lines(rows, answer_lines.MAX_TIMES)
     counts: BucketCounts = {}
     for key, model, ms, number in rows:
         counts.setdefault((key, model), Counter())[bucket(int(ms))] += number

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.filters.filters import ResponseFilter
-from eventstore.store.usage.context_growth import SUMS, sum_turns
+from eventstore.store.usage.context_growth import SUMMED_TOKENS, sum_turns
 from eventstore.store.usage.daily.coverage import (
     find_coverage,
     is_summable,
@@ -42,7 +42,7 @@ def _rows(tx: Transaction, wanted: ResponseFilter) -> list[Row]:
     rows = []
     for live in row_parts(wanted, found):
         rows += sum_turns(tx, responses_of(tx, live.wanted, live.day))
-    sums = ", ".join(f"SUM(s.{name})" for name in SUMS)
+    sums = ", ".join(f"SUM(s.{name})" for name in SUMMED_TOKENS)
     for days in found.days:
         source, parameters = sums_of_days("turn_days", days, wanted.model)
         sql = f"SELECT NULL, s.turn, SUM(s.number), {sums} FROM {source} GROUP BY s.turn"
@@ -51,5 +51,7 @@ def _rows(tx: Transaction, wanted: ResponseFilter) -> list[Row]:
 
 
 def _entry(turn: int, number: int, *sums: int) -> dict[str, Any]:
-    means = {name: round(total / number, 1) for name, total in zip(SUMS, sums, strict=True)}
+    means = {
+        name: round(total / number, 1) for name, total in zip(SUMMED_TOKENS, sums, strict=True)
+    }
     return {"object": "realtime.context", "turn": turn, "responses": number, **means}

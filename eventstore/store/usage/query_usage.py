@@ -213,10 +213,10 @@ def _grouped(tx: Transaction, parts: list[UsageSelect], boundaries: list[int]) -
         rows = tx.rows(
             f"SELECT u.grouped, u.model, u.kind, u.reported, {period}, u.unit, MIN(u.since),"
             f" MAX(u.at), SUM(u.number), {_SUMS} FROM ({part.sql}) u GROUP BY 1, 2, 3, 4, 5, 6"
-            f" LIMIT {answer_lines.MOST + 1}",
+            f" LIMIT {answer_lines.MAX_LINES + 1}",
             [*boundaries, *part.parameters],
         )
-        answer_lines.check_lines(rows, answer_lines.MOST)
+        answer_lines.check_lines(rows, answer_lines.MAX_LINES)
         found += rows
     return found
 

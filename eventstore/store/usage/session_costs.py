@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 #: How many sessions without a cost an answer computes itself.
 MOST_PENDING = 1000
 #: How long an answer prices new sessions if there are more, in seconds.
-PATIENCE = 5.0
+PRICING_SECONDS = 5.0
 #: How many sessions are priced in one transaction.
 _BATCH = 200
 #: Conditions on rows of `session_costs`: computed by other prices or not yet; not computed yet.
@@ -82,7 +82,7 @@ def answer_with_costs(engine: Engine, ask: Callable[[], _Answer]) -> _Answer:
     try:
         return ask()
     except UnpricedError:
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + PRICING_SECONDS
         # If the database is read-only, the UnpricedError of the second attempt says what to do.
         with suppress(DatabaseUnavailableError):
             for _ in price_sessions(engine, _NEW):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from eventstore.errors import InvalidInputError
-from eventstore.realtime.values import METADATA_KEY, storable
+from eventstore.realtime.values import MAX_KEY_LENGTH, storable
 from eventstore.store.database.tables.day_tables import day_of
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.filters.filters import ResponseFilter
@@ -165,7 +165,7 @@ def group_of(by: str | None) -> tuple[str, list[Any]]:
     if by in ("day", DAY_AND_MODEL):
         return day_of("u.at"), []
     key = key_of_grouping(by)
-    if key is not None and 0 < len(key) <= METADATA_KEY and key == storable(key):
+    if key is not None and 0 < len(key) <= MAX_KEY_LENGTH and key == storable(key):
         # The session's value wins over the response's own; see `counts_for_response`.
         return (
             "COALESCE((SELECT y.value FROM session_metadata y WHERE y.session_id = u.session_id"

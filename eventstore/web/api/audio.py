@@ -13,17 +13,17 @@ from fastapi.concurrency import run_in_threadpool
 
 from eventstore.errors import ErasedError
 from eventstore.verbs.queries import Queries
-from eventstore.web.api.responses import Text
+from eventstore.web.api.responses import TextParameter
 from eventstore.web.server.documents import documented
 from eventstore.web.server.paths import IdRoute, leave_place
 from eventstore.web.server.requests import Seen, asker_of, deep_objects, stores_of
 from eventstore.web.sound.file_response import NamelessFileResponse
-from eventstore.web.sound.sound_cache import Check, Make, SoundCache, Wanted
+from eventstore.web.sound.sound_cache import Check, Make, SoundCache, SoundKey
 
 router = APIRouter(prefix="/v1/realtime/sessions", tags=["audio"], route_class=IdRoute)
 
 _KINDS = {"wav": "audio/wav", "flac": "audio/flac", "ogg": "audio/ogg"}
-Seconds = Annotated[float | None, Query(ge=0, le=1e6)]
+SecondsParameter = Annotated[float | None, Query(ge=0, le=1e6)]
 
 
 #: The limits of one sound file: two hours, and a gigabyte before compression.
@@ -54,9 +54,9 @@ async def made_once(
         cache.forget(session_id)
         raise
     leave_place(request)  # making the file takes a place of another kind
-    wanted = Wanted(session_id, version, kind)
-    file = await cache.get(queries, wanted, asker_of(request), make)
-    tag = hashlib.sha256(repr(wanted).encode("utf-8", "surrogatepass")).hexdigest()[:40]
+    key = SoundKey(session_id, version, kind)
+    file = await cache.get(queries, key, asker_of(request), make)
+    tag = hashlib.sha256(repr(key).encode("utf-8", "surrogatepass")).hexdigest()[:40]
     return NamelessFileResponse(file, media_type, tag)
 
 
@@ -79,11 +79,11 @@ async def read_audio(
     queries: Seen,
     session_id: str,
     format: Literal["wav", "flac", "ogg"] = "wav",
-    item: Text = None,
-    response: Text = None,
+    item: TextParameter = None,
+    response: TextParameter = None,
     side: Literal["user", "assistant"] | None = None,
-    start: Annotated[Seconds, Query(description="Seconds since the first event.")] = None,
-    end: Seconds = None,
+    start: Annotated[SecondsParameter, Query(description="Seconds since the first event.")] = None,
+    end: SecondsParameter = None,
 ) -> Response:
     """Return the sound of a session: the user on the left channel, the assistant on the right.
 

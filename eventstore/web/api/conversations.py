@@ -13,7 +13,12 @@ from eventstore.errors import NotFoundError
 from eventstore.realtime.masking.mask import mask_value
 from eventstore.realtime.resources.conversation_items import conversation_item
 from eventstore.times import parse_time
-from eventstore.web.api.responses import After, Limit, Order, Text
+from eventstore.web.api.responses import (
+    AfterParameter,
+    DirectionParameter,
+    LimitParameter,
+    TextParameter,
+)
 from eventstore.web.server.documents import (
     a_list,
     an_object,
@@ -40,7 +45,9 @@ EXAMPLE = {
     "role": "user",
     "content": [{"type": "input_text", "text": "Where is my order?"}],
 }
-Session = Annotated[Text, Query(description="Which session, where several have the conversation.")]
+Session = Annotated[
+    TextParameter, Query(description="Which session, where several have the conversation.")
+]
 
 
 @router.get(
@@ -91,9 +98,9 @@ def list_items(
     conversation_id: str,
     session: Session = None,
     include: Annotated[list[str] | None, Query(alias="include[]")] = None,
-    limit: Limit = 20,
-    after: After = None,
-    order: Order = "desc",
+    limit: LimitParameter = 20,
+    after: AfterParameter = None,
+    order: DirectionParameter = "desc",
 ) -> Response:
     """List items. Speech is shown as its transcript; `eventstore` has the item of Realtime."""
     deep_objects(request)

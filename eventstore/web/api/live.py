@@ -18,7 +18,7 @@ from eventstore.errors import EventStoreError
 from eventstore.realtime.values import dumps
 from eventstore.store.filters.filters import MAX_LIMIT
 from eventstore.store.queries.pages import Page
-from eventstore.web.api.responses import Text
+from eventstore.web.api.responses import TextParameter
 from eventstore.web.api.sessions import EXAMPLE
 from eventstore.web.server.documents import METADATA, SENT_EVENT, documented, parameters
 from eventstore.web.server.log import note_fault
@@ -46,7 +46,7 @@ def _event(name: str, resource: dict[str, Any]) -> bytes:
     ),
     openapi_extra=parameters(METADATA),
 )
-async def follow_sessions(request: Request, queries: Seen, model: Text = None) -> Response:
+async def follow_sessions(request: Request, queries: Seen, model: TextParameter = None) -> Response:
     """Send all open sessions first, then each change, once a second at most.
 
     The event `session` has the resource of an open session, as `live=true` lists it. The event

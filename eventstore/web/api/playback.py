@@ -17,7 +17,7 @@ from eventstore.web.sound.sound_cache import Check
 
 router = APIRouter(prefix="/v1/realtime/sessions", tags=["playback"], route_class=IdRoute)
 
-TURN: dict[str, Any] = {
+PLAYBACK_TURN: dict[str, Any] = {
     "type": "object",
     "required": ["id", "object", "seq", "speaker", "kind", "at", "text", "unheard", "notes"],
     "properties": {"object": {"const": "eventstore.turn"}, "seq": {"type": "integer"}},
@@ -42,7 +42,7 @@ _TURN_EXAMPLE = {
     "/{session_id}/transcript",
     summary="Read a session",
     responses=documented(
-        a_list(TURN),
+        a_list(PLAYBACK_TURN),
         {
             "object": "list",
             "data": [_TURN_EXAMPLE],

@@ -1,6 +1,6 @@
 """The routes `/v1/realtime/responses`: list and retrieve responses.
 
-The types of query parameters, such as `Limit` and `After`, are used by the other routes too.
+The types of query parameters, such as `LimitParameter`, are used by the other routes too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from eventstore.realtime.resources.dialects import Dialect
-from eventstore.store.filters.filters import MAX_LIMIT, ResponseSort, Status
+from eventstore.store.filters.filters import MAX_LIMIT, ResponseSort, ResponseStatus
 from eventstore.store.queries.pages import Page
 from eventstore.web.server.documents import (
     CREATED,
@@ -38,13 +38,19 @@ EXAMPLE: dict[str, Any] = {
     "eventstore": {"session_id": "sess_123"},
 }
 
-Text = Annotated[str | None, Query(min_length=1, max_length=512)]
-Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Entries of a page.")]
-After = Annotated[str | None, Query(max_length=512, description="`last_id` of the page before.")]
-Before = Annotated[str | None, Query(max_length=512, description="`first_id` of the page after.")]
-Order = Annotated[Literal["asc", "desc"], Query(description="The direction of the sort.")]
-Number = Annotated[int | None, Query(ge=0, le=2**62)]
-Amount = Annotated[float | None, Query(ge=0, le=1e12, allow_inf_nan=False)]
+TextParameter = Annotated[str | None, Query(min_length=1, max_length=512)]
+LimitParameter = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Entries of a page.")]
+AfterParameter = Annotated[
+    str | None, Query(max_length=512, description="`last_id` of the page before.")
+]
+BeforeParameter = Annotated[
+    str | None, Query(max_length=512, description="`first_id` of the page after.")
+]
+DirectionParameter = Annotated[
+    Literal["asc", "desc"], Query(description="The direction of the sort.")
+]
+IntegerParameter = Annotated[int | None, Query(ge=0, le=2**62)]
+DecimalParameter = Annotated[float | None, Query(ge=0, le=1e12, allow_inf_nan=False)]
 # How many times a shorter page is read, see `_ending_with_one_sessions`.
 _SHORTER = 10
 
@@ -56,20 +62,22 @@ def given(**filters: Any) -> dict[str, Any]:
 
 async def response_filters(
     request: Request,
-    status: Status | None = None,
-    reason: Annotated[Text, Query(description="Why it ended, or an error's code.")] = None,
-    model: Text = None,
-    voice: Text = None,
+    status: ResponseStatus | None = None,
+    reason: Annotated[TextParameter, Query(description="Why it ended, or an error's code.")] = None,
+    model: TextParameter = None,
+    voice: TextParameter = None,
     modality: Literal["text", "audio"] | None = None,
-    conversation: Text = None,
-    session: Text = None,
-    tool: Annotated[Text, Query(description="Responses that called this tool.")] = None,
-    language: Annotated[Text, Query(description="Answers to a turn in this language.")] = None,
-    min_tokens: Number = None,
-    min_latency: Annotated[
-        Amount, Query(description="Seconds until its first sound or text.")
+    conversation: TextParameter = None,
+    session: TextParameter = None,
+    tool: Annotated[TextParameter, Query(description="Responses that called this tool.")] = None,
+    language: Annotated[
+        TextParameter, Query(description="Answers to a turn in this language.")
     ] = None,
-    min_duration: Annotated[Amount, Query(description="In seconds.")] = None,
+    min_tokens: IntegerParameter = None,
+    min_latency: Annotated[
+        DecimalParameter, Query(description="Seconds until its first sound or text.")
+    ] = None,
+    min_duration: Annotated[DecimalParameter, Query(description="In seconds.")] = None,
 ) -> dict[str, Any]:
     """Return the filters of a request, which the routes of responses and usage share."""
     deep = deep_objects(request, "metadata", "created")
@@ -106,15 +114,15 @@ Filters = Annotated[dict[str, Any], Depends(response_filters)]
 def list_responses(
     queries: Seen,
     filters: Filters,
-    q: Annotated[Text, Query(description='Words said; `"a phrase"`, `pre*`.')] = None,
+    q: Annotated[TextParameter, Query(description='Words said; `"a phrase"`, `pre*`.')] = None,
     dialect: Dialect = "wire",
     sort: Annotated[
         ResponseSort, Query(description="An unknown number counts as the lowest.")
     ] = "created",
-    limit: Limit = 20,
-    after: After = None,
-    before: Before = None,
-    order: Order = "desc",
+    limit: LimitParameter = 20,
+    after: AfterParameter = None,
+    before: BeforeParameter = None,
+    order: DirectionParameter = "desc",
 ) -> Response:
     """List the responses for which every filter holds.
 
@@ -170,7 +178,7 @@ def read_response(
     queries: Seen,
     response_id: str,
     session: Annotated[
-        Text, Query(description="Which session, where several have this id.")
+        TextParameter, Query(description="Which session, where several have this id.")
     ] = None,
     dialect: Dialect = "wire",
 ) -> Response:

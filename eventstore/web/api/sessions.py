@@ -9,7 +9,16 @@ from fastapi import APIRouter, Query, Request, Response
 from eventstore.errors import NotFoundError
 from eventstore.realtime.resources.dialects import Dialect
 from eventstore.store.filters.filters import SessionSort, SessionStatus
-from eventstore.web.api.responses import After, Amount, Before, Limit, Number, Order, Text, given
+from eventstore.web.api.responses import (
+    AfterParameter,
+    BeforeParameter,
+    DecimalParameter,
+    DirectionParameter,
+    IntegerParameter,
+    LimitParameter,
+    TextParameter,
+    given,
+)
 from eventstore.web.server.documents import (
     CREATED,
     METADATA,
@@ -33,7 +42,7 @@ from eventstore.web.server.requests import (
 
 router = APIRouter(prefix="/v1/realtime/sessions", tags=["sessions"], route_class=IdRoute)
 
-SESSION = an_object("realtime.session", "id", "eventstore")
+SESSION_SCHEMA = an_object("realtime.session", "id", "eventstore")
 EXAMPLE: dict[str, Any] = {
     "id": "sess_123",
     "object": "realtime.session",
@@ -58,7 +67,7 @@ STATE = {
     "",
     summary="List sessions, newest first",
     responses=documented(
-        a_list(SESSION),
+        a_list(SESSION_SCHEMA),
         page_of(EXAMPLE),
         404,
     ),
@@ -71,23 +80,28 @@ def list_sessions(
         SessionStatus | None,
         Query(description="`errors`: errors of the session or of its responses."),
     ] = None,
-    model: Text = None,
-    q: Annotated[Text, Query(description='Words said; `"a phrase"`, `pre*`.')] = None,
-    tool: Annotated[Text, Query(description="Sessions in which this tool was called.")] = None,
+    model: TextParameter = None,
+    q: Annotated[TextParameter, Query(description='Words said; `"a phrase"`, `pre*`.')] = None,
+    tool: Annotated[
+        TextParameter, Query(description="Sessions in which this tool was called.")
+    ] = None,
     reason: Annotated[
-        Text, Query(description="Sessions with this reason of a response's end, or error code.")
+        TextParameter,
+        Query(description="Sessions with this reason of a response's end, or error code."),
     ] = None,
     language: Annotated[
-        Text, Query(description="Sessions with a transcript in this language.")
+        TextParameter, Query(description="Sessions with a transcript in this language.")
     ] = None,
-    min_duration: Annotated[Amount, Query(description="In seconds.")] = None,
-    max_duration: Annotated[Amount, Query(description="In seconds.")] = None,
+    min_duration: Annotated[DecimalParameter, Query(description="In seconds.")] = None,
+    max_duration: Annotated[DecimalParameter, Query(description="In seconds.")] = None,
     min_cost: Annotated[
-        Amount, Query(description="US dollars; counts only what has a known price.")
+        DecimalParameter, Query(description="US dollars; counts only what has a known price.")
     ] = None,
-    min_latency: Annotated[Amount, Query(description="Seconds of the slowest answer.")] = None,
-    min_turns: Number = None,
-    min_interruptions: Number = None,
+    min_latency: Annotated[
+        DecimalParameter, Query(description="Seconds of the slowest answer.")
+    ] = None,
+    min_turns: IntegerParameter = None,
+    min_interruptions: IntegerParameter = None,
     sort: Annotated[
         SessionSort, Query(description="An unknown number counts as the lowest.")
     ] = "started",
@@ -97,10 +111,10 @@ def list_sessions(
     summary: Annotated[
         bool, Query(description="Add turns, tokens, cost and slowest answer of each.")
     ] = False,
-    limit: Limit = 20,
-    after: After = None,
-    before: Before = None,
-    order: Order = "desc",
+    limit: LimitParameter = 20,
+    after: AfterParameter = None,
+    before: BeforeParameter = None,
+    order: DirectionParameter = "desc",
 ) -> Response:
     """List the sessions for which every filter holds.
 
@@ -139,7 +153,7 @@ def list_sessions(
 @router.get(
     "/{session_id}",
     summary="Retrieve a session",
-    responses=documented(SESSION, EXAMPLE, 404, 410),
+    responses=documented(SESSION_SCHEMA, EXAMPLE, 404, 410),
 )
 def read_session(request: Request, queries: Seen, session_id: str) -> Response:
     """Return the `realtime.session` resource; what the store adds is under `eventstore`."""

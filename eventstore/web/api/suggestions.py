@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from eventstore.realtime.values import METADATA_KEY, METADATA_VALUE
-from eventstore.store.queries.suggest import KEY, MODEL, VALUE, suggestions
-from eventstore.web.api.responses import Limit
+from eventstore.realtime.values import MAX_KEY_LENGTH, MAX_VALUE_LENGTH
+from eventstore.store.queries.suggest import KEY_OBJECT, MODEL_OBJECT, VALUE_OBJECT, suggestions
+from eventstore.web.api.responses import LimitParameter
 from eventstore.web.server.documents import a_list, an_object, answer_page, documented, page_of
 from eventstore.web.server.paths import PlacedRoute
 from eventstore.web.server.requests import Seen, deep_objects
@@ -16,7 +16,8 @@ from eventstore.web.server.requests import Seen, deep_objects
 router = APIRouter(prefix="/v1/realtime", tags=["suggestions"], route_class=PlacedRoute)
 
 Prefix = Annotated[
-    str, Query(max_length=METADATA_VALUE, description="List only those that begin with this text.")
+    str,
+    Query(max_length=MAX_VALUE_LENGTH, description="List only those that begin with this text."),
 ]
 
 
@@ -28,40 +29,42 @@ def _documented(kind: str, example: str) -> Any:
 @router.get(
     "/metadata",
     summary="List keys of metadata",
-    responses=_documented(KEY, "customer"),
+    responses=_documented(KEY_OBJECT, "customer"),
 )
-def list_keys(request: Request, queries: Seen, prefix: Prefix = "", limit: Limit = 50) -> Response:
+def list_keys(
+    request: Request, queries: Seen, prefix: Prefix = "", limit: LimitParameter = 50
+) -> Response:
     """List keys in the order of code points. If there are more, ask for a longer prefix."""
     deep_objects(request)
     found = queries.metadata_keys(prefix, limit + 1)
-    return answer_page(suggestions(KEY, found, limit))
+    return answer_page(suggestions(KEY_OBJECT, found, limit))
 
 
 @router.get(
     "/metadata/values",
     summary="List values of a key of metadata",
-    responses=_documented(VALUE, "42"),
+    responses=_documented(VALUE_OBJECT, "42"),
 )
 def list_values(
     request: Request,
     queries: Seen,
-    key: Annotated[str, Query(min_length=1, max_length=METADATA_KEY)],
+    key: Annotated[str, Query(min_length=1, max_length=MAX_KEY_LENGTH)],
     prefix: Prefix = "",
-    limit: Limit = 20,
+    limit: LimitParameter = 20,
 ) -> Response:
     """List values in the order of code points. If there are more, ask for a longer prefix."""
     deep_objects(request)
     found = queries.metadata_values(key, prefix, limit + 1)
-    return answer_page(suggestions(VALUE, found, limit))
+    return answer_page(suggestions(VALUE_OBJECT, found, limit))
 
 
 @router.get(
     "/models",
     summary="List models",
-    responses=_documented(MODEL, "gpt-realtime"),
+    responses=_documented(MODEL_OBJECT, "gpt-realtime"),
 )
 def list_models(request: Request, queries: Seen) -> Response:
     """List the models of sessions and responses, in the order of code points."""
     deep_objects(request)
     found = queries.models()
-    return answer_page(suggestions(MODEL, found, len(found)))
+    return answer_page(suggestions(MODEL_OBJECT, found, len(found)))

@@ -34,7 +34,7 @@ TOTAL: dict[str, Any] = {
     "unpriced_between_usd": None,
 }
 TIMES: dict[str, Any] = {"answers": 6, "p50_ms": 512.0, "p90_ms": 861.1, "p99_ms": 981.0}
-TURN: dict[str, Any] = {
+CONTEXT_TURN: dict[str, Any] = {
     "object": "realtime.context",
     "turn": 1,
     "responses": 6,
@@ -42,7 +42,7 @@ TURN: dict[str, Any] = {
     "cached_tokens": 64.0,
     "output_tokens": 41.8,
 }
-_CONTEXT = tuple(TURN["object"] if name == "object" else name for name in TURN)
+_CONTEXT = tuple(CONTEXT_TURN["object"] if name == "object" else name for name in CONTEXT_TURN)
 
 
 def _grouped(kind: str, **values: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -102,7 +102,7 @@ def read_latency(queries: Seen, filters: Filters, by: By = None) -> Response:
                 "data": {"type": "array", "items": an_object(*_CONTEXT)},
             },
         },
-        {"object": "list", "data": [TURN]},
+        {"object": "list", "data": [CONTEXT_TURN]},
     ),
     openapi_extra=parameters(METADATA, CREATED),
 )

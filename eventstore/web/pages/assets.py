@@ -8,14 +8,14 @@ from typing import Any
 from fastapi import Response
 from starlette.staticfiles import StaticFiles
 
-FOLDER = Path(__file__).with_name("static")
+STATIC_FOLDER = Path(__file__).with_name("static")
 
 
 class Assets(StaticFiles):
     """Static files that browsers may cache, but must check for changes at each use."""
 
     def __init__(self) -> None:
-        super().__init__(directory=FOLDER)
+        super().__init__(directory=STATIC_FOLDER)
 
     def file_response(self, *given: Any, **named: Any) -> Response:
         """Return a file, or the status 304 if the browser's copy is still the same."""

@@ -21,7 +21,7 @@ OPERATORS = {"=": "is", "!=": "is not", "^=": "begins with", "has": "is set"}
 ORDER = {"sort": "sort", "order": "order"}
 
 
-class Row(NamedTuple):
+class FilterRow(NamedTuple):
     """One condition on metadata, as the form shows it."""
 
     key: str = ""
@@ -29,16 +29,16 @@ class Row(NamedTuple):
     value: str = ""
 
 
-def rows_of(query: QueryParams) -> list[Row]:
+def rows_of(query: QueryParams) -> list[FilterRow]:
     """Return the conditions on metadata in an address, without those whose key is empty."""
     keys, operators, values = (query.getlist(name) for name in ("key", "op", "value"))
     operators += ["="] * (len(keys) - len(operators))
     values += [""] * (len(keys) - len(values))
-    found = map(Row, keys, operators, values)
+    found = map(FilterRow, keys, operators, values)
     return [row._replace(op=row.op if row.op in OPERATORS else "=") for row in found if row.key]
 
 
-def conditions_of(rows: Iterable[Row]) -> list[Any]:
+def conditions_of(rows: Iterable[FilterRow]) -> list[Any]:
     """Return the form's conditions as conditions of the store."""
     from eventstore.realtime.metadata import Condition
 

@@ -16,7 +16,7 @@ LIMIT = 25
 _BY_TIME = ("started", "created")
 
 
-class Turned(NamedTuple):
+class PagerLinks(NamedTuple):
     """The addresses of the pages before and after a page.
 
     Attributes:
@@ -34,25 +34,25 @@ class Turned(NamedTuple):
 def paging_of(query: QueryParams) -> dict[str, Any]:
     """Return the store's arguments for a page and its sorting; `after` wins over `before`."""
     after, before = query.get("after"), query.get("before")
-    found: dict[str, Any] = {"limit": LIMIT, **given(query, ORDER)}
+    page: dict[str, Any] = {"limit": LIMIT, **given(query, ORDER)}
     if after:
-        return found | {"after": after}
-    return found | {"before": before} if before else found
+        return page | {"after": after}
+    return page | {"before": before} if before else page
 
 
-def turned(query: QueryParams, found: Page[Any], path: str = "/") -> Turned:
+def pager_links(query: QueryParams, page: Page[Any], path: str = "/") -> PagerLinks:
     """Return the addresses of the pages before and after a page.
 
     Args:
         query: the query of the page's own address.
-        found: the page.
+        page: the page.
         path: the path of its address.
     """
     backwards = bool(query.get("before")) and not query.get("after")
-    newer = found.has_more if backwards else bool(query.get("after"))
-    older = True if backwards else found.has_more
-    return Turned(
-        address(path, query, after=None, before=found.first_id) if newer and found.data else None,
-        address(path, query, before=None, after=found.last_id) if older and found.data else None,
+    newer = page.has_more if backwards else bool(query.get("after"))
+    older = True if backwards else page.has_more
+    return PagerLinks(
+        address(path, query, after=None, before=page.first_id) if newer and page.data else None,
+        address(path, query, before=None, after=page.last_id) if older and page.data else None,
         by_time=query.get("sort", "") in ("", *_BY_TIME) and query.get("order", "") != "asc",
     )

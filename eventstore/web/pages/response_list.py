@@ -12,21 +12,21 @@ from eventstore.store.queries.pages import Page
 from eventstore.web.pages.filters import (
     OPERATORS,
     ORDER,
-    Row,
+    FilterRow,
     conditions_of,
     day_range,
     given,
     rows_of,
 )
-from eventstore.web.pages.paging import paging_of, turned
+from eventstore.web.pages.paging import pager_links, paging_of
 from eventstore.web.pages.rendering import page
 from eventstore.web.server.paths import PlacedRoute
 from eventstore.web.server.requests import Seen
 
 router = APIRouter(include_in_schema=False, route_class=PlacedRoute)
 
-STATUSES = ("completed", "cancelled", "failed", "incomplete", "in_progress")
-SORTS = {
+RESPONSE_STATUSES = ("completed", "cancelled", "failed", "incomplete", "in_progress")
+RESPONSE_SORTS = {
     "created": "newest",
     "latency": "slowest answer",
     "duration": "longest",
@@ -55,13 +55,13 @@ def show_responses(request: Request, queries: Seen) -> Response:
         query=query,
         rows=rows,
         operators=OPERATORS,
-        statuses=STATUSES,
-        sorts=SORTS,
+        statuses=RESPONSE_STATUSES,
+        sorts=RESPONSE_SORTS,
         models=queries.models(),
         filtered=bool(rows or plain or days),
         responses=found.data,
         of_session={one: mask_value(queries.metadata(one)) for one in _sessions(found)},
-        turn=turned(query, found, "/responses"),
+        turn=pager_links(query, found, "/responses"),
         command=_command(rows, {**plain, **days, **given(query, ORDER)}),
     )
 
@@ -70,7 +70,7 @@ def _sessions(found: Page[Any]) -> set[str]:
     return {response["eventstore"]["session_id"] for response in found.data}
 
 
-def _command(rows: list[Row], filters: dict[str, str]) -> str:
+def _command(rows: list[FilterRow], filters: dict[str, str]) -> str:
     """Return the command that lists the same responses in a shell."""
     words = ["eventstore", "responses"]
     for row in rows:

@@ -13,20 +13,20 @@ from eventstore.web.pages.filters import (
     given,
     rows_of,
 )
-from eventstore.web.pages.paging import paging_of, turned
+from eventstore.web.pages.paging import pager_links, paging_of
 from eventstore.web.pages.rendering import page
 from eventstore.web.server.paths import PlacedRoute
 from eventstore.web.server.requests import Seen
 
 router = APIRouter(include_in_schema=False, route_class=PlacedRoute)
 
-STATUSES = {
+SESSION_STATUSES = {
     "live": "live now",
     "ended": "ended",
     "interrupted": "interrupted",
     "errors": "with errors",
 }
-SORTS = {
+SESSION_SORTS = {
     "started": "newest",
     "duration": "longest",
     "cost": "most expensive",
@@ -62,11 +62,11 @@ def show_sessions(request: Request, queries: Seen) -> Response:
         query=query,
         rows=rows,
         operators=OPERATORS,
-        statuses=STATUSES,
-        sorts=SORTS,
+        statuses=SESSION_STATUSES,
+        sorts=SESSION_SORTS,
         numbers=NUMBERS,
         models=queries.models(),
         filtered=bool(rows or plain or query.get("from") or query.get("to")),
         sessions=found.data,
-        turn=turned(query, found),
+        turn=pager_links(query, found),
     )

@@ -14,7 +14,7 @@ from eventstore.web.server.sign_ins import HOURS, cookie_of
 
 router = APIRouter(include_in_schema=False)
 
-PATH = "/sign-in"
+SIGN_IN_PATH = "/sign-in"
 _FORM = 1 << 17  # bytes of a form: more than any address and key have
 
 
@@ -22,7 +22,7 @@ def sign_in_first(request: Request) -> Response:
     """Redirect to the form, which leads back to the requested page after the sign-in."""
     path = request.scope["raw_path"].decode("latin-1")
     wanted = path + (f"?{request.url.query}" if request.url.query else "")
-    return RedirectResponse(f"{PATH}?next={quote(wanted, safe='')}", 303)
+    return RedirectResponse(f"{SIGN_IN_PATH}?next={quote(wanted, safe='')}", 303)
 
 
 def _next(given: str) -> str:
@@ -34,7 +34,7 @@ def _form(request: Request, status: int, wanted: str, failed: str | None) -> Res
     return page(request, "sign_in.html", status, title="Sign in", next=wanted, failed=failed)
 
 
-@router.get(PATH)
+@router.get(SIGN_IN_PATH)
 async def show_form(request: Request) -> Response:
     """Show the form; if the server has no keys, redirect to the requested page."""
     wanted = _next(request.query_params.get("next", "/"))
@@ -62,7 +62,7 @@ async def _sent(request: Request) -> bytes:
     return body[:_FORM]
 
 
-@router.post(PATH)
+@router.post(SIGN_IN_PATH)
 async def sign_in(request: Request) -> Response:
     """Check the form's key, and set a cookie if the key may read."""
     if not _is_own(request):
@@ -91,6 +91,6 @@ async def sign_out(request: Request) -> Response:
     if not _is_own(request):
         return page(request, "failed.html", 403, title="Forbidden", message="Sign out here.")
     request.app.state.sign_ins.end(request.cookies.get(cookie_of(request), ""))
-    answer = RedirectResponse(PATH, 303)
+    answer = RedirectResponse(SIGN_IN_PATH, 303)
     answer.delete_cookie(cookie_of(request))
     return answer

@@ -77,7 +77,7 @@ def show_usage(request: Request, queries: Seen) -> Response:
 _NO_DAYS: dict[str, str | None] = {"from": None, "to": None}
 
 
-class Span(NamedTuple):
+class Period(NamedTuple):
     """The span of time that the page covers.
 
     Attributes:
@@ -93,18 +93,18 @@ class Span(NamedTuple):
     filters: dict[str, Any]
 
 
-def _span(queries: Queries, query: QueryParams) -> Span:
+def _span(queries: Queries, query: QueryParams) -> Period:
     days = day_range(query)
     if days:
         start, end = (_time(days.get(name)) for name in ("since", "until"))
-        return Span(None, start, end, days)
+        return Period(None, start, end, days)
     name = query.get("span", _SPAN)
     newest = _newest(queries)
     end = (newest + 1) * DAY_US
     if name == "all" or not name.isdigit() or name not in SPANS:
-        return Span("all", None, end, {})
+        return Period("all", None, end, {})
     start = clamp_time((newest - int(name) + 1) * DAY_US)
-    return Span(name, start, end, {"since": to_iso(start)})
+    return Period(name, start, end, {"since": to_iso(start)})
 
 
 def _time(value: str | None) -> int | None:
@@ -130,7 +130,7 @@ def _newest(queries: Queries) -> int:
     return (now() if at is None else at) // DAY_US
 
 
-def _slower(queries: Queries, span: Span, filters: dict[str, Any]) -> list[dict[str, Any]]:
+def _slower(queries: Queries, span: Period, filters: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the answer times of each model in the span's first half and in its second half."""
     if span.start is None or span.end is None or filters["metadata"]:
         return []  # there are no sums for conditions on metadata; the chart by day has to do

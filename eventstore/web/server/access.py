@@ -27,7 +27,7 @@ Right = Literal["read", "raw", "append", "erase"]
 #: `read` sees secrets masked; with `raw` beside it, frames are read as they are.
 RIGHTS: frozenset[Right] = frozenset({"read", "raw", "append", "erase"})
 #: The least number of characters of a key. Shorter keys could be guessed.
-KEY_LENGTH = 16
+MIN_KEY_LENGTH = 16
 
 
 class Access(NamedTuple):
@@ -51,7 +51,7 @@ AccessKeys = Mapping[bytes, Access]
 class _Key(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w.@ -]+$")]
-    key: Annotated[str, Field(min_length=KEY_LENGTH, pattern=r"^[!-~]+$")] | None = None
+    key: Annotated[str, Field(min_length=MIN_KEY_LENGTH, pattern=r"^[!-~]+$")] | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     rights: frozenset[Right] = frozenset({"read"})
     metadata: Annotated[dict[str, str], Field(min_length=1, max_length=1)] | None = None
@@ -79,8 +79,8 @@ def one_key(key: str) -> AccessKeys:
     Raises:
         InvalidInputError: the key is too short, or has characters that no HTTP header takes.
     """
-    if len(key) < KEY_LENGTH or not all("!" <= character <= "~" for character in key):
-        raise InvalidInputError(f"an API key has {KEY_LENGTH} or more visible ASCII characters")
+    if len(key) < MIN_KEY_LENGTH or not all("!" <= character <= "~" for character in key):
+        raise InvalidInputError(f"an API key has {MIN_KEY_LENGTH} or more visible ASCII characters")
     return {digest(key): Access("EVENTSTORE_API_KEY")}
 
 

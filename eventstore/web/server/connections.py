@@ -13,7 +13,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 #: How many requests and connections the server takes at once; more requests are answered with 503.
-MOST = 1000
+MAX_CONNECTIONS = 1000
 # The head of a request must arrive within this many seconds, and at least this many bytes of its
 # body in each such period.
 _HEAD_TIMEOUT, _LEAST_BYTES = 30.0, 16 * 1024
@@ -28,7 +28,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         """Start the timer, and close another connection if there are too many."""
         super().connection_made(transport)
-        if len(self.connections) >= MOST:
+        if len(self.connections) >= MAX_CONNECTIONS:
             self._make_room()
         self._timer = self.loop.call_later(_HEAD_TIMEOUT, self._look, None, 0)
 

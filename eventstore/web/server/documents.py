@@ -103,7 +103,7 @@ def documented(
     for status in sorted({400, 401, 403, 503, *failures}):
         found[status] = {
             "description": _FAILURES[status],
-            "content": {"application/json": {"schema": errors.SCHEMA}},
+            "content": {"application/json": {"schema": errors.ERROR_SCHEMA}},
         }
     return found
 

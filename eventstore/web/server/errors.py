@@ -45,7 +45,7 @@ _KINDS: tuple[tuple[type[EventStoreError], int, str], ...] = (
 #: Messages that replace those with paths, hosts or SQL, which only the server's operator may read.
 PRIVATE = {503: "the database cannot be reached; try again", 500: "the server failed"}
 
-SCHEMA: dict[str, Any] = {
+ERROR_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["error"],
     "properties": {

@@ -20,14 +20,14 @@ _RANGE = re.compile(r"\s*bytes\s*=\s*([0-9]{0,18})-([0-9]{0,18})\s*")
 _PIECE = 256 * 1024
 
 
-class Span(NamedTuple):
+class ByteRange(NamedTuple):
     """Bytes of a file, from `first` up to the one before `end`."""
 
     first: int
     end: int
 
 
-def asked_span(header: str | None, size: int) -> Span | None:
+def requested_range(header: str | None, size: int) -> ByteRange | None:
     """Return the span of a file that a `Range` header asks for.
 
     Args:
@@ -40,15 +40,15 @@ def asked_span(header: str | None, size: int) -> Span | None:
     """
     found = _RANGE.fullmatch(header or "")
     if found is None or found[1] == found[2] == "":
-        return Span(0, size)
+        return ByteRange(0, size)
     if found[1] == "":
         first, end = max(0, size - int(found[2])), size
     else:
         first = int(found[1])
         end = min(size, int(found[2]) + 1) if found[2] else size
         if found[2] and int(found[2]) < first:
-            return Span(0, size)
-    return Span(first, end) if first < end else None
+            return ByteRange(0, size)
+    return ByteRange(first, end) if first < end else None
 
 
 class NamelessFileResponse(Response):
@@ -73,11 +73,11 @@ class NamelessFileResponse(Response):
         wanted = asked.get("range")
         if asked.get("if-range", self.headers["ETag"]) != self.headers["ETag"]:
             wanted = None
-        span = asked_span(wanted, self._size)
+        span = requested_range(wanted, self._size)
         if span is None:
             self.status_code = 416
             self.headers["Content-Range"] = f"bytes */{self._size}"
-            span = Span(0, 0)
+            span = ByteRange(0, 0)
         elif span != (0, self._size):
             self.status_code = 206
             self.headers["Content-Range"] = f"bytes {span.first}-{span.end - 1}/{self._size}"

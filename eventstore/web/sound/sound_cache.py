@@ -31,9 +31,9 @@ from eventstore.web.sound.sound_files import NamelessFile
 #: session that another process erased are emptied after the sum of both, at the latest.
 LOOK_EACH, LOOK_PATIENCE = 2.0, 5.0
 #: Seconds that making a file may take.
-TIME_LIMIT = 120.0
+MAKING_TIME_LIMIT = 120.0
 #: How many bytes on disk the files take together, without those that are being made.
-MOST_BYTES = 2 * 1024**3
+MAX_CACHE_BYTES = 2 * 1024**3
 # How many files are kept. Each of them is an open file descriptor.
 _MOST_FILES = 256
 _CHANGED = "some of the session was erased meanwhile; ask again"
@@ -43,7 +43,7 @@ Check = Callable[[], None]
 Make = Callable[[BinaryIO, Check], object]
 
 
-class Wanted(NamedTuple):
+class SoundKey(NamedTuple):
     """The key of a file in the cache.
 
     Attributes:
@@ -82,29 +82,31 @@ class SoundCache:
     """
 
     def __init__(
-        self, engine: Engine, places: Places, most: int = MOST_BYTES, look_each: float = LOOK_EACH
+        self,
+        engine: Engine,
+        places: Places,
+        most: int = MAX_CACHE_BYTES,
+        look_each: float = LOOK_EACH,
     ) -> None:
         self._engine, self._places, self._most = engine, places, most
         self._look_each = look_each
         self._lock = Lock()
-        self._files: OrderedDict[Wanted, NamelessFile] = OrderedDict()
+        self._files: OrderedDict[SoundKey, NamelessFile] = OrderedDict()
         # All files that exist: those of `_files`, and dropped ones that are still being sent.
-        self._alive: WeakKeyDictionary[NamelessFile, Wanted] = WeakKeyDictionary()
-        self._making: dict[Wanted, _Making] = {}
+        self._alive: WeakKeyDictionary[NamelessFile, SoundKey] = WeakKeyDictionary()
+        self._making: dict[SoundKey, _Making] = {}
         self._watching: asyncio.Task[None] | None = None
         self._threads = anyio.CapacityLimiter(8)
         self._look_thread = anyio.CapacityLimiter(2)
 
-    async def get(
-        self, queries: Queries, wanted: Wanted, who: Hashable, make: Make
-    ) -> NamelessFile:
+    async def get(self, queries: Queries, key: SoundKey, who: Hashable, make: Make) -> NamelessFile:
         """Return a file from the cache, or make it.
 
         Requests for a file that is being made wait for it together, and take one place together.
 
         Args:
             queries: queries that may see the session.
-            wanted: which file to return.
+            key: which file to return.
             who: the asker, for whom the place is taken.
             make: writes the file's content to a stream.
 
@@ -113,17 +115,17 @@ class SoundCache:
             BusyError: too many requests of this asker wait already.
             ApiError: making the file took too long, or some of the session was erased meanwhile.
         """
-        found = self._find(wanted)
+        found = self._find(key)
         if found is not None:
             return found
-        making = self._making.get(wanted)
+        making = self._making.get(key)
         if making is None:
             stop = Event()
-            task = asyncio.create_task(self._make(queries, wanted, who, make, stop))
+            task = asyncio.create_task(self._make(queries, key, who, make, stop))
             making = _Making(task, stop)
             with self._lock:
-                self._making[wanted] = making
-            task.add_done_callback(partial(self._is_made, wanted))
+                self._making[key] = making
+            task.add_done_callback(partial(self._is_made, key))
         self._watch()
         file = await asyncio.shield(making.task)
         if file.is_emptied:
@@ -140,54 +142,54 @@ class SoundCache:
         with self._lock:
             self._erase(lambda _: True)
 
-    def _find(self, wanted: Wanted) -> NamelessFile | None:
-        self._compare({wanted.session_id}, {wanted.session_id: wanted.version})
+    def _find(self, key: SoundKey) -> NamelessFile | None:
+        self._compare({key.session_id}, {key.session_id: key.version})
         with self._lock:
-            file = self._files.get(wanted)
+            file = self._files.get(key)
             if file is not None:
-                self._files.move_to_end(wanted)
+                self._files.move_to_end(key)
             return file
 
-    def _erase(self, is_erased: Callable[[Wanted], bool]) -> None:
+    def _erase(self, is_erased: Callable[[SoundKey], bool]) -> None:
         """Empty the chosen files, also those that are being sent, and stop making new ones."""
-        for file, wanted in list(self._alive.items()):
-            if is_erased(wanted):
+        for file, key in list(self._alive.items()):
+            if is_erased(key):
                 file.empty()
-                self._files.pop(wanted, None)
-        for wanted, making in self._making.items():
-            if is_erased(wanted):
+                self._files.pop(key, None)
+        for key, making in self._making.items():
+            if is_erased(key):
                 making.stop.set()
 
     def _let_go(self, now: Mapping[str, Revision]) -> None:
         """Drop the files of sessions with a new revision. Responses that send one finish it."""
-        for wanted in list(self._files):
-            if now.get(wanted.session_id, wanted.version) != wanted.version:
-                del self._files[wanted]
+        for key in list(self._files):
+            if now.get(key.session_id, key.version) != key.version:
+                del self._files[key]
 
     async def _make(
-        self, queries: Queries, wanted: Wanted, who: Hashable, make: Make, stop: Event
+        self, queries: Queries, key: SoundKey, who: Hashable, make: Make, stop: Event
     ) -> NamelessFile:
         with await self._places.take(who):
-            work = partial(_made, queries, wanted, make, stop)
+            work = partial(_made, queries, key, make, stop)
             file = await anyio.to_thread.run_sync(work, limiter=self._threads)
         with self._lock:
-            self._alive[file] = wanted
+            self._alive[file] = key
             if stop.is_set():
                 file.empty()
             else:
-                self._files[wanted] = file
+                self._files[key] = file
                 self._shrink()
         return file
 
-    def _is_made(self, wanted: Wanted, task: asyncio.Task[NamelessFile]) -> None:
+    def _is_made(self, key: SoundKey, task: asyncio.Task[NamelessFile]) -> None:
         with self._lock:
-            del self._making[wanted]
+            del self._making[key]
         if not task.cancelled():
             task.exception()  # asyncio would log it if no request waits for the task any more
 
     def _shrink(self) -> None:
         """Drop the least recently used files until the rest is within the limits."""
-        sizes = {wanted: file.disk_bytes for wanted, file in self._files.items()}
+        sizes = {key: file.disk_bytes for key, file in self._files.items()}
         total = sum(sizes.values())
         while len(self._files) > 1 and (total > self._most or len(self._files) > _MOST_FILES):
             total -= sizes[self._files.popitem(last=False)[0]]
@@ -228,37 +230,39 @@ class SoundCache:
             self._let_go(now)
 
 
-def _is_erased(wanted: Wanted, now: Mapping[str, Revision]) -> bool:
+def _is_erased(key: SoundKey, now: Mapping[str, Revision]) -> bool:
     """Return True if a session, or a part of it, was erased since a file was made of it."""
-    version = now.get(wanted.session_id)
-    return version is None or version[1] != wanted.version[1]
+    version = now.get(key.session_id)
+    return version is None or version[1] != key.version[1]
 
 
-def _made(queries: Queries, wanted: Wanted, make: Make, stop: Event) -> NamelessFile:
+def _made(queries: Queries, key: SoundKey, make: Make, stop: Event) -> NamelessFile:
     """Make a file and return it. Called in a thread."""
-    ends = time.monotonic() + TIME_LIMIT
+    ends = time.monotonic() + MAKING_TIME_LIMIT
 
     def check() -> None:
         if stop.is_set():
-            _check_not_erased(queries, wanted)
+            _check_not_erased(queries, key)
             raise ApiError(503, _CHANGED, "changed")
         if time.monotonic() > ends:
-            message = f"this sound takes more than {TIME_LIMIT:.0f} seconds; ask for a part of it"
+            message = (
+                f"this sound takes more than {MAKING_TIME_LIMIT:.0f} seconds; ask for a part of it"
+            )
             raise ApiError(503, message, "time_limit")
 
     file = NamelessFile()
     try:
-        _check_not_erased(queries, wanted)
+        _check_not_erased(queries, key)
         make(cast(BinaryIO, file.stream), check)
         file.stream.flush()
-        _check_not_erased(queries, wanted)
+        _check_not_erased(queries, key)
     except BaseException:
         file.empty()
         raise
     return file
 
 
-def _check_not_erased(queries: Queries, wanted: Wanted) -> None:
+def _check_not_erased(queries: Queries, key: SoundKey) -> None:
     """Raise ErasedError if the session was erased, or ApiError if only its audio was."""
-    if queries.revision(wanted.session_id)[1] != wanted.version[1]:
+    if queries.revision(key.session_id)[1] != key.version[1]:
         raise ApiError(503, _CHANGED, "changed")

@@ -21,7 +21,7 @@ from eventstore import EventStore
 from eventstore.errors import DamagedError, DatabaseUnavailableError
 from eventstore.realtime.frames import Frame
 from eventstore.realtime.values import dumps
-from eventstore.store.database.allowed_locations import VARIABLE, AllowedLocations
+from eventstore.store.database.allowed_locations import LOCATIONS_VARIABLE, AllowedLocations
 from eventstore.store.database.identity import own_folder_name
 from eventstore.store.database.transaction import read, write
 from eventstore.store.log.segments import segment_bytes
@@ -225,12 +225,16 @@ def test_no_reader_connects_to_where_a_database_says(
         lambda: only(store.unseal("a")),
         lambda: only(store.rebuild(["a"])),
     ):
-        with pytest.raises(DamagedError, match=rf"{VARIABLE}={scheme}://127.0.0.1:{port}/calls"):
+        with pytest.raises(
+            DamagedError, match=rf"{LOCATIONS_VARIABLE}={scheme}://127.0.0.1:{port}/calls"
+        ):
             use()
-    assert all(VARIABLE in problem.problem for problem in store.verify("a").done[0].problems)
+    assert all(
+        LOCATIONS_VARIABLE in problem.problem for problem in store.verify("a").done[0].problems
+    )
     for results in (store.copy("a", elsewhere), store.offload("a", None)):
         assert [type(failed.error) for failed in results.failed] == [DamagedError]
-    with pytest.raises(DatabaseUnavailableError, match=VARIABLE):
+    with pytest.raises(DatabaseUnavailableError, match=LOCATIONS_VARIABLE):
         store.erase("a").raise_for_errors()
     # A port that was connected to would know it by now: the kernel has accepted before `connect`.
     with socket.create_connection(("127.0.0.1", port)):
@@ -271,9 +275,9 @@ def test_no_file_outside_of_a_place_is_opened(sandbox: tuple[Path, Path], at: st
     inside, outside = (folder.as_uri() for folder in sandbox)
     location = at.format(inside=inside, outside=outside, path=sandbox[0])
     places = AllowedLocations(sandbox[0])
-    with pytest.raises(segment_bytes.BytesError, match=f"{VARIABLE}=|no location"):
+    with pytest.raises(segment_bytes.BytesError, match=f"{LOCATIONS_VARIABLE}=|no location"):
         segment_bytes.get(location, places)
-    with pytest.raises(segment_bytes.BytesError, match=f"{VARIABLE}=|no location"):
+    with pytest.raises(segment_bytes.BytesError, match=f"{LOCATIONS_VARIABLE}=|no location"):
         segment_bytes.delete(location, places, "aa")
     assert (sandbox[1] / NAME).exists()
 
@@ -307,7 +311,7 @@ def test_a_pipe_is_not_waited_for(sandbox: tuple[Path, Path]) -> None:
 def test_places_are_listed_by_the_environment(
     monkeypatch: pytest.MonkeyPatch, listed: str, location: str, is_allowed: bool
 ) -> None:
-    monkeypatch.setenv(VARIABLE, listed)
+    monkeypatch.setenv(LOCATIONS_VARIABLE, listed)
     assert AllowedLocations(None).allows(location) == is_allowed
 
 
@@ -328,7 +332,7 @@ def test_another_process_opens_what_the_environment_names(
         offloaded(store, place, "a", "bb")
         assert [done.changed for done in store.rebuild(workers=2).done] == [0, 0]
     with EventStore(database_url) as store:
-        with pytest.raises(DamagedError, match=f"{VARIABLE}={place.as_uri()}"):
+        with pytest.raises(DamagedError, match=f"{LOCATIONS_VARIABLE}={place.as_uri()}"):
             frames_of(store, "a")
-        monkeypatch.setenv(VARIABLE, str(place))
+        monkeypatch.setenv(LOCATIONS_VARIABLE, str(place))
         assert frames_of(store, "a") == frames("a")

@@ -17,9 +17,9 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from eventstore.capture.messages.frame_scanner import CloseFrame, Found, FrameScanner
+from eventstore.capture.messages.frame_scanner import CloseFrame, FrameScanner, ScannedMessage
 from eventstore.capture.messages.message_unpacking import (
-    PIECE,
+    PIECE_BYTES,
     MessageGap,
     Payload,
     Unpacker,
@@ -79,7 +79,7 @@ def scan(
     return found
 
 
-def whole(found: Found, unpacker: Unpacker, step: int = 1 << 30) -> Any:
+def whole(found: ScannedMessage, unpacker: Unpacker, step: int = 1 << 30) -> Any:
     if isinstance(found, MessageGap):
         return unpacker.lose(found) if found.compressed else found
     if not isinstance(found, Payload):
@@ -277,7 +277,7 @@ def test_a_turn_looks_at_so_many_frames_and_no_more() -> None:
     assert scanner.behind
     assert scanner.pending == len(flood) - 1000
     turns = 0
-    found: list[Found] = []
+    found: list[ScannedMessage] = []
     while scanner.behind:
         found += scanner.feed(b"", 500)
         turns += 1
@@ -297,10 +297,10 @@ def test_a_small_frame_may_inflate_to_a_large_message() -> None:
     (gap,) = scan(FrameScanner(False, True), [wire], Unpacker(limit=1_000_000))
     assert gap.reason == "message_too_large"
     # It is inflated no further than that it is too large.
-    assert 1_000_000 < gap.facts["bytes"] <= 1_000_000 + PIECE
+    assert 1_000_000 < gap.facts["bytes"] <= 1_000_000 + PIECE_BYTES
 
 
-@pytest.mark.parametrize("size", [PIECE + 1, 3 * PIECE])
+@pytest.mark.parametrize("size", [PIECE_BYTES + 1, 3 * PIECE_BYTES])
 @pytest.mark.parametrize("deflate", [False, True])
 def test_large_messages_are_text_or_bytes_as_small_ones(size: int, deflate: bool) -> None:
     text = ("é€𐍈x" * size)[:size]

@@ -27,7 +27,12 @@ from websockets.sync.client import connect
 
 from eventstore import EventStore
 from eventstore.capture.messages import unpacking_thread
-from eventstore.capture.messages.message_unpacking import PIECE, Payload, Unpacker, UnpackingJob
+from eventstore.capture.messages.message_unpacking import (
+    PIECE_BYTES,
+    Payload,
+    Unpacker,
+    UnpackingJob,
+)
 from eventstore.capture.relay.relay_request import AnswerReader
 from eventstore.common import unforeseen
 from eventstore.realtime.frames import CLIENT
@@ -36,7 +41,7 @@ from eventstore.realtime.unfinished_messages import UnfinishedMessages
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
 HINT = b"HTTP/1.1 103 Early Hints\r\nLink: " + b"x" * 900 + b"\r\n\r\n"
-LARGE = "x" * (2 * PIECE)
+LARGE = "x" * (2 * PIECE_BYTES)
 
 
 async def count(connection: ServerConnection) -> None:
@@ -150,7 +155,7 @@ def test_what_waits_to_be_unpacked_is_bounded_in_all(
     store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step, go_on = UnpackingJob.step, threading.Event()
-    first = "x" * (PIECE + 1)  # is being unpacked
+    first = "x" * (PIECE_BYTES + 1)  # is being unpacked
 
     def late(unpacking: UnpackingJob, most: int) -> bool:
         if threading.current_thread().name == "eventstore-unpacking":

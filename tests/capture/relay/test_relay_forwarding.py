@@ -21,7 +21,7 @@ from eventstore.capture.recorder.arrival_clock import ArrivalClock
 from eventstore.capture.recorder.recorder import SessionRecorder
 from eventstore.capture.relay.relay_forwarding import DuplexForwarder
 from eventstore.capture.relay.relay_metrics import RelayCounts
-from eventstore.capture.relay.relay_pipe import Deadline, Side
+from eventstore.capture.relay.relay_pipe import Deadline, PipeSide
 from eventstore.capture.relay.relay_tee import Tee
 from eventstore.realtime.frames import CLIENT, SERVER
 
@@ -73,10 +73,10 @@ class Kept:
         return self.commits[-1]
 
 
-def passing(durable: bool = False) -> tuple[DuplexForwarder, Side, Wire, Kept]:
+def passing(durable: bool = False) -> tuple[DuplexForwarder, PipeSide, Wire, Kept]:
     """Passes the client's bytes on; that side, the wire to the server, and what is recorded."""
     owner = cast(Any, None)
-    client, server, kept, wire = Side(CLIENT, owner), Side(SERVER, owner), Kept(), Wire()
+    client, server, kept, wire = PipeSide(CLIENT, owner), PipeSide(SERVER, owner), Kept(), Wire()
     client.transport = cast(asyncio.Transport, Wire())
     server.transport = cast(asyncio.Transport, wire)
     tee = Tee(

@@ -199,7 +199,7 @@ def test_a_client_that_never_reads_stops_the_upstream(store: EventStore) -> None
 
 def test_what_lingers_is_cut_off(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that does not go, when the server is gone."""
-    monkeypatch.setattr(relay_forwarding, "LINGER", 0.3)
+    monkeypatch.setattr(relay_forwarding, "DRAIN_TIMEOUT", 0.3)
 
     def talk(connection: socket.socket, head: bytes) -> None:
         connection.sendall(switching(head) + HELLO)
@@ -220,7 +220,7 @@ def test_an_upstream_that_hangs_in_the_call(
     store: EventStore, monkeypatch: pytest.MonkeyPatch, said: bytes
 ) -> None:
     """It says no more and does not answer the close; the client waits no longer than it likes."""
-    monkeypatch.setattr(relay_forwarding, "LINGER", 0.3)
+    monkeypatch.setattr(relay_forwarding, "DRAIN_TIMEOUT", 0.3)
     over = threading.Event()
 
     def talk(connection: socket.socket, head: bytes) -> None:

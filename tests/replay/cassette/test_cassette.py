@@ -365,7 +365,7 @@ def test_frames_that_never_came_are_told(path: Path) -> None:
 def test_a_client_that_waits_for_what_it_did_not_ask_for_is_told(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cassettes, "PATIENCE", 0.2)
+    monkeypatch.setattr(cassettes, "CLIENT_TIMEOUT", 0.2)
     monkeypatch.setattr(connection, "_PATIENCE", 0.1)
     record_calls(path, CALL)
     for match in ("strict", "type"):

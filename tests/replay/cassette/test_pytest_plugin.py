@@ -18,6 +18,7 @@ from support.replaying import Served, one, served
 from eventstore import pytest_plugin
 from eventstore.replay.cassette import cassette as cassettes
 from eventstore.replay.cassette.cassette_file import read_cassette
+from eventstore.replay.serving import matching
 from eventstore.replay.serving.connection import Manner
 
 pytest_plugins = ("pytester",)
@@ -436,7 +437,7 @@ def test_the_test_of_the_documentation_is_recorded_and_replayed(
 
 def test_the_plugin_names_the_modes_and_rules_that_there_are() -> None:
     assert pytest_plugin.MODES == cassettes.MODES
-    assert pytest_plugin.RULES == cassettes.RULES
+    assert pytest_plugin.MATCH_RULES == matching.MATCH_RULES
 
 
 def test_the_plugin_imports_nothing_heavy() -> None:

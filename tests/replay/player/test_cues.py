@@ -21,7 +21,7 @@ from eventstore.realtime.catalogue import RENAMED
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import decode
 from eventstore.realtime.session_clock import SessionClock
-from eventstore.replay.player.cues import CUE_TYPES, METADATA, Cue, cues
+from eventstore.replay.player.cues import CUE_TYPES, METADATA_EVENT, Cue, cues
 
 
 def script(played: Iterable[Frame]) -> list[Cue]:
@@ -236,7 +236,7 @@ def _from_first_cue(played: list[Frame]) -> list[Cue]:
     clock, offsets = SessionClock(), {}
     for seq, frame in enumerate(played, 1):
         type_ = decode(frame.text).type
-        if type_ in CUE_TYPES and type_ != METADATA:
+        if type_ in CUE_TYPES and type_ != METADATA_EVENT:
             offsets[seq] = clock.moment(frame.at) / 1000
     return [
         cue._replace(offset_ms=None if cue.at is None else offsets.get(cue.seq)) for cue in found

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosedOK
 from eventstore.realtime.frames import CLIENT
 from eventstore.replay.serving import connection as connections
 from eventstore.replay.serving.connection import Manner
-from eventstore.replay.serving.matching import Rule
+from eventstore.replay.serving.matching import MatchRule
 
 
 def call(closed_by: str | None) -> Call:
@@ -52,7 +52,7 @@ ALL = ["session.created", "response.created", "response.done"]
 @pytest.mark.parametrize("rule", ["strict", "type", "none"])
 @pytest.mark.parametrize(("closed_by", "closes"), [("client", False), ("server", True)])
 def test_the_server_closes_where_the_recorded_one_did(
-    closed_by: str, closes: bool, rule: Rule
+    closed_by: str, closes: bool, rule: MatchRule
 ) -> None:
     """Clients that connect again after any close would be served the call without end."""
     with served(one(call(closed_by).frames), Manner(speed=None, rule=rule)) as server:

@@ -11,20 +11,20 @@ from support.examples import examples
 
 from eventstore import InvalidInputError
 from eventstore.realtime.events import StoredEvent
-from eventstore.replay.serving.faults import Fault, Faults, error_event, parse_fault
+from eventstore.replay.serving.faults import Faults, InjectedFault, error_event, parse_fault
 
 
 @pytest.mark.parametrize(
     ("spec", "fault"),
     [
-        ("drop@12", Fault("drop", 12, "", 1, "")),
-        ("close@response.done#2=1011", Fault("close", 0, "response.done", 2, "1011")),
-        ("delay@response.*#*=0.25", Fault("delay", 0, "response.*", 0, "0.25")),
-        ("error@response.created=a=b#c", Fault("error", 0, "response.created", 1, "a=b#c")),
-        ("lose@*", Fault("lose", 0, "*", 1, "")),
+        ("drop@12", InjectedFault("drop", 12, "", 1, "")),
+        ("close@response.done#2=1011", InjectedFault("close", 0, "response.done", 2, "1011")),
+        ("delay@response.*#*=0.25", InjectedFault("delay", 0, "response.*", 0, "0.25")),
+        ("error@response.created=a=b#c", InjectedFault("error", 0, "response.created", 1, "a=b#c")),
+        ("lose@*", InjectedFault("lose", 0, "*", 1, "")),
     ],
 )
-def test_a_fault_as_it_is_written(spec: str, fault: Fault) -> None:
+def test_a_fault_as_it_is_written(spec: str, fault: InjectedFault) -> None:
     assert parse_fault(spec) == fault
 
 

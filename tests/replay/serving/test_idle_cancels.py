@@ -12,7 +12,7 @@ from support.replaying import one, play_client, served, write_script
 
 from eventstore.realtime.frames import CLIENT, Frame
 from eventstore.replay.serving.connection import Manner
-from eventstore.replay.serving.matching import Rule
+from eventstore.replay.serving.matching import MatchRule
 
 CANCEL = {"type": "response.cancel", "event_id": "event_cancel"}
 TRUNCATE = {"type": "conversation.item.truncate", "item_id": "item_1", "audio_end_ms": 300}
@@ -42,7 +42,7 @@ def done(id_: str, details: Any = None) -> dict[str, Any]:
     return {"id": id_, "status": status, "status_details": details, "output": []}
 
 
-def replayed(recorded: Call, live: Call, rule: Rule) -> tuple[list[str], list[str]]:
+def replayed(recorded: Call, live: Call, rule: MatchRule) -> tuple[list[str], list[str]]:
     """The types that a client is sent that does what another one did, and what is told of it."""
     manner = Manner(speed=None, rule=rule, patience=30)
     frames = [frame for frame in live.frames if '"error"' not in str(frame.text)]
@@ -56,7 +56,7 @@ def replayed(recorded: Call, live: Call, rule: Rule) -> tuple[list[str], list[st
 @pytest.mark.parametrize("recorded", [True, False])
 @pytest.mark.parametrize("live", [True, False])
 def test_a_cancel_of_what_the_user_cut_off_may_come_or_not(
-    recorded: bool, live: bool, rule: Rule
+    recorded: bool, live: bool, rule: MatchRule
 ) -> None:
     came, told = replayed(cut_off(recorded), cut_off(live), rule)
     assert told == []
@@ -65,7 +65,7 @@ def test_a_cancel_of_what_the_user_cut_off_may_come_or_not(
 
 
 @each_rule
-def test_a_cancel_behind_an_answers_end_may_come(rule: Rule) -> None:
+def test_a_cancel_behind_an_answers_end_may_come(rule: MatchRule) -> None:
     recorded, live = Call(), Call()
     for call in (recorded, live):
         call.server("session.created", session={"id": "sess_1"})
@@ -78,7 +78,7 @@ def test_a_cancel_behind_an_answers_end_may_come(rule: Rule) -> None:
 
 
 @each_rule
-def test_a_cancel_that_ended_an_answer_counts(rule: Rule) -> None:
+def test_a_cancel_that_ended_an_answer_counts(rule: MatchRule) -> None:
     """In the recording, or by the live client."""
     cancelled = Call().server("session.created", session={"id": "sess_1"})
     cancelled.created("resp_1").frame(CLIENT, json.dumps(CANCEL))

@@ -19,7 +19,7 @@ from eventstore.realtime.frames import CLIENT
 from eventstore.replay.serving import connection as connections
 from eventstore.replay.serving.connection import Manner
 from eventstore.replay.serving.input_clock import InputClock
-from eventstore.replay.serving.matching import Rule
+from eventstore.replay.serving.matching import MatchRule
 
 PCM16, ULAW, PCM8 = 48, 8, 16
 
@@ -68,7 +68,7 @@ async def talk(url: str, sizes: Sequence[float], until: int, per_ms: int = PCM16
 
 @pytest.mark.parametrize("rule", ["strict", "type"])
 @pytest.mark.parametrize("size", [10, 40, 250])
-def test_a_turn_begins_once_as_much_was_said(size: int, rule: Rule) -> None:
+def test_a_turn_begins_once_as_much_was_said(size: int, rule: MatchRule) -> None:
     """However large the client's chunks are."""
     with served(one(barge_in().frames), Manner(speed=None, rule=rule)) as server:
         heard = asyncio.run(talk(server.url, [size] * (2400 // size), 2))

@@ -15,7 +15,7 @@ from support.strategies import any_text
 
 from eventstore.realtime.frames import CLIENT
 from eventstore.replay.serving.ids import IdMap
-from eventstore.replay.serving.matching import Matcher, Rule
+from eventstore.replay.serving.matching import Matcher, MatchRule
 
 
 def item(text: str = "Hello", id_: str | None = "item_1") -> dict[str, Any]:
@@ -23,7 +23,7 @@ def item(text: str = "Hello", id_: str | None = "item_1") -> dict[str, Any]:
     return {"type": "conversation.item.create", "item": made}
 
 
-def matcher(*recorded: dict[str, Any], rule: Rule = "strict") -> Matcher:
+def matcher(*recorded: dict[str, Any], rule: MatchRule = "strict") -> Matcher:
     call = Call()
     for event in recorded:
         call.frame(CLIENT, json.dumps(event))
@@ -144,7 +144,7 @@ def test_frames_that_cannot_be_read_match_each_other() -> None:
     st.lists(any_text() | st.binary(max_size=50), max_size=6), st.sampled_from(["strict", "type"])
 )
 @examples(100)
-def test_any_frames_match_themselves(sent: list[str | bytes], rule: Rule) -> None:
+def test_any_frames_match_themselves(sent: list[str | bytes], rule: MatchRule) -> None:
     call = Call()
     for text in sent:
         call.frame(CLIENT, text)

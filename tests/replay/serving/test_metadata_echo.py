@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect
 from eventstore.realtime.frames import CLIENT, SERVER, Frame
 from eventstore.replay.cassette.cassette import cassette
 from eventstore.replay.serving.connection import Manner
-from eventstore.replay.serving.matching import Rule
+from eventstore.replay.serving.matching import MatchRule
 
 Json = dict[str, Any]
 
@@ -66,7 +66,7 @@ def replayed(call: Call, metadata: Any, manner: Manner = INSTANT) -> list[Any]:
     ],
 )
 @pytest.mark.parametrize("rule", ["strict", "type"])
-def test_the_live_requests_metadata_come_back(recorded: Any, now: Any, rule: Rule) -> None:
+def test_the_live_requests_metadata_come_back(recorded: Any, now: Any, rule: MatchRule) -> None:
     call = answered(recorded)
     assert replayed(call, now, Manner(speed=None, rule=rule)) == [now, now]
 

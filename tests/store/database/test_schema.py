@@ -99,9 +99,9 @@ def test_a_difference_would_be_found(engine: Engine) -> None:
 
 def test_an_upgrade_is_safe_to_repeat(empty: Engine) -> None:
     assert schema.schema_revision(empty) is None
-    assert schema.upgrade(empty) == (None, schema.HEAD)
-    assert schema.upgrade(empty) == (schema.HEAD, schema.HEAD)
-    assert schema.schema_revision(empty) == schema.HEAD
+    assert schema.upgrade(empty) == (None, schema.HEAD_REVISION)
+    assert schema.upgrade(empty) == (schema.HEAD_REVISION, schema.HEAD_REVISION)
+    assert schema.schema_revision(empty) == schema.HEAD_REVISION
     schema.ensure(empty)
 
 
@@ -117,9 +117,9 @@ def test_an_older_schema_is_upgraded_with_what_it_holds(engine: Engine) -> None:
     if engine.dialect.name == "postgresql":
         with pytest.raises(SchemaError, match="is at schema 0001; run: eventstore init"):
             schema.ensure(engine)
-        assert schema.upgrade(engine) == ("0001", schema.HEAD)
+        assert schema.upgrade(engine) == ("0001", schema.HEAD_REVISION)
     schema.ensure(engine)
-    assert schema.schema_revision(engine) == schema.HEAD
+    assert schema.schema_revision(engine) == schema.HEAD_REVISION
     # What lists are sorted by came with a later schema, and is made of the log.
     assert [done.session_id for done in catch_up(engine)] == [SESSION]
     assert read_model_rows(engine, SESSION) == before
@@ -156,7 +156,7 @@ def test_what_was_indexed_before_is_found_as_before(engine: Engine) -> None:
 
 def test_the_head_is_the_last_migration() -> None:
     files = sorted(path.name for path in (schema.migrations_folder() / "versions").glob("*.py"))
-    assert files[-1].startswith(schema.HEAD)
+    assert files[-1].startswith(schema.HEAD_REVISION)
 
 
 def test_a_schema_can_be_taken_back_and_made_again(empty: Engine) -> None:
@@ -167,7 +167,7 @@ def test_a_schema_can_be_taken_back_and_made_again(empty: Engine) -> None:
         config.attributes["connection"] = connection
         command.downgrade(config, "base")
     assert our_tables(empty) == []
-    assert schema.upgrade(empty) == (None, schema.HEAD)
+    assert schema.upgrade(empty) == (None, schema.HEAD_REVISION)
 
 
 @pytest.mark.parametrize("action", [schema.ensure, schema.upgrade])
@@ -182,7 +182,7 @@ def test_a_newer_schema_is_refused_and_left_alone(engine: Engine, action: Any) -
 def test_sqlite_gets_its_schema_on_first_use(tmp_path: Path) -> None:
     engine = engines.create(f"sqlite:///{tmp_path / 'new.db'}")
     schema.ensure(engine)
-    assert schema.schema_revision(engine) == schema.HEAD
+    assert schema.schema_revision(engine) == schema.HEAD_REVISION
     append(engine, StateCache(), SESSION, SAMPLE_STREAMS[0])
     assert read_model_rows(engine, SESSION)["sessions"]
     close_all(engine)
@@ -270,7 +270,14 @@ def test_projecting_one_session_names_it() -> None:
 
 def test_the_statements_were_read() -> None:
     names = {name for module in HOT for name, _ in statements(module)}
-    wanted = {"ADVANCE", "INSERT_EVENT", "COPY_EVENTS", "SET_HEAD", "PIECE", "EVENTS_IN_ORDER"}
+    wanted = {
+        "ADVANCE",
+        "INSERT_EVENT",
+        "COPY_EVENTS",
+        "SET_HEAD",
+        "PIECE_OF_EVENTS",
+        "EVENTS_IN_ORDER",
+    }
     assert wanted <= names
     assert {f"UPSERT {table.name}" for table in tables.READ_MODELS} <= names
 
@@ -343,4 +350,4 @@ def test_a_state_is_loaded_from_tables_spread_by_session(partitioned: Engine) ->
 def test_the_schema_that_the_code_needs_is_the_last_migration() -> None:
     """What opens a store compares two texts by it, and imports no Alembic."""
     files = (schema.migrations_folder() / "versions").glob("[0-9]*.py")
-    assert max(file.name.partition("_")[0] for file in files) == schema.HEAD
+    assert max(file.name.partition("_")[0] for file in files) == schema.HEAD_REVISION

@@ -55,7 +55,7 @@ def test_many_appends_are_copied_into_the_database_file(path: Path) -> None:
 def test_a_checkpoint_that_fails_fails_no_append(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wal, "CHECKPOINT", "PRAGMA no such pragma at all")
+    monkeypatch.setattr(wal, "PASSIVE_CHECKPOINT", "PRAGMA no such pragma at all")
     with EventStore(f"sqlite:///{path}") as store:
         append_megabytes(store, 10)
         assert store.last_seq(SESSION) == 1700

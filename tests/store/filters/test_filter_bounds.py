@@ -56,8 +56,8 @@ def test_an_answer_by_session_is_bounded(
             store.append(f"sess_{number}", voice_call().frames)
         assert len(getattr(store, verb)(by="session")["data"]) == 3
         lines = len(store.usage(by="session", session="sess_0")["data"])
-        monkeypatch.setattr(answer_lines, "MOST", 2 * lines)
-        monkeypatch.setattr(answer_lines, "MOST_TIMES", 2)
+        monkeypatch.setattr(answer_lines, "MAX_LINES", 2 * lines)
+        monkeypatch.setattr(answer_lines, "MAX_TIMES", 2)
         with pytest.raises(InvalidInputError, match="lines; narrow it by time"):
             getattr(store, verb)(by="session")
         assert getattr(store, verb)(by="model")["data"]

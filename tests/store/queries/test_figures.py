@@ -262,7 +262,7 @@ def test_too_many_without_a_cost_are_told(
     store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("eventstore.store.usage.session_costs.MOST_PENDING", 5)
-    monkeypatch.setattr("eventstore.store.usage.session_costs.PATIENCE", -1)
+    monkeypatch.setattr("eventstore.store.usage.session_costs.PRICING_SECONDS", -1)
     monkeypatch.setattr("eventstore.store.usage.session_costs._BATCH", 1)
     record(store, figure_calls())
     for asked in ({"sort": "cost"}, {"min_cost": 0.01}):

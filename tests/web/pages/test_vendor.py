@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 
-from eventstore.web.pages.assets import FOLDER
+from eventstore.web.pages.assets import STATIC_FOLDER
 
-VENDOR = FOLDER / "vendor"
+VENDOR = STATIC_FOLDER / "vendor"
 
 
 def test_every_file_is_of_a_named_package_and_every_package_has_its_licence() -> None:
@@ -22,12 +22,16 @@ def test_every_file_is_of_a_named_package_and_every_package_has_its_licence() ->
 
 
 def test_pages_load_nothing_from_elsewhere() -> None:
-    ours = [*FOLDER.glob("*.js"), *FOLDER.glob("*.css"), *FOLDER.parent.glob("templates/*")]
+    ours = [
+        *STATIC_FOLDER.glob("*.js"),
+        *STATIC_FOLDER.glob("*.css"),
+        *STATIC_FOLDER.parent.glob("templates/*"),
+    ]
     for path in ours:
         for address in re.findall(r"""["'(](https?:)?//[^"')]+""", path.read_text()):
             assert not address, path
         imported = re.findall(r'(?:from|import) "([^"]+)"', path.read_text())
         for wanted in imported if path.suffix == ".js" else ():
-            assert (FOLDER / wanted).is_file(), (path, wanted)
+            assert (STATIC_FOLDER / wanted).is_file(), (path, wanted)
         for wanted in re.findall(r'(?:src|href)="/static/([^"]+)"', path.read_text()):
-            assert (FOLDER / wanted).is_file(), (path, wanted)
+            assert (STATIC_FOLDER / wanted).is_file(), (path, wanted)

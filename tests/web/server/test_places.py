@@ -18,7 +18,7 @@ from eventstore.web.in_thread import serving
 from eventstore.web.server.access import parse_keys
 from eventstore.web.server.paths import PlacedRoute
 from eventstore.web.server.places import BusyError, Places
-from eventstore.web.sound.file_response import asked_span
+from eventstore.web.sound.file_response import requested_range
 
 KEYS = {name: f"the-key-of-{name}-is-long" for name in ("greedy", "neighbour")}
 ACCESS = parse_keys(
@@ -132,7 +132,7 @@ def test_more_sound_than_is_given_at_once_is_refused(database_url: str) -> None:
     ],
 )
 def test_ranges(header: str | None, span: tuple[int, int] | None) -> None:
-    assert asked_span(header, 10) == span
+    assert requested_range(header, 10) == span
 
 
 def test_every_route_takes_a_place_or_needs_no_thread() -> None:

@@ -71,8 +71,8 @@ def test_a_stream_goes_on(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None
 def test_idle_connections_keep_nobody_out_and_requests_too_many_are_refused(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "MOST", 3)
-    monkeypatch.setattr(connections, "MOST", 3)
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
     url = serve()
     asked = b"GET /v1/realtime/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with bare_client(port_of(url)) as first, bare_client(port_of(url)) as second:
@@ -88,8 +88,8 @@ def test_idle_connections_keep_nobody_out_and_requests_too_many_are_refused(
 def test_requests_that_are_half_sent_keep_nobody_out(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "MOST", 3)
-    monkeypatch.setattr(connections, "MOST", 3)
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
     url = serve()
     with bare_client(port_of(url), HALF), bare_client(port_of(url), HALF):
         eventually(lambda: httpx.get(f"{url}/healthz").status_code == 200)
@@ -98,8 +98,8 @@ def test_requests_that_are_half_sent_keep_nobody_out(
 def test_answers_that_nobody_reads_keep_nobody_out(
     serve: Serve, store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "MOST", 3)
-    monkeypatch.setattr(connections, "MOST", 3)
+    monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
     store.append("long", [Frame("client", "x" * 500_000, None)] * 30)
     url = serve()
     asked = (

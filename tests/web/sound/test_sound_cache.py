@@ -17,7 +17,7 @@ from eventstore.verbs.queries import Queries
 from eventstore.web.server.errors import ApiError
 from eventstore.web.server.places import BusyError, Places
 from eventstore.web.sound import sound_cache
-from eventstore.web.sound.sound_cache import Check, Make, SoundCache, Wanted
+from eventstore.web.sound.sound_cache import Check, Make, SoundCache, SoundKey
 from eventstore.web.sound.sound_files import NamelessFile
 
 
@@ -54,7 +54,7 @@ async def get(
     cache: SoundCache, queries: Queries, call: str, kind: str, text: str | Make
 ) -> NamelessFile:
     make = writing(text) if isinstance(text, str) else text
-    wanted = Wanted(call, queries.revision(call), kind)
+    wanted = SoundKey(call, queries.revision(call), kind)
     return await cache.get(queries, wanted, "somebody", make)
 
 
@@ -186,7 +186,7 @@ def test_what_is_erased_while_it_is_made_is_given_to_nobody(store: EventStore) -
 
 
 def test_what_takes_too_long_is_ended(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventstore.web.sound.sound_cache.TIME_LIMIT", 0.0)
+    monkeypatch.setattr("eventstore.web.sound.sound_cache.MAKING_TIME_LIMIT", 0.0)
     call = put_sample(store)
 
     async def work(cache: SoundCache) -> None:
@@ -209,7 +209,7 @@ def test_one_asker_makes_two_files_at_once_and_a_few_wait(store: EventStore) -> 
         await until(lambda: sum(task.done() for task in asked) == 1)
         with pytest.raises(BusyError):
             await next(task for task in asked if task.done())
-        wanted = Wanted(call, store.revision(call), "another's")
+        wanted = SoundKey(call, store.revision(call), "another's")
         neighbour = asyncio.create_task(cache.get(store, wanted, "neighbour", make))
         for _ in range(3):
             await asyncio.to_thread(begun.acquire)

@@ -108,7 +108,7 @@ class Offset(NamedTuple):
     is_of_day: bool = False
 
 
-class Time(NamedTuple):
+class FileTime(NamedTuple):
     """A time in a file.
 
     Attributes:
@@ -121,7 +121,7 @@ class Time(NamedTuple):
     unread: Any = None
 
 
-def read_time(value: Any, name: str = "") -> Time:
+def read_time(value: Any, name: str = "") -> FileTime:
     """Return a time of another tool: ISO 8601, or a number since 1970 in any unit.
 
     Args:
@@ -129,11 +129,11 @@ def read_time(value: Any, name: str = "") -> Time:
         name: its name in the file, which may say its unit.
     """
     if value is None or value == "":
-        return Time(None)
+        return FileTime(None)
     try:
-        return Time(parse_arrival_in_any_unit(value))
+        return FileTime(parse_arrival_in_any_unit(value))
     except ValueError:
-        return Time(None, _offset(value, name))
+        return FileTime(None, _offset(value, name))
 
 
 def _offset(value: Any, name: str) -> Any:
@@ -176,7 +176,7 @@ def is_offset_name(name: str) -> bool:
     return _OFFSET_NAME.fullmatch(name) is not None
 
 
-def first_time(value: Mapping[str, Any]) -> Time:
+def first_time(value: Mapping[str, Any]) -> FileTime:
     """Return the first time of an entry that is understood, else its best offset.
 
     An offset from the start is better than a time of day, which is often in whole seconds.
@@ -188,7 +188,7 @@ def first_time(value: Mapping[str, Any]) -> Time:
             return time
         if unread is None or _sureness(time.unread) > _sureness(unread):
             unread = time.unread
-    return Time(None, unread)
+    return FileTime(None, unread)
 
 
 def _sureness(unread: Any) -> int:

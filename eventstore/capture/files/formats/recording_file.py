@@ -30,7 +30,7 @@ from eventstore.capture.files.formats.offsets import offsets_of, start_in, writt
 from eventstore.capture.files.formats.readers import csv_rows, har, mitmproxy, own, wscat
 from eventstore.capture.files.formats.readers.nested import FileEntry, messages_of
 from eventstore.capture.files.formats.reading import Notes, Reading, ValueFormat
-from eventstore.capture.files.formats.registry import FORMATS, format_of, value_format
+from eventstore.capture.files.formats.registry import RECORDING_FORMATS, format_of, value_format
 from eventstore.capture.files.formats.unreadable import (
     refuse_objects,
     refuse_other_kinds,
@@ -83,13 +83,15 @@ def open_recording(stream: BinaryIO, name: str | None = None) -> Iterator[Record
 
     Args:
         stream: a file that can seek to its start; gzip, zstd and zlib are unpacked.
-        name: its format, one of `FORMATS`; None to recognize it by its content.
+        name: its format, one of `RECORDING_FORMATS`; None to recognize it by its content.
 
     Raises:
         InvalidInputError: if there is no such format, or it is not a recording.
     """
-    if name is not None and name not in FORMATS:
-        raise InvalidInputError(f"no format {brief(name)}: use one of {', '.join(FORMATS)}")
+    if name is not None and name not in RECORDING_FORMATS:
+        raise InvalidInputError(
+            f"no format {brief(name)}: use one of {', '.join(RECORDING_FORMATS)}"
+        )
     recording = _open(unpacked(stream), name, written_at(stream))
     try:
         yield recording

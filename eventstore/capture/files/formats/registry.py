@@ -32,7 +32,7 @@ VALUE_FORMATS = (
     timestamped.FORMAT,
 )
 #: What each format is, by the names that `--format` takes.
-FORMATS = {
+RECORDING_FORMATS = {
     own.FORMAT.name: own.FORMAT.what,
     har.NAME: har.WHAT,
     **{one.name: one.what for one in VALUE_FORMATS},

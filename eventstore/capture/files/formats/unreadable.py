@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from eventstore.capture.files.formats.registry import FORMATS
+from eventstore.capture.files.formats.registry import RECORDING_FORMATS
 from eventstore.common.brief import brief
 from eventstore.errors import InvalidInputError
 
@@ -80,5 +80,5 @@ def refuse_text(head: str) -> None:
     if lines and not any(line.startswith(("{", "[")) for line in lines):
         raise InvalidInputError(
             f"line 1: not JSON, and no log that import knows: it begins with {brief(lines[0])};"
-            f" name its format with --format, one of {', '.join(FORMATS)}"
+            f" name its format with --format, one of {', '.join(RECORDING_FORMATS)}"
         )

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, TypeVar
 import click
 
 from eventstore.cli import completion
-from eventstore.cli.failures import tell
+from eventstore.cli.failures import print_failures
 from eventstore.cli.options import db_option, given, open_store, session_filters
 from eventstore.cli.output_file import output_stream
 from eventstore.cli.price_options import prices_option
@@ -24,7 +24,7 @@ from eventstore.event_store import EventStore
 from eventstore.realtime.values import dumps
 from eventstore.store.database.outages import attempt
 
-FORMATS = ("jsonl", "parquet", "chat", "html", "otel")
+EXPORT_FORMATS = ("jsonl", "parquet", "chat", "html", "otel")
 
 Progress = Callable[[int], None]
 Result = TypeVar("Result")
@@ -36,7 +36,9 @@ _IN_MEMORY, _PIECE = 16 * 1024 * 1024, 1024 * 1024
 
 @click.command()
 @click.argument("sessions", nargs=-1, metavar="[SESSION…]", shell_complete=completion.sessions)
-@click.option("--format", "format_", type=click.Choice(FORMATS), default="jsonl", show_default=True)
+@click.option(
+    "--format", "format_", type=click.Choice(EXPORT_FORMATS), default="jsonl", show_default=True
+)
 @click.option("--all", "everything", is_flag=True, help="All sessions.")
 @session_filters
 @click.option(
@@ -92,19 +94,19 @@ def export(
             with suppress(*((ErasedError,) if len(sessions) > 1 else ())):
                 store.last_seq(session_id)
         wanted = iter(sessions) if sessions else store.session_ids(**chosen)
-        several = Several(len(sessions) == 1)
+        reader = SessionReader(len(sessions) == 1)
         with counter("session") as progress:
             if format_ == "parquet":
-                _write_parquet(store, wanted, str(output), progress, several)
+                _write_parquet(store, wanted, str(output), progress, reader)
             elif endpoint is not None:
-                _send(store, _counted(wanted, progress), endpoint, content, several)
+                _send(store, _counted(wanted, progress), endpoint, content, reader)
             else:
                 with output_stream(output) as stream:
-                    _write(store, _counted(wanted, progress), format_, content, stream, several)
-    context.exit(1 if tell(several.failures) else 0)
+                    _write(store, _counted(wanted, progress), format_, content, stream, reader)
+    context.exit(1 if print_failures(reader.failures) else 0)
 
 
-class Several:
+class SessionReader:
     """Reads several sessions, and goes on if one of them cannot be read.
 
     Args:
@@ -172,14 +174,14 @@ def _write(
     format_: str,
     content: bool,
     stream: BinaryIO,
-    several: Several,
+    reader: SessionReader,
 ) -> None:
     if format_ == "jsonl":
-        _write_jsonl(store, wanted, stream, several)
+        _write_jsonl(store, wanted, stream, reader)
     elif format_ == "chat":
-        _write_chat(store, wanted, stream, several)
+        _write_chat(store, wanted, stream, reader)
     elif format_ == "otel":
-        _write_otel(store, wanted, content, stream, several)
+        _write_otel(store, wanted, content, stream, reader)
     else:
         # Other formats must not wait for this import.
         from eventstore.exports.html import write_html
@@ -188,9 +190,9 @@ def _write(
 
 
 def _write_jsonl(
-    store: EventStore, wanted: Iterator[str], stream: BinaryIO, several: Several
+    store: EventStore, wanted: Iterator[str], stream: BinaryIO, reader: SessionReader
 ) -> None:
-    if several.alone:
+    if reader.alone:
         for session_id in wanted:
             stream.writelines(store.export(session_id))
         return
@@ -206,19 +208,19 @@ def _write_jsonl(
             raise
         return kept
 
-    for _, kept in several.read(wanted, whole):
+    for _, kept in reader.read(wanted, whole):
         with kept:
             shutil.copyfileobj(kept, stream, _PIECE)
 
 
 def _write_chat(
-    store: EventStore, wanted: Iterator[str], stream: BinaryIO, several: Several
+    store: EventStore, wanted: Iterator[str], stream: BinaryIO, reader: SessionReader
 ) -> None:
     from eventstore.exports.chat import chat
 
     written = 0
     left_out: Counter[str] = Counter()
-    for _, made in several.read(wanted, lambda session_id: chat(store.state(session_id))):
+    for _, made in reader.read(wanted, lambda session_id: chat(store.state(session_id))):
         left_out += made.left_out
         for conversation in made.conversations:
             stream.write(f"{dumps(conversation)}\n".encode())
@@ -230,20 +232,20 @@ def _write_chat(
 
 
 def _write_otel(
-    store: EventStore, wanted: Iterator[str], content: bool, stream: BinaryIO, several: Several
+    store: EventStore, wanted: Iterator[str], content: bool, stream: BinaryIO, reader: SessionReader
 ) -> None:
     from eventstore.exports.otel.otlp_json import otlp_lines
     from eventstore.exports.otel.session_spans import read_spans
 
     sizes = []
-    for _, spans in several.read(wanted, lambda id_: read_spans(store, id_, content)):
+    for _, spans in reader.read(wanted, lambda id_: read_spans(store, id_, content)):
         sizes.append(len(spans))
         stream.writelines(f"{line}\n".encode() for line in otlp_lines(spans))
     _say_spans("Exported", sizes)
 
 
 def _send(
-    store: EventStore, wanted: Iterator[str], url: str, content: bool, several: Several
+    store: EventStore, wanted: Iterator[str], url: str, content: bool, reader: SessionReader
 ) -> None:
     from eventstore.exports.otel.otlp_http import Endpoint
     from eventstore.exports.otel.session_spans import read_spans
@@ -251,7 +253,7 @@ def _send(
     endpoint = Endpoint(url)
     sizes = []
     try:
-        for _, spans in several.read(wanted, lambda id_: read_spans(store, id_, content)):
+        for _, spans in reader.read(wanted, lambda id_: read_spans(store, id_, content)):
             sizes.append(len(spans))
             endpoint.send(spans)
     finally:
@@ -274,11 +276,11 @@ def _say_spans(done: str, sizes: list[int]) -> None:
 
 
 def _write_parquet(
-    store: EventStore, wanted: Iterator[str], folder: str, progress: Progress, several: Several
+    store: EventStore, wanted: Iterator[str], folder: str, progress: Progress, reader: SessionReader
 ) -> None:
     from eventstore.exports.parquet.write_parquet import write_parquet
 
-    failures = None if several.alone else several.failures
+    failures = None if reader.alone else reader.failures
     written = write_parquet(store, wanted, Path(folder), progress, failures)
     tables = (counted(written.responses, "response"), counted(written.items, "item"))
     sessions = counted(written.sessions, "session")

@@ -7,7 +7,7 @@ import click
 from eventstore.cli import completion
 from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.terminal.output import echo, print_json, say
-from eventstore.store.queries.suggest import KEY, VALUE, suggestions
+from eventstore.store.queries.suggest import KEY_OBJECT, VALUE_OBJECT, suggestions
 
 
 @click.command()
@@ -29,9 +29,9 @@ def metadata(key: str | None, prefix: str, limit: int, url: str, as_json: bool) 
     """
     with open_store(url) as store:
         if key is None:
-            page = suggestions(KEY, store.metadata_keys(prefix, limit + 1), limit)
+            page = suggestions(KEY_OBJECT, store.metadata_keys(prefix, limit + 1), limit)
         else:
-            page = suggestions(VALUE, store.metadata_values(key, prefix, limit + 1), limit)
+            page = suggestions(VALUE_OBJECT, store.metadata_values(key, prefix, limit + 1), limit)
     if as_json:
         print_json(page.as_list())
         return

@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
-from eventstore.capture.files.formats.registry import FORMATS
+from eventstore.capture.files.formats.registry import RECORDING_FORMATS
 from eventstore.capture.files.import_file import Imported
 from eventstore.cli import completion
-from eventstore.cli.failures import tell
+from eventstore.cli.failures import print_failures
 from eventstore.cli.options import (
     db_option,
     json_option,
@@ -71,7 +71,7 @@ def init(url: str, as_json: bool) -> None:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(list(FORMATS)),
+    type=click.Choice(list(RECORDING_FORMATS)),
     help="The file's format; by default its content says which it is.",
 )
 @click.option(
@@ -143,7 +143,7 @@ def import_(
                 _warn(name, imported)
                 done += (_entry(name, one, redact) for one in imported)
             failures += (Failure(name, EventStoreError(failure_line(one))) for one in of_file)
-    failed = tell(failures, "file")
+    failed = print_failures(failures, "file")
     if as_json:
         print_json({"object": "list", "data": done, "errors": failed})
     else:

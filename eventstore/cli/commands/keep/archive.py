@@ -13,7 +13,7 @@ from eventstore.archive.seal import Sealed
 from eventstore.archive.verifying import digest_file
 from eventstore.archive.verifying.verify_results import SegmentDigest, Verified
 from eventstore.cli import completion
-from eventstore.cli.failures import tell
+from eventstore.cli.failures import print_failures
 from eventstore.cli.options import (
     chosen_sessions,
     db_option,
@@ -91,7 +91,7 @@ def seal(
                     done.append(result)
                 if bar is not None:
                     bar.advance(bar.task_ids[0])
-        failed = tell(failures)
+        failed = print_failures(failures)
         if vacuum:
             store.vacuum()
     if as_json:
@@ -145,7 +145,7 @@ def unseal(context: click.Context, session_ids: tuple[str, ...], url: str, as_js
     """
     with open_store(url) as store:
         results = store.unseal(session_ids)
-    done, failed = results.done, tell(results.failed)
+    done, failed = results.done, print_failures(results.failed)
     if as_json:
         data = [one._asdict() for one in done]
         print_json({"object": "list", "data": data, "errors": failed})

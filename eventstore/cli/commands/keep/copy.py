@@ -11,7 +11,7 @@ import click
 from eventstore.archive.copy_sessions import Copied
 from eventstore.archive.move_segments import Moved
 from eventstore.cli import completion
-from eventstore.cli.failures import tell
+from eventstore.cli.failures import print_failures
 from eventstore.cli.options import (
     chosen_sessions,
     db_option,
@@ -23,7 +23,7 @@ from eventstore.cli.options import (
 from eventstore.cli.terminal.output import counted, print_json, print_line, progress_bar, say, size
 from eventstore.errors import Failure
 from eventstore.event_store import EventStore
-from eventstore.store.database.allowed_locations import VARIABLE, base_url
+from eventstore.store.database.allowed_locations import LOCATIONS_VARIABLE, base_url
 from eventstore.store.database.engine import parse_url
 from eventstore.store.database.engine_options import allowed_locations_of
 
@@ -118,7 +118,7 @@ def _results(
                 done.append(result)
             if bar is not None:
                 bar.advance(bar.task_ids[0])
-    return done, tell(failures)
+    return done, print_failures(failures)
 
 
 def _print_copied(done: list[Copied], failed: Failed, dry_run: bool) -> None:
@@ -186,7 +186,10 @@ def _tell_where(store: EventStore, target: str) -> None:
     """Print a note if other commands need a variable to read the moved bytes."""
     base = base_url(target)
     if not allowed_locations_of(store.engine).is_configured(base):
-        say(f"Commands that read these bytes need it in their environment: {VARIABLE}={base}")
+        say(
+            "Commands that read these bytes need it in their environment:"
+            f" {LOCATIONS_VARIABLE}={base}"
+        )
 
 
 def _print_moved(done: list[Moved], failed: Failed) -> None:

@@ -10,7 +10,7 @@ import click
 
 from eventstore.archive.erase import check_reason, erase_one, find_to_erase, find_without_key
 from eventstore.cli import completion
-from eventstore.cli.failures import tell
+from eventstore.cli.failures import print_failures
 from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.terminal.output import counted, echo, print_json, print_line, progress_bar, say
 from eventstore.errors import DatabaseUnavailableError, EventStoreError, Failure
@@ -29,7 +29,7 @@ no_vacuum_option = click.option(
 )
 
 
-class Totals(NamedTuple):
+class ErasedCounts(NamedTuple):
     """How much a command erases.
 
     Attributes:
@@ -114,7 +114,7 @@ def erase(
         failures: list[Failure] = []
         for chosen in _with_progress(found(), totals.sessions + totals.erased):
             _erase_one(store, chosen, audio_only, reason, done, failures)
-        failed = tell(failures)
+        failed = print_failures(failures)
         # The files are scrubbed even if no session was erased now, because an earlier command may
         # have been stopped before it scrubbed them.
         is_scrubbed = scrubbed(store, not no_vacuum)
@@ -141,7 +141,7 @@ def scrubbed(store: EventStore, vacuum: bool) -> bool:
     return True
 
 
-def _totals(found: Iterable[ChosenSession]) -> Totals:
+def _totals(found: Iterable[ChosenSession]) -> ErasedCounts:
     sessions = events = responses = erased = 0
     for chosen in found:
         if chosen.erased_at is not None:
@@ -150,7 +150,7 @@ def _totals(found: Iterable[ChosenSession]) -> Totals:
         sessions += 1
         events += chosen.events
         responses += chosen.responses
-    return Totals(sessions, events, responses, erased)
+    return ErasedCounts(sessions, events, responses, erased)
 
 
 def _in_words(sessions: int, events: int, responses: int) -> str:
@@ -158,7 +158,7 @@ def _in_words(sessions: int, events: int, responses: int) -> str:
     return f"{counted(sessions, 'session')} with {counts}"
 
 
-def _print_dry_run(totals: Totals, audio_only: bool, as_json: bool) -> None:
+def _print_dry_run(totals: ErasedCounts, audio_only: bool, as_json: bool) -> None:
     if as_json:
         what = {"object": "eventstore.erasure", "what": "audio" if audio_only else "session"}
         counts = {**totals._asdict(), "dry_run": True}
@@ -169,7 +169,7 @@ def _print_dry_run(totals: Totals, audio_only: bool, as_json: bool) -> None:
     print_line(f"Would erase {whose}{_in_words(*totals[:3])}.")
 
 
-def _confirm(totals: Totals, audio_only: bool) -> None:
+def _confirm(totals: ErasedCounts, audio_only: bool) -> None:
     """Ask for a confirmation on a terminal, or raise UsageError where nobody can answer."""
     whose = "the audio of " if audio_only else ""
     question = f"Erase {whose}{_in_words(*totals[:3])}? This cannot be undone."

@@ -78,7 +78,7 @@ def rebuild(
     if failed and len(session_ids) == 1:
         raise failed[0].error
     took = time.monotonic() - started
-    errors = failures.tell(failed)
+    errors = failures.print_failures(failed)
     if as_json:
         numbers = {"changed_rows": changed, "seconds": round(took, 3), "errors": errors}
         print_json(_done("eventstore.rebuild", sessions, events) | numbers)
@@ -193,9 +193,11 @@ class _Projecting:
         except InvalidInputError as error:
             say(f"Sessions are not priced: {error}")
 
-    def tell(self) -> failures.Told:
+    def tell(self) -> failures.FailureEntries:
         """Print the failures since the last call, and return them for `--json`."""
-        told = failures.tell(self._failed) + failures.tell(self._failed_days, "day")
+        told = failures.print_failures(self._failed) + failures.print_failures(
+            self._failed_days, "day"
+        )
         self._failed, self._failed_days = [], []
         return told
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from eventstore.archive.policy import Rule, read_policy
+from eventstore.archive.policy import RetentionRule, read_policy
 from eventstore.archive.retain import RuleApplied, apply_policy
 from eventstore.cli.commands.keep.erase import no_vacuum_option, scrubbed
 from eventstore.cli.options import db_option, json_option, open_store
@@ -80,11 +80,11 @@ def retain_(
 
 def _applied(applied: RuleApplied) -> dict[str, Any]:
     counts = applied._asdict()
-    rule: Rule = counts.pop("rule")
+    rule: RetentionRule = counts.pop("rule")
     return {"do": rule.do, "older_than_s": rule.older_than // 1_000_000, **counts}
 
 
-def _in_short(rule: Rule) -> str:
+def _in_short(rule: RetentionRule) -> str:
     hours = rule.older_than / 3_600_000_000
     age = f"{hours / 24:g} d" if hours >= 24 else f"{hours:g} h"
     named = (f"{c.key}{'' if c.operator == 'has' else c.operator + c.value}" for c in rule.metadata)

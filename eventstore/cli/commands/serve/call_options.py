@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 
 import click
 
-from eventstore.realtime.values import METADATA_KEY, METADATA_PAIRS
+from eventstore.realtime.values import MAX_KEY_LENGTH, METADATA_PAIRS
 
 #: The variable with the secret of OpenAI's webhooks. Every user of a machine can read arguments of
 #: a command, so it is no option.
-VARIABLE = "EVENTSTORE_WEBHOOK_SECRET"
+WEBHOOK_VARIABLE = "EVENTSTORE_WEBHOOK_SECRET"
 
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 #: Headers with credentials, which must not become metadata.
@@ -35,9 +35,9 @@ def webhook_secret() -> str:
     Raises:
         click.UsageError: the variable is not set.
     """
-    secret = os.environ.get(VARIABLE, "")
+    secret = os.environ.get(WEBHOOK_VARIABLE, "")
     if not secret.strip():
-        raise click.UsageError(f"set {VARIABLE} to the whsec_… of your webhook at OpenAI")
+        raise click.UsageError(f"set {WEBHOOK_VARIABLE} to the whsec_… of your webhook at OpenAI")
     return secret
 
 
@@ -55,7 +55,7 @@ def parse_headers(given: Iterable[str], metadata: Mapping[str, str]) -> dict[str
     for one in given:
         name, _, key = one.partition("=")
         name, key = name.lower(), key or name.lower()
-        if not _NAME.fullmatch(name) or name in _SECRET_NAMES or len(key) > METADATA_KEY:
+        if not _NAME.fullmatch(name) or name in _SECRET_NAMES or len(key) > MAX_KEY_LENGTH:
             raise click.BadParameter(f"header {one!r}: use NAME=KEY, as X-Customer=customer")
         if key in (*found.values(), *metadata) or key in _OWN or name in found:
             raise click.BadParameter(f"header {one!r}: {key} is set already")

@@ -71,7 +71,7 @@ class Calling(NamedTuple):
     as_json: bool = False
 
 
-class Place(NamedTuple):
+class WebhookAddress(NamedTuple):
     """The address at which webhooks are received, and its certificate; None for no TLS."""
 
     host: str
@@ -79,14 +79,14 @@ class Place(NamedTuple):
     tls: Certificate | None = None
 
 
-def run(url: str, keys: str | None, asked: Calling, at: Place) -> None:
+def run(url: str, keys: str | None, asked: Calling, address: WebhookAddress) -> None:
     """Receive webhooks and record calls until SIGINT or SIGTERM, then write the last frames.
 
     Args:
         url: the URL of the database.
         keys: the URL of the database of encryption keys; None if the store is not encrypted.
         asked: the settings.
-        at: the address to listen on.
+        address: the address to listen on.
 
     Raises:
         EventStoreError: the server cannot listen on the address.
@@ -96,12 +96,12 @@ def run(url: str, keys: str | None, asked: Calling, at: Place) -> None:
     """
     check_calling(asked)
     with (
-        tls_for_listener(at.tls, at.host) as listen,
+        tls_for_listener(address.tls, address.host) as listen,
         recording(url, keys, asked) as recorder,
         EventStore(url, check_schema=False, keys=keys, time_limit=_LOOK) as reading,
     ):
         say_whom_to_trust(listen.ca_file)
-        asyncio.run(_run(recorder, reading, asked, at, listen.context))
+        asyncio.run(_run(recorder, reading, asked, address, listen.context))
 
 
 def check_calling(asked: Calling) -> None:
@@ -168,7 +168,7 @@ async def _run(
     recorder: RecorderProcess,
     reading: EventStore,
     asked: Calling,
-    at: Place,
+    address: WebhookAddress,
     tls: ssl.SSLContext | None,
 ) -> None:
     stop, _ = signals()
@@ -178,9 +178,9 @@ async def _run(
     app = make_webhook_app(calls, lambda: health(calls.recordings.live, recorder))
 
     def ready(port: int) -> None:
-        say(f"Receiving {told(asked, place(at.host, port), tls is not None)}; Ctrl-C ends it.")
+        say(f"Receiving {told(asked, place(address.host, port), tls is not None)}; Ctrl-C ends it.")
 
-    server = Server(configuration(app, at.host, at.port, tls), ready)
+    server = Server(configuration(app, address.host, address.port, tls), ready)
 
     async def end() -> None:
         await stop.wait()
@@ -194,16 +194,18 @@ async def _run(
         await calls.recordings.leave()
 
 
-def told(asked: Calling, at: str, is_tls: bool) -> str:
+def told(asked: Calling, address: str, is_tls: bool) -> str:
     """Return words that say where webhooks are received, and which server's calls are recorded.
 
     Args:
         asked: the settings.
-        at: host and port, such as `127.0.0.1:8090`.
+        address: host and port, such as `127.0.0.1:8090`.
         is_tls: the server listens with TLS.
     """
     scheme = "https" if is_tls else "http"
-    return f"webhooks on {scheme}://{at}{PATH}, recording calls of {public_url(asked.upstream)}"
+    return (
+        f"webhooks on {scheme}://{address}{PATH}, recording calls of {public_url(asked.upstream)}"
+    )
 
 
 def _tell(news: CallUpdate, as_json: bool) -> None:

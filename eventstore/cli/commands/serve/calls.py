@@ -90,7 +90,7 @@ def calls(
       eventstore responses --metadata from=sip:+15550100@sip.example.com
     """
     # Other commands must not wait for these imports: FastAPI, uvicorn and the recorder.
-    from eventstore.cli.commands.serve.calling import Calling, Place, run
+    from eventstore.cli.commands.serve.calling import Calling, WebhookAddress, run
 
     pairs = parse_metadata(metadata)
     asked = Calling(
@@ -105,7 +105,7 @@ def calls(
         as_json,
     )
     host, port = parse_address(address, "--listen")
-    run(url, keys_url(), asked, Place(host, port, tls))
+    run(url, keys_url(), asked, WebhookAddress(host, port, tls))
 
 
 COMMANDS = (calls,)

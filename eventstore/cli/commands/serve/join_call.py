@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from eventstore.capture.calls.sideband import AnySession, record_call
+from eventstore.capture.calls.sideband import RecordedSession, record_call
 from eventstore.capture.recorder.recorder import Recorder
 from eventstore.capture.taps.websocket_watch import ConnectionEnd
 from eventstore.cli.terminal.output import say
@@ -47,9 +47,9 @@ def join_call(
         EventStoreError: the call cannot be joined.
         click.Abort: a signal arrived before the call was joined.
     """
-    joined: list[AnySession] = []
+    joined: list[RecordedSession] = []
 
-    def on_join(session: AnySession) -> None:
+    def on_join(session: RecordedSession) -> None:
         joined.append(session)
         say(f"Joined {call_id}; Ctrl-C leaves it.")
 

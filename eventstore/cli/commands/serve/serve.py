@@ -124,7 +124,7 @@ def serve(
     # Other commands must not wait for these imports: FastAPI, uvicorn and the recorder.
     from eventstore.cli.commands.serve.calling import Calling
     from eventstore.cli.commands.serve.relaying import Relaying
-    from eventstore.cli.commands.serve.services import Beside, run
+    from eventstore.cli.commands.serve.services import OptionalServices, run
     from eventstore.web.running import Service, log_to_standard_error, read_keys
 
     host, port = parse_address(address, "--listen")
@@ -143,7 +143,7 @@ def serve(
         wanted = parse_headers(headers, {})
         server = upstream or OPENAI_URL
         calling = Calling(webhook_secret(), server, headers=wanted, spool=folder, redact=redact)
-    run(service, Beside(replaying, relaying, calling))
+    run(service, OptionalServices(replaying, relaying, calling))
 
 
 COMMANDS = (serve,)

@@ -47,7 +47,7 @@ from eventstore.web.server.requests import Stores, scoped
 _LOGGER = logging.getLogger("eventstore.serve")
 
 
-class Beside(NamedTuple):
+class OptionalServices(NamedTuple):
     """The settings of the services beside the API.
 
     Attributes:
@@ -61,12 +61,12 @@ class Beside(NamedTuple):
     calling: Calling | None = None
 
 
-def run(service: Service, beside: Beside) -> None:
+def run(service: Service, optional: OptionalServices) -> None:
     """Serve until SIGINT or SIGTERM, then answer running requests and write the last frames.
 
     Args:
         service: the settings of the API.
-        beside: the settings of the other services.
+        optional: the settings of the other services.
 
     Raises:
         InvalidInputError: there are no API keys, and an address is not on loopback; or the
@@ -75,30 +75,30 @@ def run(service: Service, beside: Beside) -> None:
         EventStoreError: a service cannot listen on its address.
         SchemaError: the database has no schema, or another version of it than this code needs.
     """
-    for host in (service.host, *(beside.replay or ())[:1]):
+    for host in (service.host, *(optional.replay or ())[:1]):
         check_host(host, service.keys)
-    if beside.calling is not None:
-        check_calling(beside.calling)
+    if optional.calling is not None:
+        check_calling(optional.calling)
     with ExitStack() as stack:
-        listen = stack.enter_context(tls_for_listener(service.tls, *_hosts(service, beside)))
+        listen = stack.enter_context(tls_for_listener(service.tls, *_hosts(service, optional)))
         stores = stack.enter_context(open_stores(service))
         recorder, at = None, (service.url, service.encryption_keys)
-        if beside.relaying is not None:
-            recorder = stack.enter_context(recorder_for(beside.relaying, *at))
-        elif beside.calling is not None:
-            recorder = stack.enter_context(recording(*at, beside.calling))
-        asyncio.run(_run(service, beside, stores, recorder, listen))
+        if optional.relaying is not None:
+            recorder = stack.enter_context(recorder_for(optional.relaying, *at))
+        elif optional.calling is not None:
+            recorder = stack.enter_context(recording(*at, optional.calling))
+        asyncio.run(_run(service, optional, stores, recorder, listen))
 
 
-def _hosts(service: Service, beside: Beside) -> list[str]:
+def _hosts(service: Service, optional: OptionalServices) -> list[str]:
     """Return the hosts on which the services listen, for the certificate."""
-    hosts = [service.host, *(beside.replay or ())[:1]]
-    return hosts if beside.relaying is None else [*hosts, beside.relaying.host]
+    hosts = [service.host, *(optional.replay or ())[:1]]
+    return hosts if optional.relaying is None else [*hosts, optional.relaying.host]
 
 
 async def _run(
     service: Service,
-    beside: Beside,
+    optional: OptionalServices,
     stores: Stores,
     recorder: RecorderProcess | None,
     listen: ListenerTls,
@@ -109,26 +109,26 @@ async def _run(
     async with AsyncExitStack() as stack:
         replay = running = None
         say_whom_to_trust(listen.ca_file)
-        if beside.replay is not None:
-            replay = await _replay(stack, stores, listen, *beside.replay)
-        if beside.relaying is not None and recorder is not None:
+        if optional.replay is not None:
+            replay = await _replay(stack, stores, listen, *optional.replay)
+        if optional.relaying is not None and recorder is not None:
             running = await stack.enter_async_context(
-                relaying(recorder, beside.relaying, listen.context)
+                relaying(recorder, optional.relaying, listen.context)
             )
             open_ = (
-                "" if is_loopback(place(beside.relaying.host, 0)) else ", for whoever reaches it"
+                "" if is_loopback(place(optional.relaying.host, 0)) else ", for whoever reaches it"
             )
-            say(f"Recording on {told(beside.relaying, running, listen)}{open_}")
+            say(f"Recording on {told(optional.relaying, running, listen)}{open_}")
         calls = None
-        if beside.calling is not None and recorder is not None:
-            calls = incoming_calls(recorder, stores.reading, beside.calling)
+        if optional.calling is not None and recorder is not None:
+            calls = incoming_calls(recorder, stores.reading, optional.calling)
             stack.push_async_callback(calls.recordings.leave)
         app = make_app(stores, service.body_bytes, replay, calls)
         stack.callback(app.state.sounds.close)
         config = configuration(app, service.host, service.port, listen.context)
-        server = Server(config, lambda port: _say_api(service, beside, listen, port))
+        server = Server(config, lambda port: _say_api(service, optional, listen, port))
         _settle(stores)
-        grace = beside.relaying.grace if beside.relaying else 0.0
+        grace = optional.relaying.grace if optional.relaying else 0.0
         ending = asyncio.create_task(_end(server, running, grace, stop, hurry))
         hurrying = asyncio.create_task(_hurry(server, hurry))
         stack.callback(ending.cancel)
@@ -186,10 +186,10 @@ def _seen(stores: Stores, request: Request) -> Queries:
     return scoped(stores.writing, access)
 
 
-def _say_api(service: Service, beside: Beside, listen: ListenerTls, port: int) -> None:
-    if beside.calling is not None:
+def _say_api(service: Service, optional: OptionalServices, listen: ListenerTls, port: int) -> None:
+    if optional.calling is not None:
         at = place(service.host, port)
-        say(f"Receiving {calls_told(beside.calling, at, listen.context is not None)}")
+        say(f"Receiving {calls_told(optional.calling, at, listen.context is not None)}")
     who = "everybody on this machine"
     if service.keys is not None:
         who = f"holders of {counted(len(service.keys), 'API key')}"

@@ -16,9 +16,9 @@ import click
 from eventstore.cli.commands.serve.tls_options import tls_options
 from eventstore.common.tls import Certificate
 from eventstore.errors import EventStoreError
-from eventstore.replay.serving.faults import HELP, Fault, parse_fault
-from eventstore.replay.serving.matching import RULES, Rule
-from eventstore.replay.serving.pace import LINGER
+from eventstore.replay.serving.faults import FAULT_HELP, InjectedFault, parse_fault
+from eventstore.replay.serving.matching import MATCH_RULES, MatchRule
+from eventstore.replay.serving.pace import MAX_LINGER
 
 _HOST = "127.0.0.1"
 
@@ -76,9 +76,9 @@ class Serving(NamedTuple):
     host: str
     port: int
     step: bool
-    rule: Rule
+    rule: MatchRule
     fresh: bool
-    faults: tuple[Fault, ...]
+    faults: tuple[InjectedFault, ...]
     linger: float
     tls: Certificate | None
     once: bool
@@ -94,7 +94,7 @@ def serve_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def gathered(
         address: str | None,
         step: bool,
-        rule: Rule | None,
+        rule: MatchRule | None,
         fresh: bool,
         faults: tuple[str, ...],
         linger: float | None,
@@ -111,7 +111,7 @@ def serve_options(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(serving=None, **others)
         parsed = tuple(map(parse_fault, faults))
         where = parse_address(address, "--serve")
-        stay = LINGER if linger is None else linger
+        stay = MAX_LINGER if linger is None else linger
         serving = Serving(*where, step, rule or "type", fresh, parsed, stay, tls, once)
         return command(serving=serving, **others)
 
@@ -127,7 +127,7 @@ def serve_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--match",
                 "rule",
-                type=click.Choice(RULES),
+                type=click.Choice(MATCH_RULES),
                 help="How a live client's frames are matched with the recorded ones: in order and"
                 " by content (exact: with what clients make up each time), by type (the default),"
                 " or not at all.",
@@ -137,10 +137,10 @@ def serve_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 type=click.FloatRange(0),
                 metavar="SECONDS",
                 help="Where the recorded client closed, how long a live one may stay"
-                f" (by default {LINGER:.0f}).",
+                f" (by default {MAX_LINGER:.0f}).",
             ),
             click.option("--fresh", is_flag=True, help="New ids and times for each client."),
-            click.option("--fault", "faults", multiple=True, metavar="FAULT", help=HELP),
+            click.option("--fault", "faults", multiple=True, metavar="FAULT", help=FAULT_HELP),
             click.option(
                 "--once", is_flag=True, help="Serve SESSION to one client, and end with its replay."
             ),

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from eventstore.cli.failures import tell
+from eventstore.cli.failures import print_failures
 from eventstore.cli.options import db_option, json_option, open_store, spool_option
 from eventstore.cli.terminal.output import (
     counted,
@@ -48,7 +48,7 @@ def spool(
     check_private_folder(place, "the spool")
     failures: list[Failure] = []
     found = _look(place) if dry_run else _recover(url, place, failures)
-    errors = tell(failures, "recording")
+    errors = print_failures(failures, "recording")
     if as_json:
         print_json({"object": "list", "data": found, "folder": str(place), "errors": errors})
         context.exit(1 if errors else 0)

@@ -19,7 +19,7 @@ from eventstore.errors import EventStoreError
 from eventstore.store.database.connections import forks
 from eventstore.store.database.connections.pool import pooled
 
-CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
+PASSIVE_CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
 
 # How many pages a commit writes: the last page of each table and index, and the pages of its
 # frames.
@@ -70,6 +70,6 @@ class Checkpointer:
         with suppress(SQLAlchemyError, sqlite3.Error, EventStoreError), pooled(self._engine):
             proxy = self._engine.raw_connection()
             try:
-                proxy.driver_connection.execute(CHECKPOINT)  # type: ignore[union-attr]
+                proxy.driver_connection.execute(PASSIVE_CHECKPOINT)  # type: ignore[union-attr]
             finally:
                 proxy.close()

@@ -7,8 +7,8 @@ from sqlalchemy import Column, MetaData, String, Text
 metadata = MetaData()
 
 #: Texts that are compared byte by byte, so that a prefix is a range of the index on PostgreSQL too.
-VALUE = String(512).with_variant(String(512, collation="C"), "postgresql")
-KEY = Text().with_variant(Text(collation="C"), "postgresql")
+VALUE_TYPE = String(512).with_variant(String(512, collation="C"), "postgresql")
+KEY_TYPE = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 def session_id() -> Column[str]:

@@ -132,6 +132,6 @@ turn_days = Table(
 )
 
 #: The tables with the sums themselves.
-SUMS = (usage_days, value_days, latency_days, turn_days)
+DAY_SUM_TABLES = (usage_days, value_days, latency_days, turn_days)
 #: The tables that belong to the whole store, and not to a session.
-OF_THE_STORE = (summed_days, summed_sessions, *SUMS)
+OF_THE_STORE = (summed_days, summed_sessions, *DAY_SUM_TABLES)

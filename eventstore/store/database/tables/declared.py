@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-from eventstore.store.database.tables.columns import KEY, VALUE, metadata, session_id
+from eventstore.store.database.tables.columns import KEY_TYPE, VALUE_TYPE, metadata, session_id
 from eventstore.store.database.tables.list_tables import (
     response_facets,
     session_costs,
@@ -73,7 +73,7 @@ events = Table(
     Column("audio_bytes", Integer),
     # The key by which `load_state` finds the event; null if it does not read it:
     # projection/load_keys.py.
-    Column("load_key", KEY),
+    Column("load_key", KEY_TYPE),
     Column("audio", LargeBinary),
     Index(
         "events_load_key",
@@ -211,7 +211,7 @@ session_metadata = Table(
     metadata,
     session_id(),
     Column("key", String(64), primary_key=True),
-    Column("value", VALUE, nullable=False),
+    Column("value", VALUE_TYPE, nullable=False),
     Column("at", BigInteger, nullable=False),
     Index("session_metadata_value", "key", "value", "at", "session_id"),
     sqlite_with_rowid=False,
@@ -303,7 +303,7 @@ response_metadata = Table(
     session_id(),
     Column("response_id", String(128), primary_key=True),
     Column("key", String(64), primary_key=True),
-    Column("value", VALUE, primary_key=True),
+    Column("value", VALUE_TYPE, primary_key=True),
     Column("own", SmallInteger, nullable=False),
     Column("at", BigInteger, nullable=False),
     # A page of the newest responses is a range of this index, so it needs no sort.
@@ -342,10 +342,10 @@ usage = Table(
 )
 
 #: The tables of a database of keys. Stores have them too, to name their own database of keys.
-KEYS = (session_keys, key_stores)
+KEY_TABLES = (session_keys, key_stores)
 
 #: The tables that are not copied with a session.
-NOT_OF_SESSIONS = (*KEYS, store_ids)
+NOT_OF_SESSIONS = (*KEY_TABLES, store_ids)
 
 #: The tables that a projection writes, in the order of writing.
 READ_MODELS = (

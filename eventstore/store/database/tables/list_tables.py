@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, String, Table, text
 
-from eventstore.store.database.tables.columns import VALUE, metadata, session_id
+from eventstore.store.database.tables.columns import VALUE_TYPE, metadata, session_id
 
 #: The numbers by which lists of sessions are filtered and sorted: readmodels/figure_rows.py. An
 #: unknown number is -1, so that it sorts behind all others in a list from high to low.
@@ -48,7 +48,7 @@ session_facets = Table(
     metadata,
     session_id(),
     Column("facet", String(16), primary_key=True),
-    Column("value", VALUE, primary_key=True),
+    Column("value", VALUE_TYPE, primary_key=True),
     Index("session_facets_value", "facet", "value", "session_id"),
     sqlite_with_rowid=False,
 )
@@ -76,7 +76,7 @@ response_facets = Table(
     session_id(),
     Column("response_id", String(128), primary_key=True),
     Column("facet", String(16), primary_key=True),
-    Column("value", VALUE, primary_key=True),
+    Column("value", VALUE_TYPE, primary_key=True),
     Index("response_facets_value", "facet", "value", "session_id", "response_id"),
     sqlite_with_rowid=False,
 )

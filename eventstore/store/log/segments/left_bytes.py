@@ -19,9 +19,9 @@ _OF_SEGMENTS = (
 )
 FROM_SEGMENTS = _OF_SEGMENTS.format("first_seq >= ?")
 FROM_SEGMENT = _OF_SEGMENTS.format("first_seq = ? AND location <> COALESCE(?, '')")
-LOCATIONS = "SELECT location FROM left_bytes WHERE session_id = ?"
-DELETE = "DELETE FROM left_bytes WHERE session_id = ?"
-DELETE_ONE = "DELETE FROM left_bytes WHERE session_id = ? AND location = ?"
+LEFT_LOCATIONS = "SELECT location FROM left_bytes WHERE session_id = ?"
+DELETE_LEFT_BYTES = "DELETE FROM left_bytes WHERE session_id = ?"
+DELETE_LEFT_LOCATION = "DELETE FROM left_bytes WHERE session_id = ? AND location = ?"
 
 
 def note_locations(tx: Transaction, session_id: str, first: int = 1) -> None:
@@ -51,6 +51,6 @@ def noted_locations(tx: Transaction, session_id: str) -> list[str]:
     Args:
         tx: a transaction that may write; see `own_folder_name`.
     """
-    noted = [row[0] for row in tx.rows(LOCATIONS, (session_id,)) if isinstance(row[0], str)]
+    noted = [row[0] for row in tx.rows(LEFT_LOCATIONS, (session_id,)) if isinstance(row[0], str)]
     own = own_folder_name(tx) if noted else ""
     return [one for one in noted if one.split("/")[-3:-2] == [own]]

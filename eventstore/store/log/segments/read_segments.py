@@ -32,7 +32,9 @@ SEGMENT_WITH = (
     " location, data FROM segments"
     " WHERE session_id = ? AND first_seq <= ? AND last_seq >= ? ORDER BY first_seq DESC LIMIT 1"
 )
-PLACES = "SELECT first_seq, sha256, location FROM segments WHERE session_id = ? ORDER BY first_seq"
+SEGMENT_PLACES = (
+    "SELECT first_seq, sha256, location FROM segments WHERE session_id = ? ORDER BY first_seq"
+)
 
 
 class Segment(NamedTuple):
@@ -137,7 +139,7 @@ def read_segments(tx: Transaction, session_id: str) -> list[Segment]:
 
 def segment_locations(tx: Transaction, session_id: str) -> list[SegmentLocation]:
     """Return where the bytes of a session's segments are, in order."""
-    return [SegmentLocation(*row) for row in tx.rows(PLACES, (session_id,))]
+    return [SegmentLocation(*row) for row in tx.rows(SEGMENT_PLACES, (session_id,))]
 
 
 def find_segment(tx: Transaction, session_id: str, seq: int) -> StoredSegment | None:

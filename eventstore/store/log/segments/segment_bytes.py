@@ -26,7 +26,11 @@ from eventstore.errors import (
     InvalidInputError,
     StorageUnavailableError,
 )
-from eventstore.store.database.allowed_locations import VARIABLE, AllowedLocations, local_path
+from eventstore.store.database.allowed_locations import (
+    LOCATIONS_VARIABLE,
+    AllowedLocations,
+    local_path,
+)
 
 #: The name of a file in a folder of segments that lists the stores that may delete there.
 OWNER = "OWNER"
@@ -169,7 +173,7 @@ def _check_allowed(location: str, allowed: AllowedLocations) -> None:
         folder = shown_location(location[: -_NAME_LENGTH - 1])
         raise BytesError(
             f"its bytes are at {shown_location(location)}, where nothing is opened unless you allow"
-            f" it: {VARIABLE}={folder}"
+            f" it: {LOCATIONS_VARIABLE}={folder}"
         )
 
 

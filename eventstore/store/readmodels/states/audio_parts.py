@@ -18,9 +18,9 @@ from eventstore.projection.state import AudioSpan, SessionState
 from eventstore.realtime.values import identifier
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.readmodels.states.state_rows import (
-    COLUMNS,
     PART_EVENTS,
     PIECE_ROWS,
+    STATE_EVENT_COLUMNS,
     parsed_event,
     prefix_end,
     read_state_rows,
@@ -29,7 +29,7 @@ from eventstore.store.readmodels.states.state_rows import (
 
 _IS_AUDIO = f"load_key >= '{AUDIO_KEY}' AND load_key < '{prefix_end(AUDIO_KEY)}'"
 AUDIO_PARTS = (
-    f"SELECT {COLUMNS}, load_key, last_seq, chunks, bytes FROM events JOIN"
+    f"SELECT {STATE_EVENT_COLUMNS}, load_key, last_seq, chunks, bytes FROM events JOIN"
     " (SELECT MIN(seq) AS first_seq, MAX(seq) AS last_seq, COUNT(*) AS chunks,"
     " COALESCE(SUM(audio_bytes), 0) AS bytes FROM events"
     f" WHERE session_id = ? AND {_IS_AUDIO}"
@@ -37,12 +37,12 @@ AUDIO_PARTS = (
     " WHERE session_id = ? ORDER BY seq DESC"
 )
 AUDIO_EVENTS = (
-    f"SELECT {COLUMNS}, load_key FROM events WHERE session_id = ? AND {_IS_AUDIO}"
+    f"SELECT {STATE_EVENT_COLUMNS}, load_key FROM events WHERE session_id = ? AND {_IS_AUDIO}"
     f" AND seq > ? AND seq <= ? ORDER BY seq LIMIT {PIECE_ROWS}"
 )
 FORGET_KEY = "UPDATE events SET load_key = NULL WHERE session_id = ? AND seq = ?"
 #: How many of the first columns of these rows are columns of an event.
-EVENT_COLUMNS = COLUMNS.count(",") + 1
+EVENT_COLUMNS = STATE_EVENT_COLUMNS.count(",") + 1
 
 
 def audio_parts(tx: Transaction, session_id: str, seq: int) -> list[Row]:

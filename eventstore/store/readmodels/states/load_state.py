@@ -38,9 +38,9 @@ from eventstore.store.readmodels.states.audio_parts import (
     remember_open_parts,
 )
 from eventstore.store.readmodels.states.state_rows import (
-    COLUMNS,
     PART_EVENTS,
     PIECE_ROWS,
+    STATE_EVENT_COLUMNS,
     decrypt_state_rows,
     parsed_event,
     prefix_end,
@@ -56,7 +56,7 @@ def _listed(types: frozenset[str]) -> str:
 
 
 EVENTS_IN_ORDER = (
-    f"SELECT {COLUMNS} FROM events WHERE session_id = ? AND load_key = '' AND seq > ?"
+    f"SELECT {STATE_EVENT_COLUMNS} FROM events WHERE session_id = ? AND load_key = '' AND seq > ?"
     f" AND seq <= ? ORDER BY seq LIMIT {PIECE_ROWS}"
 )
 TRANSCRIPT_KEYS = (
@@ -64,20 +64,21 @@ TRANSCRIPT_KEYS = (
     f" AND load_key < '{prefix_end(TRANSCRIPT_KEY)}' AND seq <= ?"
 )
 ALL_EVENTS = (
-    f"SELECT {COLUMNS} FROM events WHERE session_id = ? AND seq > ? AND seq <= ?"
+    f"SELECT {STATE_EVENT_COLUMNS} FROM events WHERE session_id = ? AND seq > ? AND seq <= ?"
     f" ORDER BY seq LIMIT {PIECE_ROWS}"
 )
 TEXT_DELTA_EVENTS = (
-    f"SELECT {COLUMNS} FROM events WHERE session_id = ? AND seq > ? AND seq < ?"
+    f"SELECT {STATE_EVENT_COLUMNS} FROM events WHERE session_id = ? AND seq > ? AND seq < ?"
     f" AND type IN ({_listed(TEXT_DELTAS)}) ORDER BY seq LIMIT {PIECE_ROWS}"
 )
 NEXT_TEXT_DELTA = (
-    f"SELECT {COLUMNS} FROM events WHERE session_id = ? AND seq > ? AND seq < ?"
+    f"SELECT {STATE_EVENT_COLUMNS} FROM events WHERE session_id = ? AND seq > ? AND seq < ?"
     f" AND type IN ({_listed(TEXT_DELTAS)}) ORDER BY seq LIMIT 1"
 )
 # PostgreSQL: the first text delta behind each of many parts, in one round trip.
 FIRST_TEXT_DELTAS = (
-    f"SELECT part, {COLUMNS} FROM unnest(?::bigint[], ?::bigint[]) AS parts(part, next_part)"
+    f"SELECT part, {STATE_EVENT_COLUMNS}"
+    " FROM unnest(?::bigint[], ?::bigint[]) AS parts(part, next_part)"
     " CROSS JOIN LATERAL (SELECT * FROM events WHERE session_id = ? AND seq > part"
     f" AND seq < next_part AND type IN ({_listed(TEXT_DELTAS)}) ORDER BY seq LIMIT 1) AS found"
 )
@@ -86,8 +87,8 @@ INPUT_BYTES = (
     f" AND seq < ? AND type IN ({_listed(INPUT_AUDIO)})"
 )
 STREAM = "SELECT sealed_seq, projected_seq, projector_version FROM streams WHERE session_id = ?"
-FIRST_AT = "SELECT at FROM events WHERE session_id = ? AND seq = 1"
-LAST_AT = (
+FIRST_EVENT_AT = "SELECT at FROM events WHERE session_id = ? AND seq = 1"
+LAST_FOLDED_AT = (
     "SELECT at FROM events WHERE session_id = ? AND seq <= ? AND at IS NOT NULL"
     " AND direction <> 'store' ORDER BY seq DESC LIMIT 1"
 )
@@ -147,7 +148,7 @@ def _fold_unsealed(
         repeated = _fold_on(tx, state, seq)
         if projects:
             clear_load_keys(tx, session_id, repeated)
-    first, last = tx.row(FIRST_AT, (session_id,)), tx.row(LAST_AT, (session_id, seq))
+    first, last = tx.row(FIRST_EVENT_AT, (session_id,)), tx.row(LAST_FOLDED_AT, (session_id, seq))
     state.seq = seq
     state.first_at = first[0] if first is not None and seq > 0 else None
     state.last_at = last[0] if last is not None else None

@@ -27,7 +27,7 @@ class CachedState(NamedTuple):
 
 #: How many bytes all states of a process may have: those of some thousand calls, or of a few
 #: hostile ones.
-MOST_BYTES = 256 * 1024 * 1024
+MAX_CACHE_BYTES = 256 * 1024 * 1024
 
 
 class StateCache:
@@ -43,7 +43,7 @@ class StateCache:
         most_bytes: how many bytes all states may have.
     """
 
-    def __init__(self, size: int = 1024, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, size: int = 1024, most_bytes: int = MAX_CACHE_BYTES) -> None:
         self._size, self._most_bytes = size, most_bytes
         self.renew()
         forks.renew_in_children(self)

@@ -20,14 +20,14 @@ from eventstore.store.database.transaction import Row, Transaction
 
 #: How many rows a batch has at most.
 PIECE_ROWS = 1000
-COLUMNS = (
+STATE_EVENT_COLUMNS = (
     "seq, at, direction, type, frame, audio_offset,"
     " CASE WHEN audio_offset < 0 THEN audio END,"
     " audio_bytes"
 )
 # The delta events of one content part.
 PART_EVENTS = (
-    f"SELECT {COLUMNS} FROM events WHERE session_id = ? AND load_key = ? AND seq > ?"
+    f"SELECT {STATE_EVENT_COLUMNS} FROM events WHERE session_id = ? AND load_key = ? AND seq > ?"
     f" AND seq <= ? ORDER BY seq LIMIT {PIECE_ROWS}"
 )
 # The column `audio_offset` of a row.
@@ -60,7 +60,7 @@ def state_row_pieces(
 def read_state_rows(
     tx: Transaction, session_id: str, sql: str, parameters: Sequence[Any]
 ) -> list[Row]:
-    """Return the rows of a query whose first columns are `COLUMNS`, decrypted."""
+    """Return the rows of a query whose first columns are `STATE_EVENT_COLUMNS`, decrypted."""
     return decrypt_state_rows(tx, session_id, tx.rows(sql, parameters))
 
 

@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 from eventstore.errors import EventStoreError, Failure
 from eventstore.realtime.values import dumps
 from eventstore.store.database.outages import attempt
-from eventstore.store.database.tables.day_tables import SUMS, summed_sessions
+from eventstore.store.database.tables.day_tables import DAY_SUM_TABLES, summed_sessions
 from eventstore.store.database.transaction import Row, Transaction, read, write
 from eventstore.store.readmodels.day_invalidation import DELETE_SUMMED_SESSIONS, random_number
 from eventstore.store.readmodels.upsert import insert_sql
@@ -41,14 +41,14 @@ _SETTLED = 600_000_000
 # are worth new sums, and at least which part of the sessions in the old ones (1/20).
 _ROWS, _SESSIONS, _SHARE = 2000, 20, 20
 
-VERSION = "SELECT version FROM summed_days WHERE day = ?"
+DAY_VERSION = "SELECT version FROM summed_days WHERE day = ?"
 FEW_ROWS = f"SELECT COUNT(*) FROM (SELECT 1 FROM usage WHERE at >= ? AND at < ? LIMIT {_ROWS}) u"
 SETTLED = (
     "SELECT COUNT(*) FROM day_marks m JOIN streams t ON t.session_id = m.session_id"
     " WHERE m.day = ? AND t.closed_at < ?"
 )
 CONTAINED = "SELECT COUNT(*) FROM summed_sessions WHERE day = ?"
-MARKS = "SELECT session_id, mark FROM day_marks WHERE day = ?"
+MARKS_OF_DAY = "SELECT session_id, mark FROM day_marks WHERE day = ?"
 MARKED_DAYS = "SELECT DISTINCT day FROM day_marks WHERE day >= ? AND day <= ?"
 NEW_VERSION = (
     "INSERT INTO summed_days (day, version, left_out, whole) VALUES (?, ?, ?, ?)"
@@ -143,10 +143,10 @@ def read_day(engine: Engine, day: int, before: int | None = None) -> DayRead:
             since 1970 UTC; None for none.
     """
     with read(engine) as tx:
-        version = tx.row(VERSION, (day,))
+        version = tx.row(DAY_VERSION, (day,))
         left = set() if before is None else unsettled_sessions(tx, day, before)
         # Appends to several sessions lock rows in the same order, so that no deadlock can occur.
-        marks = sorted(mark for mark in tx.rows(MARKS, (day,)) if mark[0] not in left)
+        marks = sorted(mark for mark in tx.rows(MARKS_OF_DAY, (day,)) if mark[0] not in left)
         contained = None if before is None else settled_sessions(tx, day, before)
         sums = sum_day(tx, day, before)
     return DayRead(day, None if version is None else version[0], marks, contained, sums)
@@ -158,7 +158,7 @@ def write_day(engine: Engine, found: DayRead) -> bool:
     with write(engine) as tx:
         if not _claim_day(tx, found):
             return False
-        for table in SUMS:
+        for table in DAY_SUM_TABLES:
             tx.run(f"DELETE FROM {table.name} WHERE day = ?", (found.day,))
             tx.run_many(insert_sql(table), found.sums.rows[table.name])
         tx.run(DELETE_SUMMED_SESSIONS, (found.day,))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from eventstore.capture.files.formats.members import (
-    Time,
+    FileTime,
     has_wire_type,
     message_of,
     read_time,
@@ -41,7 +41,7 @@ def read(value: dict[str, Any], text: str | None) -> Reading:
     return sent._replace(also=received)
 
 
-def _of_side(value: dict[str, Any], side: str, text: str | None, time: Time) -> Reading | None:
+def _of_side(value: dict[str, Any], side: str, text: str | None, time: FileTime) -> Reading | None:
     """Return the event in a run's inputs or outputs, or None if there is none."""
     holder, key = value, side
     if not _is_event(mapping(value.get(side))):

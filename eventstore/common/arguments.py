@@ -10,7 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
-from eventstore.common.brief import brief
+from eventstore.brief import brief
 from eventstore.errors import InvalidInputError
 
 

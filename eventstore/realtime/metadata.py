@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
-from eventstore.common.brief import brief
+from eventstore.brief import brief
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.values import MAX_KEY_LENGTH, MAX_VALUE_LENGTH, METADATA_PAIRS
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from eventstore.common.brief import brief
+from eventstore.brief import brief
 from eventstore.errors import InvalidInputError
 from eventstore.sound import audio_formats
 from eventstore.sound.erased_meanwhile import check_not_erased_since

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from eventstore.common.brief import brief
+from eventstore.brief import brief
 from eventstore.errors import InvalidInputError, NotFoundError
 from eventstore.sound.timeline.timeline import SIDES, Side, Stretch, Timeline, TimelineTurn
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
-from eventstore.common.brief import brief
+from eventstore.brief import brief
 from eventstore.errors import EventStoreError, Failure, InvalidInputError, SomeFailedError
 from eventstore.store.database.outages import attempt
 

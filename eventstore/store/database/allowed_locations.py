@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from eventstore.common.brief import brief
+from eventstore.brief import brief
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.values import is_storable
 

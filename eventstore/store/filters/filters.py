@@ -21,7 +21,7 @@ from pydantic import (
     ValidationError,
 )
 
-from eventstore.common.brief import brief
+from eventstore.brief import brief
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.metadata import Condition, Operator
 from eventstore.store.filters.metadata_conditions import parse_condition, within_limits

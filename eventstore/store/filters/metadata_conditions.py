@@ -5,7 +5,7 @@ Called by filters.py.
 
 from __future__ import annotations
 
-from eventstore.common.brief import brief
+from eventstore.brief import brief
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.metadata import Condition
 from eventstore.realtime.values import MAX_KEY_LENGTH, MAX_VALUE_LENGTH

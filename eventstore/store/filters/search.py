@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from eventstore.common.brief import brief
+from eventstore.brief import brief
 from eventstore.errors import InvalidInputError
 from eventstore.store.readmodels.words.search_tokens import Term, query_tokens
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from eventstore.common.brief import brief
+from eventstore.brief import brief
 from eventstore.encryption.cipher import Cipher
 from eventstore.encryption.encrypt_events import encrypt_row
 from eventstore.errors import ConflictError, InvalidInputError

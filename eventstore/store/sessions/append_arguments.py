@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from eventstore.brief import brief
 from eventstore.common.arguments import check_whole
-from eventstore.common.brief import brief
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.frames import Frame
 from eventstore.store.log.insert_events import no_frame

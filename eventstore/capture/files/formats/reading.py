@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from eventstore.brief import brief
 from eventstore.capture.files.formats.members import Offset
-from eventstore.common.brief import brief
 from eventstore.realtime.catalogue import is_known
 from eventstore.realtime.frames import Frame, parse
 from eventstore.realtime.recording_lines import StoredPlace

@@ -13,6 +13,7 @@ from io import BytesIO
 from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
+from eventstore.brief import brief
 from eventstore.capture.files.formats import yaml_values
 from eventstore.capture.files.formats.elements import (
     Layout,
@@ -37,7 +38,6 @@ from eventstore.capture.files.formats.unreadable import (
     refuse_text,
 )
 from eventstore.capture.files.unpacking import unpacked
-from eventstore.common.brief import brief
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.json_cursor import BrokenJsonError, JsonCursor
 from eventstore.realtime.recording_lines import (

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from eventstore.brief import brief
 from eventstore.capture.files.formats.registry import RECORDING_FORMATS
-from eventstore.common.brief import brief
 from eventstore.errors import InvalidInputError
 
 _UNPACK = "unpack it, and import what is in it"

@@ -21,11 +21,11 @@ from eventstore.store.sessions.repair import Repaired
 @json_option
 @click.pass_context
 def repair(context: click.Context, session_id: str, dry_run: bool, url: str, as_json: bool) -> None:
-    """Set a session's head behind its last event, and project the session anew.
+    """Set a session's head to its last event, and project the session again.
 
-    It is needed if an append says that events stand behind the head, which processes that shared
-    a connection have caused. It mends what the log can prove: the head, sealed_seq and
-    projected_seq. If events are missing, it names them and changes nothing.
+    It is needed if an append says that there are events behind the head: processes that shared a
+    connection have left them. It corrects what the log can prove: the head, and up to which event
+    the session is sealed and projected. If events are missing, it names them and changes nothing.
 
     \b
     Examples:

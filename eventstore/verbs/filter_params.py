@@ -75,7 +75,7 @@ class SessionFilterParams(LogFilterParams, total=False):
 class ResponseFilterParams(LogFilterParams, total=False):
     """Which responses. Every condition must hold; what is not known passes no condition.
 
-    The metadata of a session count for each of its responses.
+    A response is also found by the metadata of its session.
 
     Attributes:
         status: `completed`, `cancelled`, `failed`, `incomplete` or `in_progress`.

@@ -126,7 +126,7 @@ def list_responses(
 ) -> Response:
     """List the responses for which every filter holds.
 
-    A session's metadata count for each of its responses.
+    A response is also found by the metadata of its session.
     """
 
     def ask(most: int) -> Page[Any]:

@@ -78,6 +78,10 @@ def retain_(
     context.exit(1 if not is_scrubbed or any(applied.failed for applied in done) else 0)
 
 
+#: Units in which an age is shown, with their seconds.
+_UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+
+
 def _applied(applied: RuleApplied) -> dict[str, Any]:
     counts = applied._asdict()
     rule: RetentionRule = counts.pop("rule")
@@ -85,8 +89,9 @@ def _applied(applied: RuleApplied) -> dict[str, Any]:
 
 
 def _in_short(rule: RetentionRule) -> str:
-    hours = rule.older_than / 3_600_000_000
-    age = f"{hours / 24:g} d" if hours >= 24 else f"{hours:g} h"
+    seconds = rule.older_than / 1_000_000
+    unit, length = next((entry for entry in _UNITS if seconds >= entry[1]), _UNITS[-1])
+    age = f"{seconds / length:g} {unit}"
     named = (f"{c.key}{'' if c.operator == 'has' else c.operator + c.value}" for c in rule.metadata)
     return " ".join((rule.do, "after", age, *named))
 

@@ -214,6 +214,19 @@ def test_retain(terminal: Terminal, calls: EventStore) -> None:
     }
 
 
+def test_retain_says_short_ages_in_their_own_units(terminal: Terminal, calls: EventStore) -> None:
+    ages = ("30s", "15m", "36h", "2w")
+    rules = (f'[[rule]]\nolder_than = "{age}"\ndo = "seal"\n' for age in ages)
+    Path("policy.toml").write_text("".join(rules))
+    shown = terminal("retain", "--policy", "policy.toml", "--dry-run").out.splitlines()[1:5]
+    assert [line.split()[3:5] for line in shown] == [
+        ["30", "s"],
+        ["15", "min"],
+        ["1.5", "d"],
+        ["14", "d"],
+    ]
+
+
 def _nothing(do: str, seconds: int) -> dict[str, object]:
     counts = dict.fromkeys(("sessions", "events", "responses", "failed"), 0)
     return {"do": do, "older_than_s": seconds, **counts}

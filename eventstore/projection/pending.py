@@ -12,7 +12,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from eventstore.realtime.values import identifier, text
+from eventstore.realtime.values import identifier, mapping, text
 
 T = TypeVar("T")
 ItemCreate = dict[str, Any]
@@ -71,22 +71,27 @@ class Pending(Generic[T]):
         return self.values.pop(seq)
 
 
-def add_create(creates: Pending[ItemCreate], seq: int, create: ItemCreate) -> None:
+def add_create(
+    creates: Pending[ItemCreate], seq: int, body: dict[str, Any], **members: Any
+) -> None:
     """Add a client's `conversation.item.create`.
 
     Args:
         creates: The creates that wait.
         seq: The seq of the client's event.
-        create: The item's `id`, `type`, `role` and `call_id`, the event's `event_id`, and any
-            further members that the caller wants to get back.
+        body: The event.
+        members: What `take_create` shall return beside the item's ids, type and role, and the
+            event's id and seq.
     """
-    id_, event_id = create["id"], create["event_id"]
+    item = mapping(body.get("item"))
+    id_, event_id = identifier(item.get("id")), text(body.get("event_id"))
+    like = {name: text(item.get(name)) for name in ("type", "role", "call_id")}
     keys: list[Hashable] = [("id", id_)]
     if id_ is None:
-        keys.append(("like", create["type"], create["role"], create["call_id"]))
+        keys.append(("like", *like.values()))
     if event_id is not None:
         keys.append(("event", event_id))
-    creates.add(seq, create, *keys)
+    creates.add(seq, {"seq": seq, "id": id_, "event_id": event_id, **like, **members}, *keys)
 
 
 def take_create(creates: Pending[ItemCreate], wire: dict[str, Any]) -> ItemCreate:

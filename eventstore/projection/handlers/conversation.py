@@ -228,17 +228,8 @@ def unplace_item(state: SessionState, item: Item) -> None:
 
 def _create(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     # Only the place is needed later, if the server's answer does not tell it.
-    item = mapping(body.get("item"))
-    create = {
-        "seq": event.seq,
-        "id": identifier(item.get("id")),
-        "event_id": text(body.get("event_id")),
-        "type": text(item.get("type")),
-        "role": text(item.get("role")),
-        "call_id": text(item.get("call_id")),
-        "previous_item_id": text(body.get("previous_item_id")),
-    }
-    add_create(state.creates, event.seq, create)
+    place = text(body.get("previous_item_id"))
+    add_create(state.creates, event.seq, body, previous_item_id=place)
 
 
 def _added(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:

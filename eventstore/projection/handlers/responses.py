@@ -287,21 +287,19 @@ def _add_delta(
 
 
 def _text_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    item = _item_of(state, event, body)
-    said = text(body.get("text"))
-    if item is None or said is None:
-        return
-    _first_text(state, event, item.response_id)
-    finish_part(ensure_part(item, event, body), text=said)
+    _finish_text(state, event, body, "text")
 
 
 def _transcript_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    _finish_text(state, event, body, "transcript")
+
+
+def _finish_text(state: SessionState, event: LogEvent, body: dict[str, Any], field: str) -> None:
     item = _item_of(state, event, body)
-    said = text(body.get("transcript"))
-    if item is None or said is None:
-        return
-    _first_text(state, event, item.response_id)
-    finish_part(ensure_part(item, event, body), transcript=said)
+    words = text(body.get(field))
+    if item is not None and words is not None:
+        _first_text(state, event, item.response_id)
+        finish_part(ensure_part(item, event, body), **{field: words})
 
 
 def _audio_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:

@@ -153,16 +153,8 @@ def _drop(streamed: _InputAudio, count: int) -> None:
 
 
 def _created(streamed: _InputAudio, state: SessionState, seq: int, body: Json) -> None:
-    item = mapping(body.get("item"))
-    create = {
-        "id": identifier(item.get("id")),
-        "type": text(item.get("type")),
-        "role": text(item.get("role")),
-        "call_id": text(item.get("call_id")),
-        "event_id": text(body.get("event_id")),
-        "content": item.get("content"),
-    }
-    add_create(streamed.creates, seq, create)
+    content = mapping(body.get("item")).get("content")
+    add_create(streamed.creates, seq, body, content=content)
 
 
 def _refused(streamed: _InputAudio, state: SessionState, seq: int, body: Json) -> None:

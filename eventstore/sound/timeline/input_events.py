@@ -94,16 +94,8 @@ def _cleared(sound: SessionSound, event: StoredEvent, body: Json) -> None:
 
 
 def _item_created(sound: SessionSound, event: StoredEvent, body: Json) -> None:
+    add_create(sound.creates, event.seq, body)
     item = mapping(body.get("item"))
-    create = {
-        "id": identifier(item.get("id")),
-        "type": text(item.get("type")),
-        "role": text(item.get("role")),
-        "call_id": text(item.get("call_id")),
-        "event_id": text(body.get("event_id")),
-        "seq": event.seq,
-    }
-    add_create(sound.creates, event.seq, create)
     sizes, format_ = [len(found) for found in item_sounds(item)], sound.input_format()
     if not any(sizes) or format_ is None:
         return

@@ -45,9 +45,9 @@ def find_to_erase(
         NotFoundError: There is no session with a given id.
         InvalidInputError: A condition is in none of these forms.
     """
-    wanted = checked_filter(BasicFilter, {"metadata": tuple(metadata)})
-    if wanted.metadata:
-        yield from choose_sessions(engine, SessionChoice(wanted))
+    filters = checked_filter(BasicFilter, {"metadata": tuple(metadata)})
+    if filters.metadata:
+        yield from choose_sessions(engine, SessionChoice(filters))
         return
     for session_id in dict.fromkeys(session_ids):
         found = find_any_session(engine, session_id)

@@ -67,8 +67,8 @@ def apply_policy(
     """
     gone: list[SessionChoice] = []
     for rule in policy.rule:
-        wanted, before = BasicFilter(metadata=rule.metadata), at - rule.older_than
-        choice = SessionChoice(wanted, closed_before=before, undone=_UNDONE[rule.do])
+        filters, before = BasicFilter(metadata=rule.metadata), at - rule.older_than
+        choice = SessionChoice(filters, closed_before=before, undone=_UNDONE[rule.do])
         sessions = events = responses = failures = 0
         for chosen in choose_sessions(engine, choice, gone):
             session_id = chosen.session_id

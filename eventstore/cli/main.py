@@ -112,8 +112,8 @@ def _fail_by(error: Exception) -> int:
     from eventstore.common.unforeseen import as_store_error
     from eventstore.errors import InvalidInputError
 
-    told = as_store_error("the command", error)
-    return _fail(str(told), 2 if isinstance(told, InvalidInputError) else 1)
+    shown = as_store_error("the command", error)
+    return _fail(str(shown), 2 if isinstance(shown, InvalidInputError) else 1)
 
 
 def _fail(message: str, code: int, hint: click.Context | None = None) -> int:

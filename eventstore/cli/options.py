@@ -199,7 +199,7 @@ def response_filters(command: Command) -> Command:
     return session_filters(command)
 
 
-def given(options: dict[str, Any]) -> dict[str, Any]:
+def given_options(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that were given on the command line."""
     return {key: value for key, value in options.items() if value not in (None, ())}
 

@@ -81,12 +81,12 @@ def is_open_to_others(path: Path) -> bool:
         return False
 
 
-def check_private_folder(folder: Path, what: str) -> None:
+def check_private_folder(folder: Path, kind: str) -> None:
     """Check that no other user can add or change files in a folder.
 
     Args:
         folder: The folder. A folder that does not exist, or cannot be read, passes the check.
-        what: What the folder is, for the error message: `"spool"`.
+        kind: What the folder is, for the error message: `"spool"`.
 
     Raises:
         InvalidInputError: The folder belongs to another user, or other users may write to it.
@@ -98,10 +98,10 @@ def check_private_folder(folder: Path, what: str) -> None:
         return  # the code that uses the folder reports this
     if found.st_uid != us or link.st_uid != us:
         raise InvalidInputError(
-            f"{what} {folder} belongs to another user, who could read and change what is in it;"
+            f"{kind} {folder} belongs to another user, who could read and change what is in it;"
             " name another folder"
         )
     if found.st_mode & _OTHERS_WRITE:
         raise InvalidInputError(
-            f"others may write to {what} {folder}: run chmod 700 {folder}, or name another folder"
+            f"others may write to {kind} {folder}: run chmod 700 {folder}, or name another folder"
         )

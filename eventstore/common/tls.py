@@ -54,11 +54,11 @@ class ListenerTls(NamedTuple):
 
 
 @contextmanager
-def tls_for_listener(wanted: Certificate | None, *hosts: str) -> Iterator[ListenerTls]:
+def tls_for_listener(certificate: Certificate | None, *hosts: str) -> Iterator[ListenerTls]:
     """Yield what a listener needs for TLS, and delete the files made for it at the end.
 
     Args:
-        wanted: The certificate, or None for no TLS.
+        certificate: The certificate, or None for no TLS.
         hosts: The addresses that it listens on. A certificate that is made is for these names and
             for those of loopback.
 
@@ -66,12 +66,12 @@ def tls_for_listener(wanted: Certificate | None, *hosts: str) -> Iterator[Listen
         InvalidInputError: A file cannot be read, or holds no certificate or no matching key.
         MissingExtraError: A certificate cannot be made, because the extra `tls` is missing.
     """
-    if wanted is None:
+    if certificate is None:
         yield ListenerTls()
-    elif wanted.cert is not None:
-        yield ListenerTls(_load(wanted.cert, wanted.key))
-    elif wanted.key is not None:
-        raise InvalidInputError(f"key {wanted.key}: name its certificate as well")
+    elif certificate.cert is not None:
+        yield ListenerTls(_load(certificate.cert, certificate.key))
+    elif certificate.key is not None:
+        raise InvalidInputError(f"key {certificate.key}: name its certificate as well")
     else:
         with _made(hosts) as made:
             yield made
@@ -93,8 +93,8 @@ def _made(hosts: tuple[str, ...]) -> Iterator[ListenerTls]:
     try:
         leaf = authority.issue_cert(*names, not_after=datetime.now(UTC) + VALID_FOR)
     except ValueError as error:
-        told = ", ".join(hosts)
-        raise InvalidInputError(f"no certificate can be made for {told}: {error}") from error
+        all_hosts = ", ".join(hosts)
+        raise InvalidInputError(f"no certificate can be made for {all_hosts}: {error}") from error
     # Only this user can read the folder.
     with TemporaryDirectory(prefix="eventstore-tls-") as folder:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -140,7 +140,7 @@ def _trouble(cert: Path, key: Path | None, error: Exception) -> str:
     return f"certificate {cert}: OpenSSL cannot use it and its key"
 
 
-def _content(path: Path, what: str) -> bytes:
+def _content(path: Path, kind: str) -> bytes:
     """Return the first MiB of a file.
 
     Raises:
@@ -153,4 +153,4 @@ def _content(path: Path, what: str) -> bytes:
             return file.read(_MOST) or b""
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise InvalidInputError(f"cannot read the {what} {path}: {why}") from error
+        raise InvalidInputError(f"cannot read the {kind} {path}: {why}") from error

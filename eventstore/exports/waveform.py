@@ -173,6 +173,6 @@ def _marks(log: Log, session_id: str, shown: Json, check: Check) -> Iterator[Jso
         if at is None or cue.kind == "tool_result":
             continue
         result = results.get(calls[cue.id]) if calls.get(cue.id) is not None else None
-        told = cue.text[:_MARK_TEXT]
+        label = cue.text[:_MARK_TEXT]
         until = seconds_since_start(shown, result)
-        yield {"kind": cue.kind, "seq": cue.seq, "at": at, "until": until, "text": told}
+        yield {"kind": cue.kind, "seq": cue.seq, "at": at, "until": until, "text": label}

@@ -23,30 +23,30 @@ _MOST = 60_000
 def server_word_times(
     words: Sequence[str],
     spans: Sequence[tuple[float, float]],
-    told: Sequence[tuple[str, float, float]],
+    timed: Sequence[tuple[str, float, float]],
 ) -> list[float]:
     """Return the seconds at which words begin, by the times that the server stated.
 
     Args:
         words: The words of the turn, in order.
         spans: When the turn was heard: starts and ends in seconds, in order.
-        told: The server's times: some words, and where they begin and end in the turn's audio, in
+        timed: The server's times: some words, and where they begin and end in the turn's audio, in
             milliseconds. Several words of one entry are spread by their letters.
     """
-    if not words or not spans or not any(_letters(said) for said, _, _ in told):
+    if not words or not spans or not any(_letters(said) for said, _, _ in timed):
         return []
     sizes = [_letters(word) for word in words]
-    counts = [len(said.split()) for said, _, _ in told]
+    counts = [len(said.split()) for said, _, _ in timed]
     if sum(counts) == len(words):
         # As many words: they correspond one to one, also if some are written differently.
         ends = [0, *accumulate(counts)]
         letters = [sum(sizes[first:last]) for first, last in pairwise(ends)]
     else:
-        letters = [_letters(said) for said, _, _ in told]
+        letters = [_letters(said) for said, _, _ in timed]
     begins = list(accumulate(sizes, initial=0))
     knots = list(accumulate(letters, initial=0))
     places = np.repeat(knots, 2)[1:-1] * (begins[-1] / max(1, knots[-1]))
-    moments = np.maximum.accumulate([time for _, *span in told for time in span])
+    moments = np.maximum.accumulate([time for _, *span in timed for time in span])
     # A word at a boundary between two entries begins with the second entry.
     in_audio = np.interp(np.array(begins[:-1]) + _HAIR, places, moments) / 1000
     # The turn's audio is heard in its spans, one after the other.

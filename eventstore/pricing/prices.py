@@ -84,8 +84,8 @@ class Prices:
         It changes with a user's file, our corrections and the version of `genai-prices`.
         """
         own = self._own.model_dump_json() if self._own else ""
-        told = (own, _corrections().model_dump_json(), version(_PACKAGE))
-        return sha256("\n".join(told).encode()).hexdigest()[:32]
+        sources = (own, _corrections().model_dump_json(), version(_PACKAGE))
+        return sha256("\n".join(sources).encode()).hexdigest()[:32]
 
     def rates(self, model: str, at: int) -> ModelRates | None:
         """Return the rates of a model or deployment at a time, or None if they are unknown."""

@@ -289,10 +289,10 @@ def _progress_of(
     """Return a function that adds up samples and reports seconds: those done, and those in all."""
     done = 0
 
-    def told(samples: int) -> None:
+    def report(samples: int) -> None:
         nonlocal done
         done += samples
         if progress is not None:
             progress(done / layout.rate, layout.samples / layout.rate)
 
-    return told
+    return report

@@ -48,7 +48,7 @@ class SoundLayout(NamedTuple):
 
 
 def write_samples(
-    stream: BinaryIO, layout: SoundLayout, blocks: Iterable[Block], told: Callable[[int], None]
+    stream: BinaryIO, layout: SoundLayout, blocks: Iterable[Block], report: Callable[[int], None]
 ) -> None:
     """Write a whole sound file to a stream.
 
@@ -56,14 +56,14 @@ def write_samples(
         stream: A binary stream that can seek.
         layout: The form of the file.
         blocks: All samples, in order.
-        told: Called after each block with its number of samples. If it raises, the writing ends
+        report: Called after each block with its number of samples. If it raises, the writing ends
             with that exception.
 
     Raises:
         OSError: The stream cannot be written.
     """
     if layout.format == "wav":
-        _write_wav(stream, layout, blocks, told)
+        _write_wav(stream, layout, blocks, report)
         return
     kind = {"subtype": _SUBTYPES[layout.format], "format": layout.format}
     try:
@@ -73,13 +73,13 @@ def write_samples(
                     file.write(np.zeros((block.samples, layout.channels), np.int16))
                 else:
                     file.write(audio_formats.to_pcm(block))
-                told(_length(block))
+                report(_length(block))
     except (soundfile.LibsndfileError, AssertionError) as error:
         raise OSError(f"the sound could not be written: {error}") from error
 
 
 def _write_wav(
-    stream: BinaryIO, layout: SoundLayout, blocks: Iterable[Block], told: Callable[[int], None]
+    stream: BinaryIO, layout: SoundLayout, blocks: Iterable[Block], report: Callable[[int], None]
 ) -> None:
     """Write a WAV file. In a new file, silence is skipped, so that it takes no space on disk."""
     start = stream.tell()
@@ -98,7 +98,7 @@ def _write_wav(
                 stream.write(bytes(size))
         else:
             stream.write(audio_formats.to_pcm(block).astype("<i2", copy=False).tobytes())
-        told(_length(block))
+        report(_length(block))
     if ends_in_hole:  # a skip alone would not make the file longer
         stream.seek(-1, os.SEEK_CUR)
         stream.write(b"\0")
@@ -116,7 +116,7 @@ def _wav_header(layout: SoundLayout) -> bytes:
 
 
 def _parted(blocks: Iterable[Block]) -> Iterator[Block]:
-    """Yield the same blocks with long silence in parts, so that `told` is called often enough."""
+    """Yield the same blocks with long silence in parts, so that `report` is called often enough."""
     for block in blocks:
         if not isinstance(block, Silence):
             yield block

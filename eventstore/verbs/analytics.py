@@ -64,8 +64,8 @@ class Totals(Log):
         """
         from eventstore.store.usage import query_usage
 
-        wanted = self._checked(ResponseFilter, filters)
-        summed = query_usage.query_usage(self.engine, _checked_by(by), wanted)
+        checked = self._checked(ResponseFilter, filters)
+        summed = query_usage.query_usage(self.engine, _checked_by(by), checked)
         return cast("UsageReport", _masked(by, summed))
 
     def latency(
@@ -91,9 +91,9 @@ class Totals(Log):
         """
         from eventstore.store.usage import query_latency
 
-        wanted = self._checked(ResponseFilter, filters)
-        told = query_latency.query_latency(self.engine, _checked_by(by), wanted)
-        return cast("LatencyReport", _masked(by, told))
+        checked = self._checked(ResponseFilter, filters)
+        report = query_latency.query_latency(self.engine, _checked_by(by), checked)
+        return cast("LatencyReport", _masked(by, report))
 
     def context(self, **filters: Unpack[ResponseFilterParams]) -> ContextReport:
         """Return how contexts grow: mean tokens of each session's first response, its second, ….
@@ -112,8 +112,8 @@ class Totals(Log):
         """
         from eventstore.store.usage import query_context
 
-        told = query_context.query_context(self.engine, self._checked(ResponseFilter, filters))
-        return cast("ContextReport", told)
+        report = query_context.query_context(self.engine, self._checked(ResponseFilter, filters))
+        return cast("ContextReport", report)
 
     def metadata_keys(self, prefix: str = "", limit: int = 50) -> list[str]:
         """Return keys of metadata that sessions and responses have, in the order of code points.
@@ -129,8 +129,8 @@ class Totals(Log):
         """
         from eventstore.store.queries import suggest
 
-        wanted = checked_filter(SuggestionFilter, {"prefix": prefix, "limit": limit})
-        found = suggest.metadata_keys(self.engine, wanted, self.scope)
+        checked = checked_filter(SuggestionFilter, {"prefix": prefix, "limit": limit})
+        found = suggest.metadata_keys(self.engine, checked, self.scope)
         return list(dict.fromkeys(map(mask_words, found)))
 
     def metadata_values(self, key: str, prefix: str = "", limit: int = 20) -> list[str]:
@@ -148,8 +148,8 @@ class Totals(Log):
         """
         from eventstore.store.queries import suggest
 
-        wanted = checked_filter(SuggestionFilter, {"key": key, "prefix": prefix, "limit": limit})
-        found = suggest.metadata_values(self.engine, wanted, self.scope)
+        checked = checked_filter(SuggestionFilter, {"key": key, "prefix": prefix, "limit": limit})
+        found = suggest.metadata_values(self.engine, checked, self.scope)
         return list(dict.fromkeys(mask_entry(key, value) for value in found))
 
     def models(self) -> list[str]:

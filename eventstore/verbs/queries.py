@@ -61,8 +61,8 @@ class Queries(LogQueries):
         Raises:
             InvalidInputError: This cannot be a pair of metadata.
         """
-        wanted = {"metadata": [Condition(key, "=", value)]}
-        (scope,) = checked_filter(BasicFilter, wanted).metadata
+        conditions = {"metadata": [Condition(key, "=", value)]}
+        (scope,) = checked_filter(BasicFilter, conditions).metadata
         return Queries(self.engine, scope)
 
     def sessions(
@@ -103,10 +103,10 @@ class Queries(LogQueries):
         """
         from eventstore.store.queries import query_sessions
 
-        given = {"limit": limit, "after": after, "before": before, "order": order, "sort": sort}
-        paging = checked_filter(SessionPaging, given)
-        wanted = self._checked(SessionFilter, filters)
-        page = query_sessions.query_sessions(self.engine, wanted, paging, live, summary)
+        options = {"limit": limit, "after": after, "before": before, "order": order, "sort": sort}
+        paging = checked_filter(SessionPaging, options)
+        checked = self._checked(SessionFilter, filters)
+        page = query_sessions.query_sessions(self.engine, checked, paging, live, summary)
         ask = partial(self.sessions, limit=limit, order=order, sort=sort, live=live)
         further = partial(ask, summary=summary, **paging.further(page), **filters)
         return page.with_data(cast("list[SessionResource]", mask_value(page.data)), further)
@@ -260,10 +260,10 @@ class Queries(LogQueries):
         from eventstore.store.queries import query_responses
 
         check_choice("dialect", dialect, DIALECTS)
-        given = {"limit": limit, "after": after, "before": before, "order": order, "sort": sort}
-        paging = checked_filter(ResponsePaging, given)
-        wanted = self._checked(ResponseFilter, filters)
-        page = query_responses.query_responses(self.engine, wanted, paging)
+        options = {"limit": limit, "after": after, "before": before, "order": order, "sort": sort}
+        paging = checked_filter(ResponsePaging, options)
+        checked = self._checked(ResponseFilter, filters)
+        page = query_responses.query_responses(self.engine, checked, paging)
         data = mask_value(page.data)
         if dialect != "wire":
             data = [render_response(response, dialect) for response in data]

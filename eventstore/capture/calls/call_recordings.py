@@ -71,11 +71,11 @@ class CallRecordings:
 
     Args:
         recorder: records their events.
-        most: how many calls are recorded at once.
+        max_calls: how many calls are recorded at once.
     """
 
-    def __init__(self, recorder: AnyRecorder, most: int = MAX_CALLS) -> None:
-        self._recorder, self._most = recorder, most
+    def __init__(self, recorder: AnyRecorder, max_calls: int = MAX_CALLS) -> None:
+        self._recorder, self._most = recorder, max_calls
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._joined: dict[str, RecordedSession] = {}
 

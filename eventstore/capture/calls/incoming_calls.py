@@ -92,11 +92,11 @@ class IncomingCalls:
             self._seen.popitem(last=False)
 
     def _start(self, call: IncomingCall) -> None:
-        wanted = {FROM: FROM, TO: TO, **self.headers}
-        pairs = {**call_metadata(call.headers, wanted), **self.metadata}
+        keys = {FROM: FROM, TO: TO, **self.headers}
+        pairs = {**call_metadata(call.headers, keys), **self.metadata}
         address = call_address(self.upstream, call.call_id)
-        asked = CallToRecord(call.call_id, address, pairs, self.wait)
-        if self.recordings.start(asked, self.tell, self.find):
+        request = CallToRecord(call.call_id, address, pairs, self.wait)
+        if self.recordings.start(request, self.tell, self.find):
             self.tell(CallUpdate(call.call_id, "incoming"))
 
     def _refuse(self, why: str) -> None:

@@ -93,13 +93,13 @@ def check(key: bytes, headers: Mapping[str, str], body: bytes, now: float) -> st
     Raises:
         BadWebhookError: if it is not genuine, or its time differs by more than 5 minutes.
     """
-    webhook_id, timestamp, given = (
+    webhook_id, timestamp, signatures = (
         headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature")
     )
-    if not (given and _ID.fullmatch(webhook_id) and _TIME.fullmatch(timestamp)):
+    if not (signatures and _ID.fullmatch(webhook_id) and _TIME.fullmatch(timestamp)):
         raise BadWebhookError("it has no signature with an id and a time")
     expected = signature(key, webhook_id, timestamp, body).encode()
-    found = given.split(maxsplit=_MOST_SIGNATURES)[:_MOST_SIGNATURES]
+    found = signatures.split(maxsplit=_MOST_SIGNATURES)[:_MOST_SIGNATURES]
     # All are compared, each in constant time, so that the time taken reveals nothing.
     matches = [hmac.compare_digest(expected, one.encode("utf-8", "replace")) for one in found]
     if not any(matches):
@@ -137,17 +137,17 @@ def read_call(body: bytes) -> IncomingCall | None:
     )
 
 
-def call_metadata(headers: Iterable[tuple[str, str]], wanted: Mapping[str, str]) -> dict[str, str]:
+def call_metadata(headers: Iterable[tuple[str, str]], keys: Mapping[str, str]) -> dict[str, str]:
     """Return the metadata that a call's SIP headers give, within OpenAI's limits.
 
     Args:
         headers: names in lower case, and values, which the caller may have written.
-        wanted: the key of metadata for each header's name. If a header is repeated, the first
+        keys: the key of metadata for each header's name. If a header is repeated, the first
             counts.
     """
     found: dict[str, str] = {}
     for name, value in headers:
-        key = wanted.get(name)
+        key = keys.get(name)
         shown = _address(value) if name in _ADDRESSES else value
         shown = _plain_text(shown)
         if key is not None and key not in found and shown:

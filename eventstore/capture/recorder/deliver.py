@@ -137,11 +137,11 @@ def _missing(
 ) -> Sequence[Entry]:
     """Return the entries from the first one on that is not among the session's events."""
     # Somebody else may have appended in between. An entry's seq is never less than its number.
-    there = 0
+    count = 0
     for event in read_events(log.engine, session_id, first, head):
-        if there < len(entries) and _is_stored_as(entries[there].frame, event):
-            there += 1
-    return entries[there:]
+        if count < len(entries) and _is_stored_as(entries[count].frame, event):
+            count += 1
+    return entries[count:]
 
 
 def find_session(log: WritableLog, target: TargetSession) -> tuple[str, int]:

@@ -252,7 +252,7 @@ class PendingFrames:
         if recording is None:
             return []
         recording.delivered = max(recording.delivered, number)
-        done = [future for wanted, future in recording.waiters if wanted <= number]
+        done = [future for awaited, future in recording.waiters if awaited <= number]
         if done:
             recording.waiters = [waiter for waiter in recording.waiters if waiter[0] > number]
         return done
@@ -262,7 +262,7 @@ class PendingFrames:
         recording = self.recordings.get(key)
         if recording is None:
             return []
-        failed = [future for wanted, future in recording.waiters if wanted >= number]
+        failed = [future for awaited, future in recording.waiters if awaited >= number]
         recording.waiters = [waiter for waiter in recording.waiters if waiter[0] < number]
         return failed
 

@@ -52,10 +52,10 @@ class Endpoint:
         from opentelemetry.sdk.trace.export import SpanExportResult
 
         for batch in batches(spans):
-            with _FailureReason() as told:
+            with _FailureReason() as reason:
                 done = self._exporter.export([_readable(span) for span in batch])
             if done is not SpanExportResult.SUCCESS:
-                raise EventStoreError(f"{self.url} did not take the spans: {told.reason}")
+                raise EventStoreError(f"{self.url} did not take the spans: {reason.reason}")
 
     def close(self) -> None:
         """Close the connection."""

@@ -54,8 +54,8 @@ def read_spans(log: Log, session_id: str, content: bool = False) -> list[Span]:
         NotFoundError: There is no such session.
     """
     state = state_at(log.engine, session_id)
-    told = read_events(log.engine, session_id, 1, state.seq, ["error"])
-    errors = (_server_error(state, event) for event in told)
+    events = read_events(log.engine, session_id, 1, state.seq, ["error"])
+    errors = (_server_error(state, event) for event in events)
     return session_spans(state, filter(None, errors), content)
 
 
@@ -79,7 +79,7 @@ def session_spans(
         exceptions: The errors that the server reported.
         content: Include what was said, and the arguments and outputs of tools.
     """
-    told = sorted(exceptions)
+    errors = sorted(exceptions)
     inputs = span_content.inputs_of_responses(state) if content else {}
     outputs = _outputs(state)
     spans = [
@@ -91,13 +91,13 @@ def session_spans(
     ends = state.first_at, state.steady(state.last_at, state.seq)
     times = [t for t in ends if t is not None]
     times += [t for span in spans for t in (span.start, span.end)]
-    times += [error.at for error in told]
+    times += [error.at for error in errors]
     if not times:
         return []
-    return [without_secrets(span) for span in (_root(state, times, told, content), *spans)]
+    return [without_secrets(span) for span in (_root(state, times, errors, content), *spans)]
 
 
-def _root(state: SessionState, times: list[int], told: list[ServerError], content: bool) -> Span:
+def _root(state: SessionState, times: list[int], errors: list[ServerError], content: bool) -> Span:
     attributes = common_attributes(state, "invoke_agent") | known_attributes(
         {
             "gen_ai.conversation.id": next((c.id for c in state.conversations if c.id), None),
@@ -110,7 +110,7 @@ def _root(state: SessionState, times: list[int], told: list[ServerError], conten
         attributes |= span_content.session_content(state)
     session_id = state.session_id
     ids = trace_id(session_id), span_id(session_id, "session"), None
-    return Span("invoke_agent", "internal", *ids, min(times), max(times), attributes, None, told)
+    return Span("invoke_agent", "internal", *ids, min(times), max(times), attributes, None, errors)
 
 
 # Responses

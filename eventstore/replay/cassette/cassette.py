@@ -129,10 +129,10 @@ class Cassette:
         Raises:
             InvalidInputError: The cassette listens without TLS.
         """
-        wanted = self._certificate
-        if wanted is None:
+        certificate = self._certificate
+        if certificate is None:
             raise InvalidInputError("this cassette listens without TLS: ask for it with tls=True")
-        return str(wanted.cert or self._listen.ca_file)
+        return str(certificate.cert or self._listen.ca_file)
 
     @property
     def drift(self) -> list[Drift]:

@@ -42,7 +42,7 @@ class ServedSessions:
         self._remembered = 0
 
     async def next(
-        self, wanted: Hashable, choose: Callable[[Collection[str]], ServedSession]
+        self, request: Hashable, choose: Callable[[Collection[str]], ServedSession]
     ) -> ServedSession:
         """Choose a session for a request, and remember it.
 
@@ -50,29 +50,29 @@ class ServedSessions:
         they get different sessions.
 
         Args:
-            wanted: The request.
+            request: The request.
             choose: Called with the sessions that were served for this request. What it raises is
                 raised here.
         """
-        served = self._by_request.setdefault(wanted, _Served())
-        self._by_request.move_to_end(wanted)
+        served = self._by_request.setdefault(request, _Served())
+        self._by_request.move_to_end(request)
         try:
             async with served.lock:
                 chosen = await asyncio.to_thread(choose, served.sessions)
                 served.sessions.add(chosen.session_id)
         finally:
             if not served.sessions and not served.lock.locked():
-                self._by_request.pop(wanted, None)
-        if self._by_request.get(wanted) is served:
+                self._by_request.pop(request, None)
+        if self._by_request.get(request) is served:
             self._remembered += 1
         while self._remembered > REMEMBERED:
             _, oldest = self._by_request.popitem(last=False)
             self._remembered -= len(oldest.sessions)
         return chosen
 
-    def give_back(self, wanted: Hashable, session_id: str) -> None:
+    def give_back(self, request: Hashable, session_id: str) -> None:
         """Forget a session that was chosen for a request but could not be served."""
-        served = self._by_request.get(wanted)
+        served = self._by_request.get(request)
         if served is not None and session_id in served.sessions:
             served.sessions.discard(session_id)
             self._remembered -= 1

@@ -133,8 +133,8 @@ async def replay_server(
         if not asks_for_websocket(request.headers):
             return None  # `websockets` refuses it, and it uses up no session
         if len(connection.server.connections) + len(opening) >= most:
-            told = f"there are {most:,} replays, and no more at once"
-            return refusal(HTTPStatus.SERVICE_UNAVAILABLE, told)
+            message = f"there are {most:,} replays, and no more at once"
+            return refusal(HTTPStatus.SERVICE_UNAVAILABLE, message)
         opening.add(connection)
         try:
             chosen[connection] = await _opened(open_, request)
@@ -149,11 +149,11 @@ async def replay_server(
         if stored is not None and not stored.begins():
             await connection.close(CloseCode.POLICY_VIOLATION, SERVED_ONCE)
             return
-        number, told = next(numbers), watcher or _NOBODY
-        told.opened(number, recording)
+        number, message = next(numbers), watcher or _NOBODY
+        message.opened(number, recording)
 
         def on_drift(drift: Drift) -> None:
-            told.drift(number, drift)
+            message.drift(number, drift)
 
         try:
             outcome = await serve_connection(connection, recording, manner, on_drift)
@@ -162,7 +162,7 @@ async def replay_server(
             await connection.close(_INTERNAL_ERROR, _reason(error))
         if stored is not None:
             stored.ended(recording)
-        told.closed(number, recording, outcome)
+        message.closed(number, recording, outcome)
 
     async with serve(
         play,

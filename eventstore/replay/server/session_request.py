@@ -71,7 +71,7 @@ def read_request(target: str) -> SessionRequest:
     if not all(key for key, _ in read.metadata):
         raise InvalidInputError("metadata: a pair has no key")
     metadata = tuple(sorted(check_metadata(read.metadata).items()))
-    given = query_parameters(read.query)
+    parameters = query_parameters(read.query)
     session, path = _session_of(read.path)
     names = names_of_url(path, read.query)
     models = [value for name, value in names if name == "asked"]
@@ -81,7 +81,7 @@ def read_request(target: str) -> SessionRequest:
     if len(names) > 1 or metadata:
         # Every session of Voice Live has this endpoint. Beside other names it says nothing.
         address = [name for name in address if name != ("kind", "voice-live")]
-    named = given.get("session", given.get("session_id", session))
+    named = parameters.get("session", parameters.get("session_id", session))
     return SessionRequest(named, models[-1] if models else None, metadata, tuple(address))
 
 
@@ -101,21 +101,21 @@ def _session_of(path: str) -> tuple[str | None, str]:
     return session, path
 
 
-def newest_match(log: Log, wanted: SessionRequest, served: Collection[str] = ()) -> str:
+def newest_match(log: Log, request: SessionRequest, served: Collection[str] = ()) -> str:
     """Return the id of the newest session that matches a request and was not served for it before.
 
     Args:
-        wanted: What the client asks for, without a session's id.
+        request: What the client asks for, without a session's id.
         served: The sessions that were served for the same request before.
 
     Raises:
         NotFoundError: No session matches, all that match were served, or the request is empty.
     """
-    if wanted.model is None and not wanted.metadata and not wanted.address:
+    if request.model is None and not request.metadata and not request.address:
         raise NotFoundError(
             "name a session: /v1/realtime?session=ID, ?model=MODEL or ?metadata[KEY]=VALUE"
         )
-    found = requested_session(log.engine, list(_filters(log, wanted)), served)
+    found = requested_session(log.engine, list(_filters(log, request)), served)
     if found.session_id is not None:
         return found.session_id
     if found.left_out:
@@ -126,14 +126,14 @@ def newest_match(log: Log, wanted: SessionRequest, served: Collection[str] = ())
     raise NotFoundError("no session is like that; list them with: eventstore sessions")
 
 
-def _filters(log: Log, wanted: SessionRequest) -> Iterator[SessionFilter]:
+def _filters(log: Log, request: SessionRequest) -> Iterator[SessionFilter]:
     """Yield filters. A session matches the request if it passes at least one of them."""
-    both = {"metadata": dict(wanted.metadata), "scope": log.scope}
+    both = {"metadata": dict(request.metadata), "scope": log.scope}
     yield checked_filter(
-        SessionFilter, {**both, "model": wanted.model, "address": wanted.address or None}
+        SessionFilter, {**both, "model": request.model, "address": request.address or None}
     )
-    if wanted.model is not None:
+    if request.model is not None:
         # The name in the request is often not the model that the server states: Azure's deployments
         # have names of their own, and a server may answer a short name with the full one.
-        asked = ("asked", column_text(wanted.model, _LONGEST) or "")
-        yield checked_filter(SessionFilter, {**both, "address": (*wanted.address, asked)})
+        asked = ("asked", column_text(request.model, _LONGEST) or "")
+        yield checked_filter(SessionFilter, {**both, "address": (*request.address, asked)})

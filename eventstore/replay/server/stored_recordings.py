@@ -55,8 +55,8 @@ def _session_revision(seen: Log, session_id: str) -> SessionRevision:
     return SessionRevision(session_id, seen.revision(session_id))
 
 
-def _next(seen: Log, wanted: SessionRequest, served: Collection[str]) -> SessionRevision:
-    return _session_revision(seen, newest_match(seen, wanted, served))
+def _next(seen: Log, request: SessionRequest, served: Collection[str]) -> SessionRevision:
+    return _session_revision(seen, newest_match(seen, request, served))
 
 
 class StoredRecordings:
@@ -96,14 +96,14 @@ class StoredRecordings:
         """
         if self._once and self._has_begun:
             raise NotFoundError(SERVED_ONCE)
-        seen, wanted = await asyncio.to_thread(self._asked, request)
-        if wanted.session is not None:
-            await asyncio.sleep(self._reconnects.wait(wanted.session))
+        seen, session_request = await asyncio.to_thread(self._asked, request)
+        if session_request.session is not None:
+            await asyncio.sleep(self._reconnects.wait(session_request.session))
             return await self._recording(
-                await asyncio.to_thread(_session_revision, seen, wanted.session)
+                await asyncio.to_thread(_session_revision, seen, session_request.session)
             )
-        by = seen.scope, wanted
-        known = await self._served.next(by, partial(_next, seen, wanted))
+        by = seen.scope, session_request
+        known = await self._served.next(by, partial(_next, seen, session_request))
         try:
             return await self._recording(known)
         except DatabaseUnavailableError:
@@ -164,11 +164,11 @@ class StoredRecordings:
         seen = self._store if self._seen_by is None else self._seen_by(request)
         if self._session_id is not None:
             return seen, SessionRequest(self._session_id, None, (), ())
-        wanted = read_request(request.path)
-        if wanted.session is not None:
-            check_session_id(wanted.session)
-            seen.last_seq(wanted.session)
-        return seen, wanted
+        session_request = read_request(request.path)
+        if session_request.session is not None:
+            check_session_id(session_request.session)
+            seen.last_seq(session_request.session)
+        return seen, session_request
 
     def _read(self, known: SessionRevision) -> Recording:
         chosen, (head, _) = known

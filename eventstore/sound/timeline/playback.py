@@ -68,10 +68,10 @@ def _discarded_at(sound: SessionSound, clock: int) -> dict[str | None, float]:
     """Return, by response, when a truncation discarded the audio that was not yet played."""
     of_item = {chunks.item_id: chunks.response_id for chunks in sound.output.values()}
     discarded: dict[str | None, float] = {None: np.inf}
-    for (item_id, _), (_, told) in sound.truncations.items():
+    for (item_id, _), (_, moment) in sound.truncations.items():
         response_id = of_item.get(item_id)
         if response_id is not None:
-            discarded[response_id] = min(discarded.get(response_id, np.inf), told[clock])
+            discarded[response_id] = min(discarded.get(response_id, np.inf), moment[clock])
     return discarded
 
 

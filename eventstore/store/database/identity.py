@@ -60,8 +60,8 @@ def own_folder_name(tx: Transaction) -> str:
     Returns:
         32 hexadecimal digits.
     """
-    told = (_store_id(tx), *_place_of_database(tx))
-    return hashlib.sha256("\0".join(map(str, told)).encode()).hexdigest()[:32]
+    values = (_store_id(tx), *_place_of_database(tx))
+    return hashlib.sha256("\0".join(map(str, values)).encode()).hexdigest()[:32]
 
 
 def _store_id(tx: Transaction) -> str:

@@ -36,7 +36,7 @@ class SessionChoice(NamedTuple):
     """A choice of sessions that are not erased.
 
     Attributes:
-        wanted: conditions on their metadata, model and time.
+        filters: conditions on their metadata, model and time.
         closed: True chooses only closed sessions.
         closed_before: only sessions that were closed before this time, in microseconds since 1970
             UTC.
@@ -44,7 +44,7 @@ class SessionChoice(NamedTuple):
             `NOT_SEALED`.
     """
 
-    wanted: BasicFilter = BasicFilter()
+    filters: BasicFilter = BasicFilter()
     closed: bool = False
     closed_before: int | None = None
     undone: str | None = None
@@ -110,23 +110,23 @@ def _add_choice(where: Where, tx: Transaction, choice: SessionChoice) -> None:
         where.add("t.closed_at IS NOT NULL")
     if choice.closed_before is not None:
         where.add("COALESCE(t.closed_at < ?, FALSE)", choice.closed_before)
-    _add_read_model(where, choice.wanted)
-    add_scope(where, choice.wanted.scope, "t")
-    for condition in choice.wanted.metadata:
+    _add_read_model(where, choice.filters)
+    add_scope(where, choice.filters.scope, "t")
+    for condition in choice.filters.metadata:
         add_metadata_condition(where, tx, condition, "session_metadata", "t", (), timed=False)
     if choice.undone is not None:
         where.add(choice.undone)
 
 
-def _add_read_model(where: Where, wanted: BasicFilter) -> None:
+def _add_read_model(where: Where, filters: BasicFilter) -> None:
     """Add conditions on the rows of `sessions`.
 
     A session without a row passes no such condition.
     """
     inner = Where(["s.session_id = t.session_id"], [])
-    if wanted.model is not None:
-        inner.add("s.model = ?", wanted.model)
-    add_time(inner, "s.at", wanted.since, wanted.until)
+    if filters.model is not None:
+        inner.add("s.model = ?", filters.model)
+    add_time(inner, "s.at", filters.since, filters.until)
     # A session with metadata has a row. A session without a pair may have none, so it is looked up.
-    if inner.parameters or any(condition.operator == "!=" for condition in wanted.metadata):
+    if inner.parameters or any(condition.operator == "!=" for condition in filters.metadata):
         where.add(f"EXISTS (SELECT 1 FROM sessions s{inner.sql()})", *inner.parameters)

@@ -23,7 +23,7 @@ Narrowing = tuple[str, list[Any]]
 
 
 def narrowing_conditions(
-    wanted: SessionFilter | ResponseFilter, of: Literal["session", "response"], timed: str
+    filters: SessionFilter | ResponseFilter, of: Literal["session", "response"], timed: str
 ) -> Iterator[Narrowing]:
     """Yield the conditions on metadata, facets and time, each as rows of the index that knows it.
 
@@ -32,15 +32,15 @@ def narrowing_conditions(
         timed: the table with an index by time.
     """
     # A session's pairs are also in the metadata of its responses.
-    scope = (wanted.scope,) if wanted.scope is not None else ()
-    for condition in (*wanted.metadata, *scope):
+    scope = (filters.scope,) if filters.scope is not None else ()
+    for condition in (*filters.metadata, *scope):
         if condition.operator != "!=":
             test, values = key_condition(condition)
             yield f"{of}_metadata x WHERE {test}", list(values)
-    for facet in wanted.facets():
+    for facet in filters.facets():
         yield f"{of}_facets x WHERE x.facet = ? AND x.value = ?", list(facet)
     span = Where([], [])
-    add_time(span, "x.at", wanted.since, wanted.until)
+    add_time(span, "x.at", filters.since, filters.until)
     if span.conditions:
         yield f"{timed} x{span.sql()}", span.parameters
 

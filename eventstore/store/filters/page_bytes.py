@@ -35,10 +35,10 @@ def rows_that_fit(
         rows: the rows as they were read, with one more than the page's limit if there are more.
         size: returns the bytes of a row's texts.
     """
-    wanted, total = rows[: paging.limit], 0
-    for number, row in enumerate(wanted):
+    kept, total = rows[: paging.limit], 0
+    for number, row in enumerate(kept):
         total += size(row)
         if total > PAGE_BYTES and number:
-            wanted = wanted[:number]
+            kept = kept[:number]
             break
-    return wanted if paging.before is None else wanted[::-1], len(rows) > len(wanted)
+    return kept if paging.before is None else kept[::-1], len(rows) > len(kept)

@@ -35,7 +35,7 @@ IDS = ("session_id", "response_id")
 def add_response_conditions(
     where: Where,
     tx: Transaction,
-    wanted: ResponseFilter,
+    filters: ResponseFilter,
     start: Condition | None = None,
     time: str = "r",
     counted: bool = False,
@@ -48,16 +48,16 @@ def add_response_conditions(
         counted: True compares metadata only with pairs that count for a response; see
             `counts_for_response`.
     """
-    add_scope(where, wanted.scope, "r")
+    add_scope(where, filters.scope, "r")
     for compare, columns in (("=", EQUAL), (">=", LEAST)):
         for name, column in columns.items():
-            if (value := getattr(wanted, name)) is not None:
+            if (value := getattr(filters, name)) is not None:
                 where.add(f"r.{column} {compare} ?", value)
-    if wanted.modality is not None:
-        where.add("r.modalities IN (?, 'audio,text')", wanted.modality)
-    add_facets(where, tx, "response_facets", "r", IDS, wanted.facets())
-    add_time(where, f"{time}.at", wanted.since, wanted.until)
-    for condition in wanted.metadata:
+    if filters.modality is not None:
+        where.add("r.modalities IN (?, 'audio,text')", filters.modality)
+    add_facets(where, tx, "response_facets", "r", IDS, filters.facets())
+    add_time(where, f"{time}.at", filters.since, filters.until)
+    for condition in filters.metadata:
         if condition is not start:
             table, keys = "response_metadata", ("response_id",)
             add_metadata_condition(where, tx, condition, table, "r", keys, counted=counted)

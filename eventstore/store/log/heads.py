@@ -156,18 +156,18 @@ def find_faults(stream: StreamRow, log: LogExtent) -> Iterator[Fault]:
     """Yield the contradictions between a stream's row and its log."""
     yield from log.faults
     if log.last > stream.head:
-        what = f"events stand behind the head, which is {stream.head}"
-        yield Fault(stream.head + 1, log.last, what, not log.faults)
+        problem = f"events stand behind the head, which is {stream.head}"
+        yield Fault(stream.head + 1, log.last, problem, not log.faults)
     elif log.last < stream.head:
-        what = f"events are missing: the head is {stream.head}, and the last event {log.last}"
-        yield _unmendable(log.last + 1, stream.head, what)
+        problem = f"events are missing: the head is {stream.head}, and the last event {log.last}"
+        yield _unmendable(log.last + 1, stream.head, problem)
     if log.sealed != stream.sealed:
         first, last = sorted((log.sealed, stream.sealed))
-        what = f"sealed_seq is {stream.sealed}, and the segments go up to {log.sealed}"
-        yield Fault(first + 1, last, what, not log.faults and log.last >= stream.sealed)
+        problem = f"sealed_seq is {stream.sealed}, and the segments go up to {log.sealed}"
+        yield Fault(first + 1, last, problem, not log.faults and log.last >= stream.sealed)
     if stream.projected > max(stream.head, log.last):
-        what = f"projected_seq is {stream.projected}, and the last event {log.last}"
-        yield Fault(log.last + 1, stream.projected, what, not log.faults)
+        problem = f"projected_seq is {stream.projected}, and the last event {log.last}"
+        yield Fault(log.last + 1, stream.projected, problem, not log.faults)
 
 
 def raise_if_head_broken(engine: Engine, session_ids: Iterable[str], error: Exception) -> None:

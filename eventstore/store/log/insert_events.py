@@ -140,12 +140,12 @@ def decoded_rows(
         InvalidInputError: the direction or the time of a frame is not valid.
     """
     seq = base
-    for given in frames:
+    for entry in frames:
         seq += 1
         try:
-            direction, text, at = given
+            direction, text, at = entry
         except (TypeError, ValueError) as error:
-            raise no_frame(seq - base, given) from error
+            raise no_frame(seq - base, entry) from error
         # The same check as `times.is_time`; calling it for each frame would be measurably slower.
         if (
             direction not in DIRECTIONS
@@ -153,7 +153,7 @@ def decoded_rows(
             or not isinstance(text, str | bytes)
         ):
             if direction in DIRECTIONS and not isinstance(text, str | bytes):
-                raise no_frame(seq - base, given)
+                raise no_frame(seq - base, entry)
             raise InvalidInputError(
                 f"frame {seq - base}: direction {direction!r} and time {at!r}; use client, server"
                 " or store, and microseconds since 1970 UTC or None"
@@ -173,15 +173,15 @@ def decoded_rows(
         yield session_id, seq, at, direction, type_, frame, offset, length, key, audio
 
 
-def no_frame(place: int, given: object) -> InvalidInputError:
+def no_frame(place: int, frame: object) -> InvalidInputError:
     """Return the error for a value that is not a frame.
 
     Args:
         place: the number of the value among the frames of an append, from 1.
-        given: the value.
+        frame: the value.
     """
     return InvalidInputError(
-        f"frame {place} is {brief(given)}; give Frame(direction, text, at), with the text as it"
+        f"frame {place} is {brief(frame)}; give Frame(direction, text, at), with the text as it"
         " crossed the wire"
     )
 

@@ -112,8 +112,8 @@ def read_stored_rows(
             yield from piece
             first = piece[-1].seq + 1
             continue
-        wanted = None if types is direction is None else partial(_is_wanted, types, direction)
-        rows = events_in(packed, wanted)
+        is_wanted = None if types is direction is None else partial(_is_wanted, types, direction)
+        rows = events_in(packed, is_wanted)
         if first > packed.first_seq or last < packed.last_seq:
             rows = (row for row in rows if first <= row.seq <= last)
         yield from rows

@@ -41,12 +41,12 @@ RESPONSE_RESOURCE = "SELECT resource FROM responses WHERE session_id = ? AND res
 
 
 def query_responses(
-    engine: Engine, wanted: ResponseFilter, paging: ResponsePaging
+    engine: Engine, filters: ResponseFilter, paging: ResponsePaging
 ) -> Page[dict[str, Any]]:
     """Return a page of responses, by their time unless `paging` names another order.
 
     Args:
-        wanted: the filter.
+        filters: the filter.
         paging: which part of the list, and its order.
 
     Raises:
@@ -54,56 +54,56 @@ def query_responses(
         AmbiguousError: `after` or `before` names responses of several sessions.
         InvalidInputError: the text to search has no word.
     """
-    terms = search.parse_terms(wanted.text) if wanted.text is not None else []
+    terms = search.parse_terms(filters.text) if filters.text is not None else []
     with read(engine) as tx:
         if terms and tx.keys.name(tx) is not None:
-            without_text = replace(wanted, text=None)
+            without_text = replace(filters, text=None)
             rows = scan_page(
                 paging,
                 lambda page: tx.rows(*responses_sql(tx, without_text, page)),
                 lambda row: bool(_matches(tx, row[0], row[1], terms)),
-                lambda row: response_cursor(tx, row, wanted.scope),
+                lambda row: response_cursor(tx, row, filters.scope),
             )
         else:
-            rows = tx.rows(*responses_sql(tx, wanted, paging))
+            rows = tx.rows(*responses_sql(tx, filters, paging))
         page, more = rows_that_fit(paging, rows, lambda row: int(row[3]))
         data = [_resource_of_row(tx, row) for row in page]
         if terms:
             for row, resource in zip(page, data, strict=True):
                 resource["eventstore"]["match"] = _matches(tx, row[0], row[1], terms)
-        first = response_cursor(tx, page[0], wanted.scope) if page else None
-        last = response_cursor(tx, page[-1], wanted.scope) if page else None
+        first = response_cursor(tx, page[0], filters.scope) if page else None
+        last = response_cursor(tx, page[-1], filters.scope) if page else None
     return Page(data, first, last, more)
 
 
 def responses_sql(
-    tx: Transaction, wanted: ResponseFilter, paging: ResponsePaging
+    tx: Transaction, filters: ResponseFilter, paging: ResponsePaging
 ) -> tuple[str, list[Any]]:
     """Return the statement of a page, and its parameters.
 
     The rows have the columns session_id, response_id, the resource or NULL if it is large, and its
     bytes.
     """
-    if is_ranked_responses(wanted, paging):
-        return _ranked_page(tx, wanted, paging)
+    if is_ranked_responses(filters, paging):
+        return _ranked_page(tx, filters, paging)
     # A session's pairs are in the index of its responses, so that a scope's pair can lead the query
     # too.
-    scope = (wanted.scope,) if wanted.scope is not None else ()
-    start = choose_start(tx, wanted.metadata + scope)
-    terms = search.parse_terms(wanted.text) if wanted.text is not None else []
+    scope = (filters.scope,) if filters.scope is not None else ()
+    start = choose_start(tx, filters.metadata + scope)
+    terms = search.parse_terms(filters.text) if filters.text is not None else []
     few = few_matching_rows(tx, terms, IDS) if terms else None
     where = Where([], [])
     time = "r"
     if few is not None and (start is None or start.operator != "="):
         found, values = values_source(few, IDS)
-        source, start, terms = _source_by_ids(tx, wanted, found), None, []
+        source, start, terms = _source_by_ids(tx, filters, found), None, []
         where.add("r.at IS NOT NULL")
         where.parameters.extend(values)
     elif start is None:
         source = _ALL
     elif start.operator == "=":
         # The index already has the rows in order, and lookups behind it keep that order.
-        narrowed, values = _narrowed(tx, wanted)
+        narrowed, values = _narrowed(tx, filters)
         source = f"response_metadata m {narrowed} {_responses_join(tx, 'm')}"
         where.parameters.extend(values)
         where.add("m.key = ? AND m.value = ?", start.key, start.value)
@@ -116,7 +116,7 @@ def responses_sql(
             f" WHERE {condition}) d {_responses_join(tx, 'd')}"
         )
         where.parameters.extend(values)
-    add_response_conditions(where, tx, wanted, start, time)
+    add_response_conditions(where, tx, filters, start, time)
     if terms and few is not None:
         found, values = values_source(few, IDS)
         where.add(f"(r.session_id, r.response_id) IN {found}", *values)
@@ -126,7 +126,7 @@ def responses_sql(
         where.add(condition, *values)
     direction, compare = ("ASC", ">") if paging.ascends else ("DESC", "<")
     if paging.cursor is not None:
-        place = find_response(tx, paging.cursor, wanted.session, wanted.scope)
+        place = find_response(tx, paging.cursor, filters.session, filters.scope)
         where.add(f"({time}.at, {time}.session_id, {time}.response_id) {compare} (?, ?, ?)", *place)
     order = _order(time, direction)
     columns = f"r.session_id, r.response_id, {small_texts(tx, ['r.resource'])}"
@@ -142,11 +142,11 @@ def responses_sql(
 
 
 def _ranked_page(
-    tx: Transaction, wanted: ResponseFilter, paging: ResponsePaging
+    tx: Transaction, filters: ResponseFilter, paging: ResponsePaging
 ) -> tuple[str, list[Any]]:
     where = Where([], [])
-    add_response_conditions(where, tx, wanted)
-    keys, parameters, order = ranked_keys(tx, wanted, paging, where)
+    add_response_conditions(where, tx, filters)
+    keys, parameters, order = ranked_keys(tx, filters, paging, where)
     columns = f"r.session_id, r.response_id, {small_texts(tx, ['r.resource'])}"
     return (
         f"SELECT {columns} FROM ({keys}) k {_responses_join(tx, 'k')} ORDER BY {order}",
@@ -154,9 +154,9 @@ def _ranked_page(
     )
 
 
-def _source_by_ids(tx: Transaction, wanted: ResponseFilter, found: str) -> str:
+def _source_by_ids(tx: Transaction, filters: ResponseFilter, found: str) -> str:
     """Return a source of responses `r`, for a source of their ids."""
-    if wanted.named() - {"scope", "metadata", "since", "until", "session", "text"}:
+    if filters.named() - {"scope", "metadata", "since", "until", "session", "text"}:
         return f"{found} d {_responses_join(tx, 'd')}"
     # Only the times are needed. Metadata have them as well, in smaller rows.
     same = "x.session_id = d.session_id AND x.response_id = d.response_id"
@@ -167,17 +167,17 @@ def _source_by_ids(tx: Transaction, wanted: ResponseFilter, found: str) -> str:
     return f"(SELECT d.session_id, d.response_id, COALESCE({times}) AS at FROM {found} d) r"
 
 
-def _narrowed(tx: Transaction, wanted: ResponseFilter) -> tuple[str, list[str]]:
+def _narrowed(tx: Transaction, filters: ResponseFilter) -> tuple[str, list[str]]:
     """SQLite: return a join that leaves out responses `m` that fail a filter, and its parameters.
 
     The join uses the filter's index, because the rows of responses are large and far apart.
     """
     for name, index, value in (
-        ("conversation_id", "responses_conversation", wanted.conversation),
-        ("status_reason", "responses_reason", wanted.reason),
-        ("status", "responses_status", wanted.status),
-        ("voice", "responses_voice", wanted.voice),
-        ("model", "responses_model", wanted.model),
+        ("conversation_id", "responses_conversation", filters.conversation),
+        ("status_reason", "responses_reason", filters.reason),
+        ("status", "responses_status", filters.status),
+        ("voice", "responses_voice", filters.voice),
+        ("model", "responses_model", filters.model),
     ):
         if value is not None and not tx.postgresql:
             same = " AND ".join(f"n.{key} = m.{key}" for key in ("at", "session_id", "response_id"))

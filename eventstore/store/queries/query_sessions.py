@@ -47,7 +47,7 @@ _AT = re.compile(
 
 def query_sessions(
     engine: Engine,
-    wanted: SessionFilter,
+    filters: SessionFilter,
     paging: SessionPaging,
     live: bool = False,
     summary: bool = False,
@@ -55,7 +55,7 @@ def query_sessions(
     """Return a page of sessions, by the time of their first event unless `paging` says otherwise.
 
     Args:
-        wanted: the filter.
+        filters: the filter.
         paging: which part of the list, and its order.
         live: True lists only open sessions, each with what goes on in it.
         summary: True adds to each session its turns, tokens, cost and slowest answer.
@@ -69,8 +69,8 @@ def query_sessions(
     def ask() -> Page[dict[str, Any]]:
         with read(engine) as tx:
             columns = small_texts(tx, ["s.wire", "s.notes"]) + _COLUMNS
-            costs = costs_for(tx, engine, wanted, paging)
-            rows = read_session_page(tx, wanted, paging, live, columns, costs)
+            costs = costs_for(tx, engine, filters, paging)
+            rows = read_session_page(tx, filters, paging, live, columns, costs)
             page, more = rows_that_fit(paging, rows, lambda row: int(row[2]))
             data = [_resource(tx, row) for row in page]
             if live:
@@ -87,7 +87,7 @@ def query_sessions(
     return answer_with_costs(engine, ask)
 
 
-def matching_session_ids(engine: Engine, wanted: SessionFilter) -> Iterator[str]:
+def matching_session_ids(engine: Engine, filters: SessionFilter) -> Iterator[str]:
     """Yield the ids of all sessions that match a filter, the oldest first, page by page.
 
     Raises:
@@ -97,8 +97,8 @@ def matching_session_ids(engine: Engine, wanted: SessionFilter) -> Iterator[str]
 
     def ask() -> list[str]:
         with read(engine) as tx:
-            costs = costs_for(tx, engine, wanted, paging)
-            return [row[-1] for row in read_session_page(tx, wanted, paging, costs=costs)]
+            costs = costs_for(tx, engine, filters, paging)
+            return [row[-1] for row in read_session_page(tx, filters, paging, costs=costs)]
 
     while True:
         found = answer_with_costs(engine, ask)
@@ -109,14 +109,14 @@ def matching_session_ids(engine: Engine, wanted: SessionFilter) -> Iterator[str]
 
 
 def costs_for(
-    tx: Transaction, engine: Engine, wanted: SessionFilter, paging: SessionPaging
+    tx: Transaction, engine: Engine, filters: SessionFilter, paging: SessionPaging
 ) -> Costs | None:
     """Return what sessions cost, or None if they are neither filtered nor sorted by cost.
 
     Raises:
         UnpricedError: too many sessions have no cost by the engine's prices yet.
     """
-    if wanted.min_cost is None and paging.sort != "cost":
+    if filters.min_cost is None and paging.sort != "cost":
         return None
     return costs_at_hand(tx, prices_of(engine))
 
@@ -244,12 +244,12 @@ def resolve_at(tx: Transaction, session_id: str, head_seq: int, at: str | int) -
     from eventstore.store.log.moments import seq_at_moment
 
     text = str(at).strip()
-    given = _AT.fullmatch(text)
-    if given is None:
+    match = _AT.fullmatch(text)
+    if match is None:
         raise InvalidInputError(f"--at {text!r}: use a seq (120) or +SECONDS (+12.5)")
-    if given["seq"] is not None:
-        return min(int(given["seq"]), head_seq)
-    seq = seq_at_moment(tx, session_id, head_seq, min(float(given["seconds"]), 1e9))
+    if match["seq"] is not None:
+        return min(int(match["seq"]), head_seq)
+    seq = seq_at_moment(tx, session_id, head_seq, min(float(match["seconds"]), 1e9))
     if seq is None:
         raise InvalidInputError(f"session {session_id} was recorded without times; use a seq")
     return seq

@@ -39,13 +39,13 @@ _FIGURES = {"tool", "language", *LEAST}
 _VALUE = "SELECT {} FROM responses WHERE session_id = ? AND response_id = ?"
 
 
-def is_ranked_responses(wanted: ResponseFilter, paging: ResponsePaging) -> bool:
+def is_ranked_responses(filters: ResponseFilter, paging: ResponsePaging) -> bool:
     """Return True if a page is sorted by a figure, or has a filter on figures or facets."""
-    return paging.sort != "created" or not wanted.named().isdisjoint(_FIGURES)
+    return paging.sort != "created" or not filters.named().isdisjoint(_FIGURES)
 
 
 def ranked_keys(
-    tx: Transaction, wanted: ResponseFilter, paging: ResponsePaging, where: Where
+    tx: Transaction, filters: ResponseFilter, paging: ResponsePaging, where: Where
 ) -> tuple[str, list[Any], str]:
     """Return the statement of the keys of a page, its parameters, and its ORDER BY for alias `k`.
 
@@ -56,9 +56,9 @@ def ranked_keys(
         NotFoundError: the cursor names no response.
         AmbiguousError: the cursor names responses of several sessions.
     """
-    terms = search.parse_terms(wanted.text) if wanted.text is not None else []
+    terms = search.parse_terms(filters.text) if filters.text is not None else []
     few = few_matching_rows(tx, terms, IDS) if terms else None
-    lead = values_source(few, IDS) if few is not None else _few_responses(tx, wanted)
+    lead = values_source(few, IDS) if few is not None else _few_responses(tx, filters)
     if lead is not None:
         source = f"{lead[0]} d {lookup_join(tx, 'responses', 'r', 'd', IDS)}"
         where = Where(where.conditions, [*lead[1], *where.parameters])
@@ -73,7 +73,7 @@ def ranked_keys(
     direction, compare = ("ASC", ">") if paging.ascends else ("DESC", "<")
     names = list(dict.fromkeys((column, "at", *IDS)))
     if paging.cursor is not None:
-        at, *ids = find_response(tx, paging.cursor, wanted.session, wanted.scope)
+        at, *ids = find_response(tx, paging.cursor, filters.session, filters.scope)
         place = dict(zip(("at", *IDS), (at, *ids), strict=True))
         row = tx.row(_VALUE.format(column), ids)
         place[column] = row[0] if row is not None else at
@@ -91,15 +91,15 @@ def ranked_keys(
     return sql, [*where.parameters, paging.limit + 1], order("k")
 
 
-def _few_responses(tx: Transaction, wanted: ResponseFilter) -> Narrowing | None:
+def _few_responses(tx: Transaction, filters: ResponseFilter) -> Narrowing | None:
     """Return the responses of the condition that leaves the fewest, or None if it leaves many."""
-    return narrowest(tx, _narrowing(wanted), IDS)
+    return narrowest(tx, _narrowing(filters), IDS)
 
 
-def _narrowing(wanted: ResponseFilter) -> Iterator[Narrowing]:
+def _narrowing(filters: ResponseFilter) -> Iterator[Narrowing]:
     """Yield each condition that an index knows, as a source `x` of the responses that pass it."""
-    yield from narrowing_conditions(wanted, "response", "responses")
+    yield from narrowing_conditions(filters, "response", "responses")
     for compare, names in (("=", EQUAL), (">=", LEAST)):
         for name, column in names.items():
-            if (value := getattr(wanted, name)) is not None:
+            if (value := getattr(filters, name)) is not None:
                 yield f"responses x WHERE x.{column} {compare} ?", [value]

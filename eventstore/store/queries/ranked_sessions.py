@@ -96,14 +96,14 @@ class _FewSessions(NamedTuple):
     parameters: list[Any]
 
 
-def is_ranked_sessions(wanted: SessionFilter, paging: SessionPaging) -> bool:
+def is_ranked_sessions(filters: SessionFilter, paging: SessionPaging) -> bool:
     """Return True if a page needs more than the times, models and metadata of sessions."""
-    return paging.sort != "started" or not wanted.named().isdisjoint(wanted.FIGURES)
+    return paging.sort != "started" or not filters.named().isdisjoint(filters.FIGURES)
 
 
 def ranked_sql(
     tx: Transaction,
-    wanted: SessionFilter,
+    filters: SessionFilter,
     paging: SessionPaging,
     live: bool,
     columns: str,
@@ -120,20 +120,20 @@ def ranked_sql(
         NotFoundError: the cursor names no session.
         InvalidInputError: the text to search has no word.
     """
-    terms = search.parse_terms(wanted.text) if wanted.text is not None else []
+    terms = search.parse_terms(filters.text) if filters.text is not None else []
     few = few_matching_rows(tx, terms, SESSION_ID) if terms else None
     lead = (
         _FewSessions(*values_source(few, SESSION_ID))
         if few is not None
-        else _few_sessions(tx, wanted, live, costs)
+        else _few_sessions(tx, filters, live, costs)
     )
     direction, compare = ("ASC", ">") if paging.ascends else ("DESC", "<")
-    place = _place(tx, wanted, paging, costs) if paging.cursor is not None else None
+    place = _place(tx, filters, paging, costs) if paging.cursor is not None else None
     statements, parameters = [], []
     for arm in _branches(tx, paging.sort, lead, costs):
         names = [arm.value, f"{arm.by}.at", f"{arm.by}.session_id"]
         where = arm.where
-        source = arm.source + _add_conditions(where, tx, wanted, live, costs)
+        source = arm.source + _add_conditions(where, tx, filters, live, costs)
         if terms and few is None:
             add_session_text(where, tx, terms, few, "f")
         if place is not None:
@@ -250,34 +250,34 @@ def _by_index(tx: Transaction, name: str) -> str:
 
 
 def _add_conditions(
-    where: Where, tx: Transaction, wanted: SessionFilter, live: bool, costs: Costs | None
+    where: Where, tx: Transaction, filters: SessionFilter, live: bool, costs: Costs | None
 ) -> str:
     """Add all conditions except those on the text, and return the joins that they need."""
     needs = []
-    if live or wanted.status is not None or wanted.model is not None:
+    if live or filters.status is not None or filters.model is not None:
         needs.append("s")
-    if live or wanted.status == "ended":
+    if live or filters.status == "ended":
         needs.append("t")
-    if wanted.model is not None:
-        where.add("s.model = ?", wanted.model)
+    if filters.model is not None:
+        where.add("s.model = ?", filters.model)
     if live:
         where.add(LIVE)
-    add_status(where, tx, wanted.status)
-    add_time(where, "f.at", wanted.since, wanted.until)
-    for condition in wanted.metadata:
+    add_status(where, tx, filters.status)
+    add_time(where, "f.at", filters.since, filters.until)
+    for condition in filters.metadata:
         add_metadata_condition(where, tx, condition, "session_metadata", "f", ())
-    add_scope(where, wanted.scope, "f")
-    add_facets(where, tx, "session_facets", "f", SESSION_ID, wanted.facets())
+    add_scope(where, filters.scope, "f")
+    add_facets(where, tx, "session_facets", "f", SESSION_ID, filters.facets())
     for name, column in _LEAST.items():
-        least = getattr(wanted, name)
+        least = getattr(filters, name)
         if least is not None:
             where.add(f"f.{column} >= ?", least)
-    if wanted.min_duration is not None:
-        where.add(f"{_LENGTH} >= ?", wanted.min_duration)
-    if wanted.max_duration is not None:
-        where.add(f"{_LENGTH} BETWEEN 0 AND ?", wanted.max_duration)
-    if wanted.min_cost is not None and costs is not None:
-        _add_cost(where, tx, wanted.min_cost, costs)
+    if filters.min_duration is not None:
+        where.add(f"{_LENGTH} >= ?", filters.min_duration)
+    if filters.max_duration is not None:
+        where.add(f"{_LENGTH} BETWEEN 0 AND ?", filters.max_duration)
+    if filters.min_cost is not None and costs is not None:
+        _add_cost(where, tx, filters.min_cost, costs)
     return f" {session_joins(tx, 'f', tuple(needs))}" if needs else ""
 
 
@@ -293,38 +293,41 @@ def _add_cost(where: Where, tx: Transaction, least: float, costs: Costs) -> None
 
 
 def _few_sessions(
-    tx: Transaction, wanted: SessionFilter, live: bool, costs: Costs | None
+    tx: Transaction, filters: SessionFilter, live: bool, costs: Costs | None
 ) -> _FewSessions | None:
     """Return the sessions of the condition that leaves the fewest, or None if it leaves many."""
-    found = narrowest(tx, _narrowing(wanted, live, costs), SESSION_ID)
+    found = narrowest(tx, _narrowing(filters, live, costs), SESSION_ID)
     return None if found is None else _FewSessions(*found)
 
 
-def _narrowing(wanted: SessionFilter, live: bool, costs: Costs | None) -> Iterator[Narrowing]:
+def _narrowing(filters: SessionFilter, live: bool, costs: Costs | None) -> Iterator[Narrowing]:
     """Yield each condition that an index knows, as a source `x` of the sessions that pass it."""
-    yield from narrowing_conditions(wanted, "session", "session_figures")
-    if wanted.model is not None:
-        yield "sessions x WHERE x.model = ?", [wanted.model]
+    yield from narrowing_conditions(filters, "session", "session_figures")
+    if filters.model is not None:
+        yield "sessions x WHERE x.model = ?", [filters.model]
     if live:
         yield "sessions x WHERE x.closed = 0", []
-    if wanted.status == "interrupted":
+    if filters.status == "interrupted":
         yield "session_figures x WHERE x.interruptions > 0", []
-    yield from _narrowing_figures(wanted)
-    if wanted.min_cost is not None and costs is not None:
+    yield from _narrowing_figures(filters)
+    if filters.min_cost is not None and costs is not None:
         priced = "SELECT session_id FROM session_costs WHERE prices = ? AND usd >= ?"
         found, values = values_source([(id_,) for id_ in costs.pending], SESSION_ID)
         yield (
             f"({priced} UNION ALL SELECT session_id FROM {found} p) x",
-            [costs.prices, wanted.min_cost, *values],
+            [costs.prices, filters.min_cost, *values],
         )
 
 
-def _narrowing_figures(wanted: SessionFilter) -> Iterator[Narrowing]:
+def _narrowing_figures(filters: SessionFilter) -> Iterator[Narrowing]:
     figures = "session_figures x WHERE"
     for name, column in _LEAST.items():
-        if (value := getattr(wanted, name)) is not None:
+        if (value := getattr(filters, name)) is not None:
             yield f"{figures} x.{column} >= ?", [value]
-    for value, compare in ((wanted.min_duration, ">= ?"), (wanted.max_duration, "BETWEEN 0 AND ?")):
+    for value, compare in (
+        (filters.min_duration, ">= ?"),
+        (filters.max_duration, "BETWEEN 0 AND ?"),
+    ):
         if value is not None:
             from eventstore.projection.figures import step_us
 
@@ -337,13 +340,13 @@ def _narrowing_figures(wanted: SessionFilter) -> Iterator[Narrowing]:
 
 
 def _place(
-    tx: Transaction, wanted: SessionFilter, paging: SessionPaging, costs: Costs | None
+    tx: Transaction, filters: SessionFilter, paging: SessionPaging, costs: Costs | None
 ) -> tuple[Any, int, str]:
     """Return the sort values of the page's cursor: value, time and id."""
     cursor = paging.cursor or ""
     where = Where([], [])
     where.add("f.session_id = ?", cursor)
-    add_scope(where, wanted.scope, "f")
+    add_scope(where, filters.scope, "f")
     value = "(SELECT c.usd FROM session_costs c WHERE c.session_id = f.session_id)"
     value = VALUES.get(paging.sort, value)
     row = tx.row(f"SELECT {value}, f.at FROM session_figures f{where.sql()}", where.parameters)

@@ -43,7 +43,7 @@ class StreamTimes(NamedTuple):
     closed_at: int | None
 
 
-def other_recordings(tx: Transaction, session_id: str, told: Mapping[str, Any]) -> list[str]:
+def other_recordings(tx: Transaction, session_id: str, metadata: Mapping[str, Any]) -> list[str]:
     """Return the ids of other sessions with one of this session's last responses, at most fifty.
 
     They also have the same server's session id or the same call id, because servers may use a
@@ -51,9 +51,9 @@ def other_recordings(tx: Transaction, session_id: str, told: Mapping[str, Any]) 
 
     Args:
         session_id: the session.
-        told: its notes, as `notes_of` returns them.
+        metadata: its notes, as `notes_of` returns them.
     """
-    ids = told.get("server_id"), call_of(mapping(told.get("opened")))
+    ids = metadata.get("server_id"), call_of(mapping(metadata.get("opened")))
     if ids == (None, None):
         return []
     names = [row[0] for row in tx.rows(OTHERS, (session_id, session_id))]

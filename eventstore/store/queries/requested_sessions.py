@@ -38,17 +38,17 @@ class Requested(NamedTuple):
 
 
 def requested_session(
-    engine: Engine, wanted: Iterable[SessionFilter], left_out: Collection[str]
+    engine: Engine, filters: Iterable[SessionFilter], left_out: Collection[str]
 ) -> Requested:
     """Return the newest session that passes one of the filters and is not left out.
 
     Args:
-        wanted: the filters.
+        filters: the filters.
         left_out: the ids of sessions to leave out.
     """
     found, seen = list[Row](), set[str]()
     with read(engine) as tx:
-        for one in wanted:
+        for one in filters:
             for row in _newest_first(tx, one):
                 if row[-1] not in left_out:
                     found.append(row[-2:])
@@ -58,17 +58,17 @@ def requested_session(
     return Requested(None if newest is None else str(newest[1]), len(seen))
 
 
-def _newest_first(tx: Transaction, wanted: SessionFilter) -> Iterator[Row]:
+def _newest_first(tx: Transaction, filters: SessionFilter) -> Iterator[Row]:
     """Yield all sessions that pass a filter, the newest first; the last columns are time and id."""
-    names = wanted.address or ()
+    names = filters.address or ()
     looks = bool(names) and tx.keys.name(tx) is not None
     columns = "s.at, s.session_id"
     if looks:
-        wanted, columns = replace(wanted, address=None), f"s.wire, s.notes, {columns}"
+        filters, columns = replace(filters, address=None), f"s.wire, s.notes, {columns}"
     paging = SessionPaging(limit=MAX_LIMIT)
     pages = LOOKED_THROUGH // MAX_LIMIT if looks else None
     while pages is None or pages > 0:
-        rows = tx.rows(*sessions_sql(tx, wanted, paging, columns=columns))
+        rows = tx.rows(*sessions_sql(tx, filters, paging, columns=columns))
         page = rows[:MAX_LIMIT]
         yield from (row for row in page if not looks or _has_names(tx, row, names))
         if len(rows) <= MAX_LIMIT:

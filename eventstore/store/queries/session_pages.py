@@ -43,7 +43,7 @@ from eventstore.store.usage.session_costs import Costs
 
 def read_session_page(
     tx: Transaction,
-    wanted: SessionFilter,
+    filters: SessionFilter,
     paging: SessionPaging,
     live: bool = False,
     columns: str = "s.session_id",
@@ -60,10 +60,10 @@ def read_session_page(
         NotFoundError: the cursor names no session.
         InvalidInputError: the text to search has no word.
     """
-    terms = search.parse_terms(wanted.text) if wanted.text is not None else []
+    terms = search.parse_terms(filters.text) if filters.text is not None else []
     if not terms or tx.keys.name(tx) is None:
-        return tx.rows(*sessions_sql(tx, wanted, paging, live, columns, costs))
-    without_text = replace(wanted, text=None)
+        return tx.rows(*sessions_sql(tx, filters, paging, live, columns, costs))
+    without_text = replace(filters, text=None)
     return scan_page(
         paging,
         lambda page: tx.rows(*sessions_sql(tx, without_text, page, live, columns, costs)),
@@ -87,7 +87,7 @@ def _says(tx: Transaction, session_id: str, terms: list[Term]) -> bool:
 
 def sessions_sql(
     tx: Transaction,
-    wanted: SessionFilter,
+    filters: SessionFilter,
     paging: SessionPaging,
     live: bool = False,
     columns: str = "s.session_id",
@@ -102,23 +102,23 @@ def sessions_sql(
         NotFoundError: the cursor names no session.
         InvalidInputError: the text to search has no word.
     """
-    live = live or wanted.status == "live"
-    if is_ranked_sessions(wanted, paging):
-        return ranked_sql(tx, wanted, paging, live, columns, costs)
-    terms = search.parse_terms(wanted.text) if wanted.text is not None else []
+    live = live or filters.status == "live"
+    if is_ranked_sessions(filters, paging):
+        return ranked_sql(tx, filters, paging, live, columns, costs)
+    terms = search.parse_terms(filters.text) if filters.text is not None else []
     few = few_matching_rows(tx, terms, SESSION_ID) if terms else None
-    source = _source(tx, wanted, live, few)
+    source = _source(tx, filters, live, few)
     time = source.time
     where = Where([], [*source.parameters])
-    _add_conditions(where, tx, wanted, source)
+    _add_conditions(where, tx, filters, source)
     if live:
         where.add(LIVE)
-    add_status(where, tx, wanted.status)
+    add_status(where, tx, filters.status)
     if terms and not source.says:
         add_session_text(where, tx, terms, few, source.lead)
     direction, compare = ("ASC", ">") if paging.ascends else ("DESC", "<")
     if paging.cursor is not None:
-        at = _time_of(tx, paging.cursor, wanted.scope)
+        at = _time_of(tx, paging.cursor, filters.scope)
         where.add(f"({time}.at, {time}.session_id) {compare} (?, ?)", at, paging.cursor)
     # Only the sessions of the page are read whole.
     keys = (
@@ -153,25 +153,25 @@ class _SessionSource(NamedTuple):
 
 
 def _source(
-    tx: Transaction, wanted: SessionFilter, live: bool, few: list[Row] | None
+    tx: Transaction, filters: SessionFilter, live: bool, few: list[Row] | None
 ) -> _SessionSource:
     if live:
         # Open sessions are few. Without the hint, SQLite would read all sessions of a model.
         by_index = "" if tx.postgresql else " INDEXED BY sessions_open"
         return _SessionSource(f"sessions s{by_index} JOIN streams t ON t.session_id = s.session_id")
-    streams = ("t",) if wanted.status == "ended" else ()
+    streams = ("t",) if filters.status == "ended" else ()
     if few is not None:
         found, values = values_source(few, SESSION_ID)
         sql = f"{found} d {session_joins(tx, 'd', ('s', *streams))}"
         return _SessionSource(sql, values, lead="d", says=True)
-    start = _start(tx, wanted)
+    start = _start(tx, filters)
     if start is None:
         return _SessionSource(f"sessions s {session_joins(tx, 's', streams)}")
     condition, values = key_condition(start)
     by_index = "" if tx.postgresql else " INDEXED BY session_metadata_value"
     if start.operator == "=":
         # The index already has the rows in order, and lookups behind it keep that order.
-        sessions = ("s",) if wanted.status is not None or wanted.model is not None else ()
+        sessions = ("s",) if filters.status is not None or filters.model is not None else ()
         sql = f"session_metadata m{by_index} {session_joins(tx, 'm', (*sessions, *streams))}"
         return _SessionSource(sql, lead="m", time="m", start=start)
     found = f"session_metadata x{by_index} WHERE {condition}"
@@ -180,11 +180,11 @@ def _source(
     return _SessionSource(sql, values, lead="d", start=start)
 
 
-def _start(tx: Transaction, wanted: SessionFilter) -> Condition | None:
+def _start(tx: Transaction, filters: SessionFilter) -> Condition | None:
     """Return the condition on metadata to start from; the scope's pair is one of them."""
-    scope = (wanted.scope,) if wanted.scope is not None else ()
-    start = choose_start(tx, wanted.metadata + scope, "session_metadata")
-    if start is None or wanted.model is None:
+    scope = (filters.scope,) if filters.scope is not None else ()
+    start = choose_start(tx, filters.metadata + scope, "session_metadata")
+    if start is None or filters.model is None:
         return start
     # If the pair is common, the model's index is shorter, and is in order as well.
     rare = count_pairs_up_to(tx, start, "session_metadata") < MOST_COUNTED
@@ -192,21 +192,21 @@ def _start(tx: Transaction, wanted: SessionFilter) -> Condition | None:
 
 
 def _add_conditions(
-    where: Where, tx: Transaction, wanted: SessionFilter, source: _SessionSource
+    where: Where, tx: Transaction, filters: SessionFilter, source: _SessionSource
 ) -> None:
     """Add the conditions on a session's model, time, metadata and scope."""
     start, time = source.start, source.time
     if start is not None and time == "m":
         where.add("m.key = ? AND m.value = ?", start.key, start.value)
-    if wanted.model is not None:
-        where.add("s.model = ?", wanted.model)
-    add_time(where, f"{time}.at", wanted.since, wanted.until)
-    for condition in wanted.metadata:
+    if filters.model is not None:
+        where.add("s.model = ?", filters.model)
+    add_time(where, f"{time}.at", filters.since, filters.until)
+    for condition in filters.metadata:
         if condition is not start:
             timed = source.lead != "d"
             add_metadata_condition(where, tx, condition, "session_metadata", source.lead, (), timed)
-    if wanted.scope is not start:
-        add_scope(where, wanted.scope, source.lead)
+    if filters.scope is not start:
+        add_scope(where, filters.scope, source.lead)
 
 
 def _time_of(tx: Transaction, session_id: str, scope: Condition | None) -> int:

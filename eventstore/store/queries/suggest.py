@@ -49,34 +49,36 @@ _VALUES = tuple(_Column(table, "value", f"{table}_value") for table in _METADATA
 _MODELS = tuple(_Column(table, "model", f"{table}_model") for table in ("sessions", "responses"))
 
 
-def metadata_keys(engine: Engine, wanted: SuggestionFilter, scope: Condition | None) -> list[str]:
+def metadata_keys(engine: Engine, filters: SuggestionFilter, scope: Condition | None) -> list[str]:
     """Return keys of metadata, in the order of code points.
 
     Args:
-        wanted: the prefix and the number of suggestions.
+        filters: the prefix and the number of suggestions.
         scope: a pair of session metadata. Only the newest sessions with the pair are read.
     """
-    return _suggested(engine, _KEYS, Where([], []), wanted, scope)
+    return _suggested(engine, _KEYS, Where([], []), filters, scope)
 
 
-def metadata_values(engine: Engine, wanted: SuggestionFilter, scope: Condition | None) -> list[str]:
+def metadata_values(
+    engine: Engine, filters: SuggestionFilter, scope: Condition | None
+) -> list[str]:
     """Return values of a metadata key, in the order of code points.
 
     Args:
-        wanted: the key, the prefix and the number of suggestions.
+        filters: the key, the prefix and the number of suggestions.
         scope: as for `metadata_keys`.
     """
-    return _suggested(engine, _VALUES, Where(["x.key = ?"], [wanted.key]), wanted, scope)
+    return _suggested(engine, _VALUES, Where(["x.key = ?"], [filters.key]), filters, scope)
 
 
-def models(engine: Engine, wanted: SuggestionFilter, scope: Condition | None) -> list[str]:
+def models(engine: Engine, filters: SuggestionFilter, scope: Condition | None) -> list[str]:
     """Return models of sessions and of responses, in the order of code points.
 
     Args:
-        wanted: the prefix and the number of suggestions.
+        filters: the prefix and the number of suggestions.
         scope: as for `metadata_keys`.
     """
-    return _suggested(engine, _MODELS, Where([], []), wanted, scope)
+    return _suggested(engine, _MODELS, Where([], []), filters, scope)
 
 
 def session_ids(engine: Engine, prefix: str, limit: int) -> list[str]:
@@ -114,21 +116,21 @@ def _suggested(
     engine: Engine,
     columns: tuple[_Column, ...],
     where: Where,
-    wanted: SuggestionFilter,
+    filters: SuggestionFilter,
     scope: Condition | None,
 ) -> list[str]:
     found: set[str] = set()
     with read(engine) as tx:
         for column in columns:
             if scope is None:
-                found.update(_distinct(tx, column, where, wanted))
+                found.update(_distinct(tx, column, where, filters))
             else:
                 found.update(_of_tenant(tx, column, where, scope))
-    return sorted(value for value in found if value.startswith(wanted.prefix))[: wanted.limit]
+    return sorted(value for value in found if value.startswith(filters.prefix))[: filters.limit]
 
 
 def _distinct(
-    tx: Transaction, column: _Column, where: Where, wanted: SuggestionFilter
+    tx: Transaction, column: _Column, where: Where, filters: SuggestionFilter
 ) -> list[str]:
     """Return the first values of a column, in the order of an index that has it.
 
@@ -137,13 +139,13 @@ def _distinct(
     table, name, by_index = column
     # On PostgreSQL, only values of metadata certainly have the order of code points.
     ordered = name == "value" or not tx.postgresql
-    last = after_prefix(wanted.prefix) if ordered else None
+    last = after_prefix(filters.prefix) if ordered else None
     within = Where([*where.conditions], [*where.parameters])
     if last is not None:
         within.add(f"x.{name} < ?", last)
     # Each step has one lower bound. With two, SQLite may start at the lower one each time.
     begin = f"x.{name} >= ?"
-    parameters = [*within.parameters, wanted.prefix if ordered else ""]
+    parameters = [*within.parameters, filters.prefix if ordered else ""]
     indexed = "" if tx.postgresql else f" INDEXED BY {by_index}"
 
     def step(bound: str) -> str:
@@ -157,7 +159,7 @@ def _distinct(
         " FROM d WHERE d.found IS NOT NULL AND d.number < ?"
         ") SELECT found FROM d WHERE found IS NOT NULL"
     )
-    steps = wanted.limit if ordered else _STEPS
+    steps = filters.limit if ordered else _STEPS
     return [row[0] for row in tx.rows(sql, [*parameters, *within.parameters, steps])]
 
 

@@ -68,16 +68,16 @@ def marks_of_changes(state: SessionState, opened_at: int, usage_rows: list[Row])
     return mark_rows(state.session_id, (opened_at if at is None else at for at in times))
 
 
-def marks_of_rebuild(session_id: str, there: Rows, wanted: Rows, changed: set[str]) -> list[Row]:
+def marks_of_rebuild(session_id: str, stored: Rows, expected: Rows, changed: set[str]) -> list[Row]:
     """Return the marks for rows that a rebuild replaces.
 
     Args:
-        there, wanted: the session's rows before and after, by table.
+        stored, expected: the session's rows before and after, by table.
         changed: the tables in which they differ.
     """
     if changed.isdisjoint(_COUNTED):
         return []
-    return mark_rows(session_id, (row[_AT] for row in (*there["usage"], *wanted["usage"])))
+    return mark_rows(session_id, (row[_AT] for row in (*stored["usage"], *expected["usage"])))
 
 
 def drop_days(tx: Transaction, session_id: str) -> None:

@@ -89,10 +89,10 @@ def count_plain_rows(tx: Transaction, session_id: str, begun: int) -> dict[str, 
 def encrypted_rows(cipher: Cipher, rows: Rows) -> Rows:
     """Return rows of read models as an encrypted store keeps them, by table."""
     return {
-        table: [_encrypted_row(cipher, table, row) for row in some]
+        table: [_encrypted_row(cipher, table, row) for row in table_rows]
         if table in TEXT_COLUMNS
-        else some
-        for table, some in rows.items()
+        else table_rows
+        for table, table_rows in rows.items()
         if table not in TABLES_WITHOUT_ROWS
     }
 
@@ -104,10 +104,10 @@ def decrypted_rows(cipher: Cipher, rows: Rows) -> Rows:
     have. Both then differ from the row that should be there, so that a rebuild replaces them.
     """
     return {
-        table: [_decrypted_row(cipher, table, row) for row in some]
+        table: [_decrypted_row(cipher, table, row) for row in table_rows]
         if table in TEXT_COLUMNS
-        else some
-        for table, some in rows.items()
+        else table_rows
+        for table, table_rows in rows.items()
     }
 
 

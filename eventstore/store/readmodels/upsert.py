@@ -152,16 +152,16 @@ def upsert_rows(
         if names:
             tx.run(f"WITH {upsert_clauses(names)} SELECT 1", parameters)
         return
-    for table, some in rows.items():
+    for table, table_rows in rows.items():
         if written is not None and table in UPDATE:
-            _update_or_upsert(tx, table, some, written)
+            _update_or_upsert(tx, table, table_rows, written)
         else:
-            _run(tx, UPSERT[table], some)
+            _run(tx, UPSERT[table], table_rows)
 
 
 def upsert_parameters(rows: Rows) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """PostgreSQL: return the tables that have rows, and for each the rows as a JSON array."""
-    names = tuple(name for name, some in rows.items() if some)
+    names = tuple(name for name, table_rows in rows.items() if table_rows)
     return names, tuple(
         orjson.dumps([_as_object(name, row) for row in rows[name]]).decode() for name in names
     )
@@ -179,16 +179,16 @@ def _update_or_upsert(
 ) -> None:
     """SQLite: UPDATE the rows whose seldom changed columns are as before, and upsert the others."""
     take = _ROW_PARTS[table]
-    new, there = [], []
+    new, present = [], []
     for row in rows:
         name, values = (table, PRIMARY_KEY_OF[table](row)), take.seldom(row)
         if written.get(name) == values:
-            there.append(take.parameters(row))
+            present.append(take.parameters(row))
         else:
             written[name] = values
             new.append(row)
     _run(tx, UPSERT[table], new)
-    _run(tx, UPDATE[table], there)
+    _run(tx, UPDATE[table], present)
 
 
 def _run(tx: Transaction, sql: str, rows: list[Row]) -> None:

@@ -169,24 +169,24 @@ def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
         How many rows were wrong, missing or too many.
     """
     cipher = tx.cipher(state.session_id)
-    there = {name: tx.rows(sql, (state.session_id,)) for name, sql in READ.items()}
+    stored = {name: tx.rows(sql, (state.session_id,)) for name, sql in READ.items()}
     if cipher is not None:
-        there = decrypted_rows(cipher, there)
+        stored = decrypted_rows(cipher, stored)
     tags = _tags(state, state.responses)
-    wanted = _all_rows(state, opened_at, tags)
+    expected = _all_rows(state, opened_at, tags)
     if cipher is not None:
-        wanted |= {name: [] for name in TABLES_WITHOUT_ROWS}
-    missing, stale = differences(there, wanted)
+        expected |= {name: [] for name in TABLES_WITHOUT_ROWS}
+    missing, stale = differences(stored, expected)
     for name, keys in stale.items():
         if keys:
             tx.run_many(DELETE_ROW[name], keys)
     upsert_rows(tx, missing if cipher is None else encrypted_rows(cipher, missing))
     changed = {name for name in missing if missing[name] or stale[name]}
-    upsert_rows(tx, {MARKS_TABLE: marks_of_rebuild(state.session_id, there, wanted, changed)})
+    upsert_rows(tx, {MARKS_TABLE: marks_of_rebuild(state.session_id, stored, expected, changed)})
     if not changed.isdisjoint(PRICED) or tx.row(HAS_COST, (state.session_id,)) is None:
-        upsert_rows(tx, reset_cost(wanted["session_figures"][0]))
+        upsert_rows(tx, reset_cost(expected["session_figures"][0]))
     # Encrypted texts are not indexed. Texts from before the encryption are removed from the index.
-    index_all(tx, state, wanted["items"] if cipher is None else [])
+    index_all(tx, state, expected["items"] if cipher is None else [])
     state.written.clear()
     mark_written(state, tags)
     return sum(
@@ -215,15 +215,15 @@ def _all_usage(state: SessionState, opened_at: int) -> list[Row]:
     return rows + session_usage_rows(state, opened_at)
 
 
-def differences(there: Rows, wanted: Rows) -> tuple[Rows, Rows]:
-    """Compare the rows that exist with the wanted rows.
+def differences(stored: Rows, expected: Rows) -> tuple[Rows, Rows]:
+    """Compare the rows that are stored with the rows that are expected.
 
     Returns:
         The rows to write, and the keys of the rows to delete before; both by table.
     """
     missing, stale = {}, {}
-    for name, rows in wanted.items():
-        old = {PRIMARY_KEY_OF[name](row): row for row in there[name]}
+    for name, rows in expected.items():
+        old = {PRIMARY_KEY_OF[name](row): row for row in stored[name]}
         new = {PRIMARY_KEY_OF[name](row): row for row in rows}
         missing[name] = [row for key, row in new.items() if old.get(key) != row]
         stale[name] = [key for key, row in old.items() if new.get(key) != row]

@@ -112,26 +112,26 @@ def clear_failure(tx: Transaction, session_id: str) -> None:
     tx.run(CLEAR, (session_id,))
 
 
-def due_sessions(engine: Engine, most: int) -> list[str]:
+def due_sessions(engine: Engine, limit: int) -> list[str]:
     """Return the ids of sessions to try again, the one that is due longest first.
 
     Args:
-        most: how many at most.
+        limit: how many at most.
     """
     at = now()
     with read(engine) as tx:
         # A time that is further away than the longest pause was noted before the clock was set
         # back.
-        return [row[0] for row in tx.rows(DUE, (at, at + MOST_PAUSE, most))]
+        return [row[0] for row in tx.rows(DUE, (at, at + MOST_PAUSE, limit))]
 
 
-def list_failures(tx: Transaction, most: int) -> list[FailedProjection]:
+def list_failures(tx: Transaction, limit: int) -> list[FailedProjection]:
     """Return sessions that could not be projected, the latest failure first.
 
     Args:
-        most: how many at most.
+        limit: how many at most.
     """
-    return [FailedProjection(*row) for row in tx.rows(LIST, (most,))]
+    return [FailedProjection(*row) for row in tx.rows(LIST, (limit,))]
 
 
 def count_failures(tx: Transaction) -> dict[str, int]:

@@ -13,13 +13,13 @@ from eventstore.errors import InvalidInputError
 MAX_LINES, MAX_TIMES = 100_000, 1_000_000
 
 
-def check_lines(rows: Sized, most: int) -> None:
+def check_lines(rows: Sized, limit: int) -> None:
     """Check that an answer is short enough; its query asks for one row more than is allowed.
 
     Raises:
         InvalidInputError: the answer has more rows.
     """
-    if len(rows) > most:
+    if len(rows) > limit:
         raise InvalidInputError(
-            f"it would have more than {most:,} lines; narrow it by time, model or metadata"
+            f"it would have more than {limit:,} lines; narrow it by time, model or metadata"
         )

@@ -21,30 +21,30 @@ from eventstore.store.usage.daily.coverage import (
 from eventstore.store.usage.usage_sources import responses_of
 
 
-def query_context(engine: Engine, wanted: ResponseFilter) -> dict[str, Any]:
+def query_context(engine: Engine, filters: ResponseFilter) -> dict[str, Any]:
     """Return the mean usage of the first response of a session, of its second, and so on.
 
     Args:
-        wanted: the filter on responses.
+        filters: the filter on responses.
     """
     turns: dict[int, list[int]] = {}
     with read(engine) as tx:
-        for _, turn, *sums in _rows(tx, wanted):
+        for _, turn, *sums in _rows(tx, filters):
             before = turns.get(turn, [0] * len(sums))
             turns[turn] = [a + int(b) for a, b in zip(before, sums, strict=True)]
     return {"object": "list", "data": [_entry(turn, *turns[turn]) for turn in sorted(turns)]}
 
 
-def _rows(tx: Transaction, wanted: ResponseFilter) -> list[Row]:
-    if not is_summable(wanted):
-        return sum_turns(tx, responses_of(tx, wanted))
-    found = find_coverage(tx, wanted.since, wanted.until)
+def _rows(tx: Transaction, filters: ResponseFilter) -> list[Row]:
+    if not is_summable(filters):
+        return sum_turns(tx, responses_of(tx, filters))
+    found = find_coverage(tx, filters.since, filters.until)
     rows = []
-    for live in row_parts(wanted, found):
-        rows += sum_turns(tx, responses_of(tx, live.wanted, live.day))
+    for live in row_parts(filters, found):
+        rows += sum_turns(tx, responses_of(tx, live.filters, live.day))
     sums = ", ".join(f"SUM(s.{name})" for name in SUMMED_TOKENS)
     for days in found.days:
-        source, parameters = sums_of_days("turn_days", days, wanted.model)
+        source, parameters = sums_of_days("turn_days", days, filters.model)
         sql = f"SELECT NULL, s.turn, SUM(s.number), {sums} FROM {source} GROUP BY s.turn"
         rows += tx.rows(sql, parameters)
     return rows

@@ -31,13 +31,13 @@ from eventstore.store.usage.usage_sources import (
 _SHARES = {"p50_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99}
 
 
-def query_latency(engine: Engine, by: str | None, wanted: ResponseFilter) -> dict[str, Any]:
+def query_latency(engine: Engine, by: str | None, filters: ResponseFilter) -> dict[str, Any]:
     """Return quantiles of the times of answers, in groups and in total.
 
     Args:
         by: `session`, `model`, `day` (UTC), `day,model` or `metadata:KEY`; None for the total
             alone.
-        wanted: the filter on responses.
+        filters: the filter on responses.
 
     Raises:
         InvalidInputError: `by` is not valid, or the answer would be too long.
@@ -46,7 +46,7 @@ def query_latency(engine: Engine, by: str | None, wanted: ResponseFilter) -> dic
     groups: dict[tuple[Any, ...], Counter[int]] = {}
     total: Counter[int] = Counter()
     with read(engine) as tx:
-        for found in _counts(tx, by, wanted):
+        for found in _counts(tx, by, filters):
             for (key, model), counts in found.items():
                 name = (key, model) if by == DAY_AND_MODEL else (key,)
                 groups.setdefault(name, Counter()).update(counts)
@@ -59,16 +59,16 @@ def query_latency(engine: Engine, by: str | None, wanted: ResponseFilter) -> dic
     return {"object": "list", "by": by, "data": data, "total": _entry(total)}
 
 
-def _counts(tx: Transaction, by: str | None, wanted: ResponseFilter) -> Iterable[BucketCounts]:
+def _counts(tx: Transaction, by: str | None, filters: ResponseFilter) -> Iterable[BucketCounts]:
     group, values = group_of(by)
-    if not is_summable(wanted) or by == "session" or key_of_grouping(by) is not None:
-        return [count_answers(tx, responses_of(tx, wanted), group, values)]
-    found = find_coverage(tx, wanted.since, wanted.until)
+    if not is_summable(filters) or by == "session" or key_of_grouping(by) is not None:
+        return [count_answers(tx, responses_of(tx, filters), group, values)]
+    found = find_coverage(tx, filters.since, filters.until)
     counts = [
-        count_answers(tx, responses_of(tx, live.wanted, live.day), group, values)
-        for live in row_parts(wanted, found)
+        count_answers(tx, responses_of(tx, live.filters, live.day), group, values)
+        for live in row_parts(filters, found)
     ]
-    return counts + [_summed(tx, days, by, wanted.model) for days in found.days]
+    return counts + [_summed(tx, days, by, filters.model) for days in found.days]
 
 
 def _summed(

@@ -84,13 +84,13 @@ class PackedSumsSelect(NamedTuple):
     model: str | None
 
 
-def query_usage(engine: Engine, by: str | None, wanted: ResponseFilter) -> dict[str, Any]:
+def query_usage(engine: Engine, by: str | None, filters: ResponseFilter) -> dict[str, Any]:
     """Return usage in groups, and in total.
 
     Args:
         by: `session`, `model`, `day` (UTC), `day,model` or `metadata:KEY`; None for the total
             alone.
-        wanted: the filter on responses; transcriptions and sessions count if they pass it.
+        filters: the filter on responses; transcriptions and sessions count if they pass it.
 
     Raises:
         InvalidInputError: `by` is not valid, or the answer would be too long.
@@ -98,7 +98,7 @@ def query_usage(engine: Engine, by: str | None, wanted: ResponseFilter) -> dict[
     group_of(by)
     prices = prices_of(engine)
     with read(engine) as tx:
-        rows = _sums(tx, prices, *_parts(tx, by, wanted))
+        rows = _sums(tx, prices, *_parts(tx, by, filters))
     groups: dict[tuple[str | None, ...], list[PricedUsage]] = {}
     for row in rows:
         name = (row.key, row.model) if by == DAY_AND_MODEL else (row.key,)
@@ -134,7 +134,7 @@ def _parts(
     parts = [
         _of_rows(source, by)
         for live in row_parts(wanted, found)
-        for source in sources_of(tx, live.wanted, live.day)
+        for source in sources_of(tx, live.filters, live.day)
     ]
     parts += [_of_sums(days, by, key, wanted.model) for days in found.days]
     by_value = (
@@ -177,16 +177,16 @@ def _sums(
     # Prices seldom change while a model is used. The sums themselves show whether they did.
     rows = _grouped(tx, parts, [])
     spans = [(row[1], *row[_NAMES : _NAMES + 2]) for row in rows]
-    for some in by_value:
-        spans += tx.rows(SPANS_OF_DAYS, some.days)
+    for batch in by_value:
+        spans += tx.rows(SPANS_OF_DAYS, batch.days)
     boundaries = _boundaries(prices, spans)
     if boundaries:
         rows = _grouped(tx, parts, boundaries)
     merged: dict[Row, list[int]] = {}
     for row in rows:
         _merge(merged, row[:_NAMES], list(map(int, row[_NAMES + 1 :])))
-    for some in by_value:
-        for row in _of_values(tx, some, boundaries):
+    for batch in by_value:
+        for row in _of_values(tx, batch, boundaries):
             _merge(merged, row[:_NAMES], list(row[_NAMES:]))
     return [_billed(prices, name, *sums) for name, sums in merged.items()]
 
@@ -252,15 +252,15 @@ def _period(boundaries: int) -> str:
     return " + ".join(f"({group})" for group in groups) or "0"
 
 
-def _of_values(tx: Transaction, wanted: PackedSumsSelect, boundaries: list[int]) -> list[Row]:
+def _of_values(tx: Transaction, sums: PackedSumsSelect, boundaries: list[int]) -> list[Row]:
     from eventstore.store.usage.daily.packed import PackedDay, PackedSums, add_up  # slow to import
 
     # Prices change at midnight, so that a day lies in one period.
     days = (
         PackedDay(bisect_right(boundaries, day * DAY_US), PackedSums(names, numbers))
-        for day, names, numbers in tx.rows_with_bytes(VALUE_DAYS, (wanted.key, *wanted.days))
+        for day, names, numbers in tx.rows_with_bytes(VALUE_DAYS, (sums.key, *sums.days))
     )
-    return add_up(days, wanted.model)
+    return add_up(days, sums.model)
 
 
 def _merge(merged: dict[Row, list[int]], name: Row, sums: list[int]) -> None:

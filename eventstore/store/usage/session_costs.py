@@ -91,14 +91,14 @@ def answer_with_costs(engine: Engine, ask: Callable[[], _Answer]) -> _Answer:
         return ask()
 
 
-def price_sessions(engine: Engine, which: tuple[str, ...] = _OTHER) -> Iterator[str | Failure]:
+def price_sessions(engine: Engine, conditions: tuple[str, ...] = _OTHER) -> Iterator[str | Failure]:
     """Compute the cost of sessions that have none by the engine's prices.
 
     Several processes may do it at the same time: a cost is stored only if no usage was added since
     it was read. A session whose usage cannot be added up gets no known cost.
 
     Args:
-        which: conditions on the rows to compute.
+        conditions: conditions on the rows to compute.
 
     Yields:
         The id of each session whose cost was set, and a failure for each whose usage cannot be
@@ -112,7 +112,7 @@ def price_sessions(engine: Engine, which: tuple[str, ...] = _OTHER) -> Iterator[
     while done:
         failures: list[Failure] = []
         with read(engine) as tx:
-            rows = pending_rows(tx, prices, _BATCH, which)
+            rows = pending_rows(tx, prices, _BATCH, conditions)
         costs = _compute(engine, [row[0] for row in rows], prices, failures)
         with write(engine) as tx:
             # Every transaction locks rows in this order, so that two of them cannot deadlock.
@@ -156,20 +156,22 @@ def costs_of_sessions(tx: Transaction, ids: list[str], prices: Prices) -> dict[s
 
 
 def pending_rows(
-    tx: Transaction, prices: Prices, limit: int, which: tuple[str, ...] = _OTHER
+    tx: Transaction, prices: Prices, limit: int, conditions: tuple[str, ...] = _OTHER
 ) -> list[Row]:
     """Return sessions without a cost by these prices, each with its mark, in the order of ids.
 
     Args:
         limit: how many at most.
-        which: conditions on the rows.
+        conditions: conditions on the rows.
     """
     sides = " UNION ALL ".join(
         f"SELECT * FROM (SELECT session_id, mark FROM session_costs WHERE {side} LIMIT ?) d"
-        for side in which
+        for side in conditions
     )
-    given = [value for side in which for value in (*[prices.fingerprint] * side.count("?"), limit)]
-    return sorted(tx.rows(sides, given)[:limit])
+    parameters = [
+        value for side in conditions for value in (*[prices.fingerprint] * side.count("?"), limit)
+    ]
+    return sorted(tx.rows(sides, parameters)[:limit])
 
 
 def costs_at_hand(tx: Transaction, prices: Prices) -> Costs:

@@ -47,37 +47,37 @@ class UsageSource(NamedTuple):
 
 
 def sources_of(
-    tx: Transaction, wanted: ResponseFilter, day: int | None = None
+    tx: Transaction, filters: ResponseFilter, day: int | None = None
 ) -> list[UsageSource]:
     """Return the sources of the usage that a filter asks for.
 
     Transcriptions, and sessions that are billed by time, are filtered by their session's metadata.
 
     Args:
-        wanted: the filter.
+        filters: the filter.
         day: only usage of sessions that the sums of this day lack; None for all usage. Only for
             filters that sums by day can answer.
     """
     of_all = {"scope", "metadata", "since", "until", "session", "model"}
-    about_responses = wanted.named() - of_all
-    if not about_responses and not wanted.metadata:
-        where = _conditions(wanted)
+    about_responses = filters.named() - of_all
+    if not about_responses and not filters.metadata:
+        where = _conditions(filters)
         return [UsageSource(_usage(tx, where, day), where)]
-    sources = [responses_of(tx, wanted)]
+    sources = [responses_of(tx, filters)]
     if not about_responses:
-        sources.append(_of_others(tx, wanted))
+        sources.append(_of_others(tx, filters))
     return sources
 
 
-def _conditions(wanted: ResponseFilter) -> Where:
+def _conditions(filters: ResponseFilter) -> Where:
     """Return the conditions that apply to all kinds of usage."""
     where = Where([], [])
-    add_time(where, "u.at", wanted.since, wanted.until)
-    if wanted.session is not None:
-        where.add("u.session_id = ?", wanted.session)
-    if wanted.model is not None:
-        where.add("u.model = ?", wanted.model)
-    add_scope(where, wanted.scope, "u")
+    add_time(where, "u.at", filters.since, filters.until)
+    if filters.session is not None:
+        where.add("u.session_id = ?", filters.session)
+    if filters.model is not None:
+        where.add("u.model = ?", filters.model)
+    add_scope(where, filters.scope, "u")
     return where
 
 
@@ -93,17 +93,17 @@ def _usage(tx: Transaction, where: Where, day: int | None) -> str:
     return f"day_marks k {ordered_join(tx)} usage u ON u.session_id = k.session_id"
 
 
-def responses_of(tx: Transaction, wanted: ResponseFilter, day: int | None = None) -> UsageSource:
+def responses_of(tx: Transaction, filters: ResponseFilter, day: int | None = None) -> UsageSource:
     """Return the source of the usage of responses that a filter asks for, with their rows as `r`.
 
     Args:
-        wanted, day: as for `sources_of`.
+        filters, day: as for `sources_of`.
 
     Raises:
         InvalidInputError: the filter has a text, and the store is encrypted.
     """
-    where = _conditions(wanted)
-    start = choose_start(tx, wanted.metadata)
+    where = _conditions(filters)
+    start = choose_start(tx, filters.metadata)
     if start is not None and start.operator == "=":
         # The query goes from the few rows of the pair to their usage, by its key.
         sql = (
@@ -116,28 +116,28 @@ def responses_of(tx: Transaction, wanted: ResponseFilter, day: int | None = None
     else:
         start, sql = None, f"{_usage(tx, where, day)} {OF_RESPONSE}"
     where.add("u.kind = 'response'")
-    narrowed = replace(wanted, scope=None, since=None, until=None, session=None, model=None)
+    narrowed = replace(filters, scope=None, since=None, until=None, session=None, model=None)
     add_response_conditions(where, tx, narrowed, start, counted=True)
-    if wanted.text is not None:
+    if filters.text is not None:
         if tx.keys.name(tx) is not None:
             raise InvalidInputError(
                 "what was said is encrypted here, and no usage is summed up by it; choose by"
                 " metadata, or list the responses: eventstore responses --text …"
             )
-        add_text_condition(where, tx, parse_terms(wanted.text))
+        add_text_condition(where, tx, parse_terms(filters.text))
     return UsageSource(sql, where)
 
 
-def _of_others(tx: Transaction, wanted: ResponseFilter) -> UsageSource:
+def _of_others(tx: Transaction, filters: ResponseFilter) -> UsageSource:
     """Return the source of the usage of transcriptions and sessions."""
-    where = _conditions(wanted)
-    start = next((c for c in wanted.metadata if c.operator == "="), None)
+    where = _conditions(filters)
+    start = next((c for c in filters.metadata if c.operator == "="), None)
     sql = "usage u"
     if start is not None:
         sql = f"session_metadata m {ordered_join(tx)} usage u ON u.session_id = m.session_id"
         where.add("m.key = ? AND m.value = ?", start.key, start.value)
     where.add("u.kind <> 'response'")
-    for condition in wanted.metadata:
+    for condition in filters.metadata:
         if condition is not start:
             add_metadata_condition(where, tx, condition, "session_metadata", "u", (), timed=False)
     return UsageSource(sql, where)

@@ -55,7 +55,7 @@ DecimalParameter = Annotated[float | None, Query(ge=0, le=1e12, allow_inf_nan=Fa
 _SHORTER = 10
 
 
-def given(**filters: Any) -> dict[str, Any]:
+def given_filters(**filters: Any) -> dict[str, Any]:
     """Return the filters that are not None."""
     return {name: value for name, value in filters.items() if value is not None}
 
@@ -81,7 +81,7 @@ async def response_filters(
 ) -> dict[str, Any]:
     """Return the filters of a request, which the routes of responses and usage share."""
     deep = deep_objects(request, "metadata", "created")
-    filters = given(
+    filters = given_filters(
         status=status,
         reason=reason,
         model=model,
@@ -129,9 +129,9 @@ def list_responses(
     A response is also found by the metadata of its session.
     """
 
-    def ask(most: int) -> Page[Any]:
+    def ask(size: int) -> Page[Any]:
         return queries.responses(
-            limit=most,
+            limit=size,
             after=after,
             before=before,
             order=order,

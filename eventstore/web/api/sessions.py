@@ -17,7 +17,7 @@ from eventstore.web.api.responses import (
     IntegerParameter,
     LimitParameter,
     TextParameter,
-    given,
+    given_filters,
 )
 from eventstore.web.server.documents import (
     CREATED,
@@ -122,7 +122,7 @@ def list_sessions(
     """
     deep = deep_objects(request, "metadata", "created")
     filters: dict[str, Any] = created_range(deep["created"])
-    filters |= given(
+    filters |= given_filters(
         status=status,
         model=model,
         text=q,

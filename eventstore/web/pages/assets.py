@@ -17,8 +17,8 @@ class Assets(StaticFiles):
     def __init__(self) -> None:
         super().__init__(directory=STATIC_FOLDER)
 
-    def file_response(self, *given: Any, **named: Any) -> Response:
+    def file_response(self, *arguments: Any, **named: Any) -> Response:
         """Return a file, or the status 304 if the browser's copy is still the same."""
-        response = super().file_response(*given, **named)
+        response = super().file_response(*arguments, **named)
         response.headers["Cache-Control"] = "no-cache"
         return response

@@ -71,7 +71,7 @@ def _day_after(value: str) -> str | None:
         return value  # it is a time, not a day
 
 
-def given(query: QueryParams, names: Mapping[str, str]) -> dict[str, str]:
+def named_parameters(query: QueryParams, names: Mapping[str, str]) -> dict[str, str]:
     """Return the filters in an address that have a value, under the store's names for them.
 
     Args:

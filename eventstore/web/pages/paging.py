@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from starlette.datastructures import QueryParams
 
 from eventstore.store.queries.pages import Page
-from eventstore.web.pages.filters import ORDER, address, given
+from eventstore.web.pages.filters import ORDER, address, named_parameters
 
 LIMIT = 25
 _BY_TIME = ("started", "created")
@@ -34,7 +34,7 @@ class PagerLinks(NamedTuple):
 def paging_of(query: QueryParams) -> dict[str, Any]:
     """Return the store's arguments for a page and its sorting; `after` wins over `before`."""
     after, before = query.get("after"), query.get("before")
-    page: dict[str, Any] = {"limit": LIMIT, **given(query, ORDER)}
+    page: dict[str, Any] = {"limit": LIMIT, **named_parameters(query, ORDER)}
     if after:
         return page | {"after": after}
     return page | {"before": before} if before else page

@@ -15,7 +15,7 @@ from eventstore.web.pages.filters import (
     FilterRow,
     conditions_of,
     day_range,
-    given,
+    named_parameters,
     rows_of,
 )
 from eventstore.web.pages.paging import pager_links, paging_of
@@ -45,7 +45,7 @@ _PLAIN = {
 def show_responses(request: Request, queries: Seen) -> Response:
     """Show the responses that match the address."""
     query = request.query_params
-    rows, plain, days = rows_of(query), given(query, _PLAIN), day_range(query)
+    rows, plain, days = rows_of(query), named_parameters(query, _PLAIN), day_range(query)
     filters: dict[str, Any] = {**plain, **days, "metadata": conditions_of(rows)}
     found = queries.responses(**paging_of(query), **filters)
     return page(
@@ -62,7 +62,7 @@ def show_responses(request: Request, queries: Seen) -> Response:
         responses=found.data,
         of_session={one: mask_value(queries.metadata(one)) for one in _sessions(found)},
         turn=pager_links(query, found, "/responses"),
-        command=_command(rows, {**plain, **days, **given(query, ORDER)}),
+        command=_command(rows, {**plain, **days, **named_parameters(query, ORDER)}),
     )
 
 

@@ -10,7 +10,7 @@ from eventstore.web.pages.filters import (
     OPERATORS,
     conditions_of,
     day_range,
-    given,
+    named_parameters,
     rows_of,
 )
 from eventstore.web.pages.paging import pager_links, paging_of
@@ -52,7 +52,7 @@ _PLAIN = {"model": "model", "status": "status", "q": "text"} | {
 def show_sessions(request: Request, queries: Seen) -> Response:
     """Show the sessions that match the address."""
     query = request.query_params
-    rows, plain = rows_of(query), given(query, _PLAIN)
+    rows, plain = rows_of(query), named_parameters(query, _PLAIN)
     filters: dict[str, Any] = {**plain, **day_range(query), "metadata": conditions_of(rows)}
     found = queries.sessions(summary=True, **paging_of(query), **filters)
     return page(

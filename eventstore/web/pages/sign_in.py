@@ -21,26 +21,26 @@ _FORM = 1 << 17  # bytes of a form: more than any address and key have
 def sign_in_first(request: Request) -> Response:
     """Redirect to the form, which leads back to the requested page after the sign-in."""
     path = request.scope["raw_path"].decode("latin-1")
-    wanted = path + (f"?{request.url.query}" if request.url.query else "")
-    return RedirectResponse(f"{SIGN_IN_PATH}?next={quote(wanted, safe='')}", 303)
+    target = path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"{SIGN_IN_PATH}?next={quote(target, safe='')}", 303)
 
 
-def _next(given: str) -> str:
+def _next(target: str) -> str:
     """Return a path of this server; a text that could name another host becomes `/`."""
-    return given if given.startswith("/") and given[1:2] not in ("/", "\\") else "/"
+    return target if target.startswith("/") and target[1:2] not in ("/", "\\") else "/"
 
 
-def _form(request: Request, status: int, wanted: str, failed: str | None) -> Response:
-    return page(request, "sign_in.html", status, title="Sign in", next=wanted, failed=failed)
+def _form(request: Request, status: int, target: str, failed: str | None) -> Response:
+    return page(request, "sign_in.html", status, title="Sign in", next=target, failed=failed)
 
 
 @router.get(SIGN_IN_PATH)
 async def show_form(request: Request) -> Response:
     """Show the form; if the server has no keys, redirect to the requested page."""
-    wanted = _next(request.query_params.get("next", "/"))
+    target = _next(request.query_params.get("next", "/"))
     if request.app.state.stores.keys is None:
-        return RedirectResponse(wanted, 303)
-    return _form(request, 200, wanted, None)
+        return RedirectResponse(target, 303)
+    return _form(request, 200, target, None)
 
 
 def _is_own(request: Request) -> bool:
@@ -67,13 +67,13 @@ async def sign_in(request: Request) -> Response:
     """Check the form's key, and set a cookie if the key may read."""
     if not _is_own(request):
         return _form(request, 403, "/", "Sign in on this page itself.")
-    given = parse_qs((await _sent(request)).decode("utf-8", "replace"))
-    wanted = _next(given.get("next", ["/"])[0])
-    access = (request.app.state.stores.keys or {}).get(digest(given.get("key", [""])[0].strip()))
+    form = parse_qs((await _sent(request)).decode("utf-8", "replace"))
+    target = _next(form.get("next", ["/"])[0])
+    access = (request.app.state.stores.keys or {}).get(digest(form.get("key", [""])[0].strip()))
     if access is None or "read" not in access.rights:
         why = "This key is not known here." if access is None else "This key has no right to read."
-        return _form(request, 401, wanted, why)
-    answer = RedirectResponse(wanted, 303)
+        return _form(request, 401, target, why)
+    answer = RedirectResponse(target, 303)
     answer.set_cookie(
         cookie_of(request),
         request.app.state.sign_ins.begin(access),

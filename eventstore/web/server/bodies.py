@@ -29,24 +29,24 @@ class Bodies:
         self._free = max(_MOST_BYTES, _BODIES * body_bytes)
         self._held: Counter[Hashable] = Counter()
 
-    def take(self, who: Hashable, size: int) -> None:
+    def take(self, asker: Hashable, size: int) -> None:
         """Count bytes of a body that have arrived.
 
         Args:
-            who: the asker that sends the body: the tenant, or the name of the key.
+            asker: the asker that sends the body: the tenant, or the name of the key.
             size: how many bytes have arrived.
 
         Raises:
             BusyError: this asker holds too many bytes already. Nothing is counted then.
         """
-        if self._held[who] + size > self._free - size:
+        if self._held[asker] + size > self._free - size:
             raise BusyError
         self._free -= size
-        self._held[who] += size
+        self._held[asker] += size
 
-    def give_back(self, who: Hashable, size: int) -> None:
+    def give_back(self, asker: Hashable, size: int) -> None:
         """Release the bytes of a body that is no longer in memory."""
         self._free += size
-        self._held[who] -= size
-        if not self._held[who]:
-            del self._held[who]
+        self._held[asker] -= size
+        if not self._held[asker]:
+            del self._held[asker]

@@ -53,11 +53,11 @@ def find_access(request: Request) -> Access | None:
     keys = stores_of(request).keys
     if keys is None:
         return Access("everybody")
-    given = request.headers.get("authorization")
-    if given is None:
+    header = request.headers.get("authorization")
+    if header is None:
         signed_in: SignIns = request.app.state.sign_ins
         return signed_in.find(request.cookies.get(cookie_of(request), ""))
-    scheme, _, key = given.partition(" ")
+    scheme, _, key = header.partition(" ")
     return keys.get(digest(key.strip())) if scheme.lower() == "bearer" else None
 
 
@@ -149,17 +149,17 @@ def _declared(dependant: Any) -> Iterator[str]:
         yield from _declared(other)
 
 
-def created_range(given: dict[str, str]) -> dict[str, Any]:
+def created_range(bounds: dict[str, str]) -> dict[str, Any]:
     """Return the filters `since` and `until` for `created[gte]`, `[gt]`, `[lt]` and `[lte]`.
 
     Args:
-        given: times by their operators, such as `{"gte": "2026-05-01T00:00:00Z"}`.
+        bounds: times by their operators, such as `{"gte": "2026-05-01T00:00:00Z"}`.
 
     Raises:
         ApiError: an operator is unknown, one side has two operators, or a value is no time.
     """
     found: dict[str, str | None] = {}
-    for operator, value in given.items():
+    for operator, value in bounds.items():
         param = f"created[{operator[:20]}]"
         if operator not in _SIDES or _SIDES[operator][0] in found:
             message = f"{param}: use one of gte and gt, and one of lt and lte"

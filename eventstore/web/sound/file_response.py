@@ -69,11 +69,11 @@ class NamelessFileResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the file, the part of it that was asked for, or the status 416."""
-        asked = Headers(scope=scope)
-        wanted = asked.get("range")
-        if asked.get("if-range", self.headers["ETag"]) != self.headers["ETag"]:
-            wanted = None
-        span = requested_range(wanted, self._size)
+        headers = Headers(scope=scope)
+        range_header = headers.get("range")
+        if headers.get("if-range", self.headers["ETag"]) != self.headers["ETag"]:
+            range_header = None
+        span = requested_range(range_header, self._size)
         if span is None:
             self.status_code = 416
             self.headers["Content-Range"] = f"bytes */{self._size}"

@@ -77,7 +77,7 @@ class SoundCache:
     Args:
         engine: the store's engine, from which revisions are read.
         places: limits how many files are made at once.
-        most: how many bytes on disk the files may take together.
+        max_bytes: how many bytes on disk the files may take together.
         look_each: seconds between two checks for erased sessions.
     """
 
@@ -85,10 +85,10 @@ class SoundCache:
         self,
         engine: Engine,
         places: Places,
-        most: int = MAX_CACHE_BYTES,
+        max_bytes: int = MAX_CACHE_BYTES,
         look_each: float = LOOK_EACH,
     ) -> None:
-        self._engine, self._places, self._most = engine, places, most
+        self._engine, self._places, self._most = engine, places, max_bytes
         self._look_each = look_each
         self._lock = Lock()
         self._files: OrderedDict[SoundKey, NamelessFile] = OrderedDict()
@@ -99,7 +99,9 @@ class SoundCache:
         self._threads = anyio.CapacityLimiter(8)
         self._look_thread = anyio.CapacityLimiter(2)
 
-    async def get(self, queries: Queries, key: SoundKey, who: Hashable, make: Make) -> NamelessFile:
+    async def get(
+        self, queries: Queries, key: SoundKey, asker: Hashable, make: Make
+    ) -> NamelessFile:
         """Return a file from the cache, or make it.
 
         Requests for a file that is being made wait for it together, and take one place together.
@@ -107,7 +109,7 @@ class SoundCache:
         Args:
             queries: queries that may see the session.
             key: which file to return.
-            who: the asker, for whom the place is taken.
+            asker: the asker, for whom the place is taken.
             make: writes the file's content to a stream.
 
         Raises:
@@ -121,7 +123,7 @@ class SoundCache:
         making = self._making.get(key)
         if making is None:
             stop = Event()
-            task = asyncio.create_task(self._make(queries, key, who, make, stop))
+            task = asyncio.create_task(self._make(queries, key, asker, make, stop))
             making = _Making(task, stop)
             with self._lock:
                 self._making[key] = making
@@ -167,9 +169,9 @@ class SoundCache:
                 del self._files[key]
 
     async def _make(
-        self, queries: Queries, key: SoundKey, who: Hashable, make: Make, stop: Event
+        self, queries: Queries, key: SoundKey, asker: Hashable, make: Make, stop: Event
     ) -> NamelessFile:
-        with await self._places.take(who):
+        with await self._places.take(asker):
             work = partial(_made, queries, key, make, stop)
             file = await anyio.to_thread.run_sync(work, limiter=self._threads)
         with self._lock:

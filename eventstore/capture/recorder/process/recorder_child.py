@@ -42,10 +42,10 @@ class PipeReporter(logging.Handler):
         super().__init__(logging.INFO)
         self._pipe, self._send_lock = pipe, threading.Lock()
 
-    def send(self, *what: Any) -> None:
+    def send(self, *message: Any) -> None:
         """Send a message, or drop it if the parent is gone."""
         with self._send_lock, suppress(OSError, ValueError):
-            self._pipe.send(what)
+            self._pipe.send(message)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send a log record to the parent, whose logger writes it."""

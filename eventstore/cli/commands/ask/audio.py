@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from eventstore.cli import completion
-from eventstore.cli.options import db_option, given, json_option, open_store
+from eventstore.cli.options import db_option, given_options, json_option, open_store
 from eventstore.cli.terminal.output import print_json, print_line, progress_bar, say
 from eventstore.event_store import EventStore
 
@@ -65,14 +65,16 @@ def audio(
     """
     if output is None and plot is None:
         raise click.UsageError("name a file with -o, or with --plot")
-    selected = given(options)
+    selected = given_options(options)
     for path, formats in ((output, _FORMATS), (plot, _PICTURES)):
         if path is not None and _format(path) not in formats:
             raise click.BadParameter(f"{path}: use a name that ends with .{', .'.join(formats)}")
     written: dict[str, Any] = {}
     with open_store(url) as store:
         if output is not None:
-            written = _write(store, session_id, output, {**selected, **given({"rate": rate})})
+            written = _write(
+                store, session_id, output, {**selected, **given_options({"rate": rate})}
+            )
         if plot is not None:
             store.plot(session_id, plot, _format(plot), **selected)  # type: ignore[arg-type]
             written["plot"] = str(plot)

@@ -15,7 +15,7 @@ import click
 
 from eventstore.cli import completion
 from eventstore.cli.failures import print_failures
-from eventstore.cli.options import db_option, given, open_store, session_filters
+from eventstore.cli.options import db_option, given_options, open_store, session_filters
 from eventstore.cli.output_file import output_stream
 from eventstore.cli.price_options import prices_option
 from eventstore.cli.terminal.output import counted, counter, say
@@ -84,7 +84,7 @@ def export(
       eventstore export sess_123 --format html -o call.html
       eventstore export --since 2026-05-01 --format otel --endpoint http://localhost:4318
     """
-    chosen = given(filters)
+    chosen = given_options(filters)
     _check(sessions, chosen, everything, format_)
     _check_targets(format_, output, endpoint, content)
     with open_store(url) as store:
@@ -93,16 +93,16 @@ def export(
             # told at the end.
             with suppress(*((ErasedError,) if len(sessions) > 1 else ())):
                 store.last_seq(session_id)
-        wanted = iter(sessions) if sessions else store.session_ids(**chosen)
+        session_ids = iter(sessions) if sessions else store.session_ids(**chosen)
         reader = SessionReader(len(sessions) == 1)
         with counter("session") as progress:
             if format_ == "parquet":
-                _write_parquet(store, wanted, str(output), progress, reader)
+                _write_parquet(store, session_ids, str(output), progress, reader)
             elif endpoint is not None:
-                _send(store, _counted(wanted, progress), endpoint, content, reader)
+                _send(store, _counted(session_ids, progress), endpoint, content, reader)
             else:
                 with output_stream(output) as stream:
-                    _write(store, _counted(wanted, progress), format_, content, stream, reader)
+                    _write(store, _counted(session_ids, progress), format_, content, stream, reader)
     context.exit(1 if print_failures(reader.failures) else 0)
 
 
@@ -170,30 +170,30 @@ def _counted(session_ids: Iterable[str], progress: Progress) -> Iterator[str]:
 
 def _write(
     store: EventStore,
-    wanted: Iterator[str],
+    session_ids: Iterator[str],
     format_: str,
     content: bool,
     stream: BinaryIO,
     reader: SessionReader,
 ) -> None:
     if format_ == "jsonl":
-        _write_jsonl(store, wanted, stream, reader)
+        _write_jsonl(store, session_ids, stream, reader)
     elif format_ == "chat":
-        _write_chat(store, wanted, stream, reader)
+        _write_chat(store, session_ids, stream, reader)
     elif format_ == "otel":
-        _write_otel(store, wanted, content, stream, reader)
+        _write_otel(store, session_ids, content, stream, reader)
     else:
         # Other formats must not wait for this import.
         from eventstore.exports.html import write_html
 
-        write_html(store, next(wanted), stream)
+        write_html(store, next(session_ids), stream)
 
 
 def _write_jsonl(
-    store: EventStore, wanted: Iterator[str], stream: BinaryIO, reader: SessionReader
+    store: EventStore, session_ids: Iterator[str], stream: BinaryIO, reader: SessionReader
 ) -> None:
     if reader.alone:
-        for session_id in wanted:
+        for session_id in session_ids:
             stream.writelines(store.export(session_id))
         return
 
@@ -208,19 +208,19 @@ def _write_jsonl(
             raise
         return kept
 
-    for _, kept in reader.read(wanted, whole):
+    for _, kept in reader.read(session_ids, whole):
         with kept:
             shutil.copyfileobj(kept, stream, _PIECE)
 
 
 def _write_chat(
-    store: EventStore, wanted: Iterator[str], stream: BinaryIO, reader: SessionReader
+    store: EventStore, session_ids: Iterator[str], stream: BinaryIO, reader: SessionReader
 ) -> None:
     from eventstore.exports.chat import chat
 
     written = 0
     left_out: Counter[str] = Counter()
-    for _, made in reader.read(wanted, lambda session_id: chat(store.state(session_id))):
+    for _, made in reader.read(session_ids, lambda session_id: chat(store.state(session_id))):
         left_out += made.left_out
         for conversation in made.conversations:
             stream.write(f"{dumps(conversation)}\n".encode())
@@ -232,20 +232,24 @@ def _write_chat(
 
 
 def _write_otel(
-    store: EventStore, wanted: Iterator[str], content: bool, stream: BinaryIO, reader: SessionReader
+    store: EventStore,
+    session_ids: Iterator[str],
+    content: bool,
+    stream: BinaryIO,
+    reader: SessionReader,
 ) -> None:
     from eventstore.exports.otel.otlp_json import otlp_lines
     from eventstore.exports.otel.session_spans import read_spans
 
     sizes = []
-    for _, spans in reader.read(wanted, lambda id_: read_spans(store, id_, content)):
+    for _, spans in reader.read(session_ids, lambda id_: read_spans(store, id_, content)):
         sizes.append(len(spans))
         stream.writelines(f"{line}\n".encode() for line in otlp_lines(spans))
     _say_spans("Exported", sizes)
 
 
 def _send(
-    store: EventStore, wanted: Iterator[str], url: str, content: bool, reader: SessionReader
+    store: EventStore, session_ids: Iterator[str], url: str, content: bool, reader: SessionReader
 ) -> None:
     from eventstore.exports.otel.otlp_http import Endpoint
     from eventstore.exports.otel.session_spans import read_spans
@@ -253,7 +257,7 @@ def _send(
     endpoint = Endpoint(url)
     sizes = []
     try:
-        for _, spans in reader.read(wanted, lambda id_: read_spans(store, id_, content)):
+        for _, spans in reader.read(session_ids, lambda id_: read_spans(store, id_, content)):
             sizes.append(len(spans))
             endpoint.send(spans)
     finally:
@@ -276,12 +280,16 @@ def _say_spans(done: str, sizes: list[int]) -> None:
 
 
 def _write_parquet(
-    store: EventStore, wanted: Iterator[str], folder: str, progress: Progress, reader: SessionReader
+    store: EventStore,
+    session_ids: Iterator[str],
+    folder: str,
+    progress: Progress,
+    reader: SessionReader,
 ) -> None:
     from eventstore.exports.parquet.write_parquet import write_parquet
 
     failures = None if reader.alone else reader.failures
-    written = write_parquet(store, wanted, Path(folder), progress, failures)
+    written = write_parquet(store, session_ids, Path(folder), progress, failures)
     tables = (counted(written.responses, "response"), counted(written.items, "item"))
     sessions = counted(written.sessions, "session")
     say(f"Exported {', '.join(tables)} and {counted(written.usage, 'usage row')} of {sessions}.")

@@ -9,7 +9,7 @@ import click
 from eventstore.cli.options import (
     by_option,
     db_option,
-    given,
+    given_options,
     json_option,
     open_store,
     response_filters,
@@ -34,7 +34,7 @@ def latency(by: str | None, url: str, as_json: bool, **filters: Any) -> None:
       eventstore latency --by model --since 2026-05-01
     """
     with open_store(url) as store:
-        found = store.latency(by, **given(filters))
+        found = store.latency(by, **given_options(filters))
     if as_json:
         print_json(found)
         return
@@ -67,7 +67,7 @@ def context(url: str, as_json: bool, **filters: Any) -> None:
       eventstore context --model gpt-realtime --since 2026-05-01
     """
     with open_store(url) as store:
-        found = store.context(**given(filters))
+        found = store.context(**given_options(filters))
     if as_json:
         print_json(found)
         return

@@ -14,7 +14,7 @@ from eventstore.cli.options import (
     db_option,
     dialect_option,
     figure_filters,
-    given,
+    given_options,
     json_option,
     list_options,
     open_store,
@@ -99,7 +99,7 @@ def sessions(
             sort=sort,
             live=live,
             summary=summary or (sort in _SUMMED and not as_json),
-            **given(filters),
+            **given_options(filters),
         )
         if live and not as_json and has_screen():
             # This module needs termios, which not every system has.
@@ -191,7 +191,12 @@ def responses(
     """
     with open_store(url) as store:
         page = store.responses(
-            limit=limit, after=after, order=order, sort=sort, dialect=dialect, **given(filters)
+            limit=limit,
+            after=after,
+            order=order,
+            sort=sort,
+            dialect=dialect,
+            **given_options(filters),
         )
     if as_json:
         print_json(page.as_list())
@@ -270,7 +275,7 @@ def usage(by: str | None, url: str, as_json: bool, **filters: Any) -> None:
       eventstore usage --by model --prices prices.toml
     """
     with open_store(url) as store:
-        summed = store.usage(by, **given(filters))
+        summed = store.usage(by, **given_options(filters))
     if as_json:
         print_json(summed)
         return

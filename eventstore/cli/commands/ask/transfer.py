@@ -172,14 +172,14 @@ def _import_one(bring_in: Callable[..., list[Imported]], name: str) -> list[Impo
 
 def _warn(name: str, imported: list[Imported]) -> None:
     """Print each warning about a file once."""
-    for warning in dict.fromkeys(told for one in imported for told in one.warnings):
+    for warning in dict.fromkeys(entry for one in imported for entry in one.warnings):
         say(f"Warning: {name}: {warning}")
 
 
 def _entry(name: str, imported: Imported, redact: bool) -> dict[str, Any]:
-    told: dict[str, Any] = {"redacted": imported.redacted} if redact else {}
+    entry: dict[str, Any] = {"redacted": imported.redacted} if redact else {}
     if imported.same_call is not None:
-        told["same_call"] = imported.same_call
+        entry["same_call"] = imported.same_call
     return {
         "session_id": imported.session_id,
         "events": imported.events,
@@ -187,7 +187,7 @@ def _entry(name: str, imported: Imported, redact: bool) -> dict[str, Any]:
         "added": imported.added,
         "status": "imported" if imported.added and not imported.metadata_set else "exists",
         "skipped_lines": imported.skipped_lines,
-        **told,
+        **entry,
         "file": name,
         "format": imported.format,
         "warnings": list(imported.warnings),

@@ -17,7 +17,7 @@ from eventstore.cli.failures import print_failures
 from eventstore.cli.options import (
     chosen_sessions,
     db_option,
-    given,
+    given_options,
     json_option,
     open_store,
     session_filters,
@@ -75,7 +75,7 @@ def seal(
       eventstore seal --older-than 7d --workers 2
       eventstore seal --metadata customer=42 --dry-run
     """
-    chosen = given({**filters, "older_than": older_than})
+    chosen = given_options({**filters, "older_than": older_than})
     with open_store(url) as store:
         ids = chosen_sessions(store, session_ids, everything, chosen)
         if dry_run:
@@ -121,8 +121,8 @@ def _print_sealed(done: list[Sealed]) -> None:
     packed = sum(one.packed_bytes for one in done)
     sealed = sum(one.events > 0 for one in done)
     if sealed:
-        what = f"{counted(sealed, 'session')} with {counted(events, 'event')}"
-        print_line(f"Sealed {what}: {size(frames)} of frames in {size(packed)}.")
+        counts = f"{counted(sealed, 'session')} with {counted(events, 'event')}"
+        print_line(f"Sealed {counts}: {size(frames)} of frames in {size(packed)}.")
     if not done:
         print_line("There is no such session to seal.")
     elif sealed < len(done):

@@ -15,7 +15,7 @@ from eventstore.cli.failures import print_failures
 from eventstore.cli.options import (
     chosen_sessions,
     db_option,
-    given,
+    given_options,
     json_option,
     open_store,
     session_filters,
@@ -80,7 +80,7 @@ def copy(
       eventstore copy sess_123 --to postgresql://user@host/archive
       eventstore copy --to sqlite:///old.db --older-than 90d --then-delete
     """
-    chosen = given({**filters, "older_than": older_than})
+    chosen = given_options({**filters, "older_than": older_than})
     with open_store(url) as store, _open_target(target, dry_run) as to:
         ids = chosen_sessions(store, session_ids, everything, chosen)
         done, failed = _results("copy", ids, store.iter_copy(ids, to, then_delete, dry_run))
@@ -169,7 +169,7 @@ def offload(
     """
     if back == (target is not None):
         raise click.UsageError("give --to, or --back")
-    chosen = given({**filters, "older_than": older_than})
+    chosen = given_options({**filters, "older_than": older_than})
     with open_store(url) as store:
         ids = chosen_sessions(store, session_ids, everything, chosen)
         done, failed = _results("offload", ids, store.iter_offload(ids, target))

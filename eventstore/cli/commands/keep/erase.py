@@ -160,10 +160,10 @@ def _in_words(sessions: int, events: int, responses: int) -> str:
 
 def _print_dry_run(totals: ErasedCounts, audio_only: bool, as_json: bool) -> None:
     if as_json:
-        what = {"object": "eventstore.erasure", "what": "audio" if audio_only else "session"}
+        entry = {"object": "eventstore.erasure", "what": "audio" if audio_only else "session"}
         counts = {**totals._asdict(), "dry_run": True}
         counts["erased_before"] = counts.pop("erased")
-        print_json(what | counts)
+        print_json(entry | counts)
         return
     whose = "the audio of " if audio_only else ""
     print_line(f"Would erase {whose}{_in_words(*totals[:3])}.")

@@ -69,8 +69,8 @@ def rebuild(
         sessions = events = changed = 0
         failed: list[Failure] = []
         with progress_bar("rebuild", total) as bar:
-            wanted = None if everything else session_ids
-            for done in succeeding(store.iter_rebuild(wanted, workers), failed):
+            chosen = None if everything else session_ids
+            for done in succeeding(store.iter_rebuild(chosen, workers), failed):
                 sessions, events = sessions + 1, events + done.seq
                 changed += done.changed
                 if bar is not None:
@@ -83,9 +83,9 @@ def rebuild(
         numbers = {"changed_rows": changed, "seconds": round(took, 3), "errors": errors}
         print_json(_done("eventstore.rebuild", sessions, events) | numbers)
     else:
-        what = f"{counted(sessions, 'session')} with {counted(events, 'event')}"
+        counts = f"{counted(sessions, 'session')} with {counted(events, 'event')}"
         found = f"{counted(changed, 'row')} changed" if changed else "every row was right"
-        print_line(f"Rebuilt {what} in {took:.1f} s; {found}.")
+        print_line(f"Rebuilt {counts} in {took:.1f} s; {found}.")
     context.exit(1 if failed else 0)
 
 
@@ -140,9 +140,9 @@ def project(context: click.Context, follow: bool, interval: float, url: str, as_
         kept = {"summed_days": work.days, "priced_sessions": work.priced}
         print_json(done | kept | {"errors": errors})
     else:
-        what = f"{counted(work.sessions, 'session')} with {counted(work.events, 'event')}"
+        counts = f"{counted(work.sessions, 'session')} with {counted(work.events, 'event')}"
         priced = f"; priced {counted(work.priced, 'session')}" if work.priced else ""
-        print_line(f"Projected {what}; summed up {counted(work.days, 'day')}{priced}.")
+        print_line(f"Projected {counts}; summed up {counted(work.days, 'day')}{priced}.")
     context.exit(1 if errors else 0)
 
 
@@ -195,11 +195,11 @@ class _Projecting:
 
     def tell(self) -> failures.FailureEntries:
         """Print the failures since the last call, and return them for `--json`."""
-        told = failures.print_failures(self._failed) + failures.print_failures(
+        entries = failures.print_failures(self._failed) + failures.print_failures(
             self._failed_days, "day"
         )
         self._failed, self._failed_days = [], []
-        return told
+        return entries
 
 
 def until(stop: threading.Event, done: Iterator[Done]) -> Iterator[Done]:

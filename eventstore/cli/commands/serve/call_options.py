@@ -41,18 +41,19 @@ def webhook_secret() -> str:
     return secret
 
 
-def parse_headers(given: Iterable[str], metadata: Mapping[str, str]) -> dict[str, str]:
+def parse_headers(options: Iterable[str], metadata: Mapping[str, str]) -> dict[str, str]:
     """Return the keys of metadata by the names of SIP headers in lower case.
 
     Args:
-        given: values of --header: `X-Customer=customer`, or `X-Customer` for the key `x-customer`.
+        options: values of --header: `X-Customer=customer`, or `X-Customer` for the key
+            `x-customer`.
         metadata: other pairs of metadata that each session gets.
 
     Raises:
         click.BadParameter: a name or a key cannot be used, or there are too many of them.
     """
     found: dict[str, str] = {}
-    for one in given:
+    for one in options:
         name, _, key = one.partition("=")
         name, key = name.lower(), key or name.lower()
         if not _NAME.fullmatch(name) or name in _SECRET_NAMES or len(key) > MAX_KEY_LENGTH:

@@ -79,13 +79,13 @@ class WebhookAddress(NamedTuple):
     tls: Certificate | None = None
 
 
-def run(url: str, keys: str | None, asked: Calling, address: WebhookAddress) -> None:
+def run(url: str, keys: str | None, settings: Calling, address: WebhookAddress) -> None:
     """Receive webhooks and record calls until SIGINT or SIGTERM, then write the last frames.
 
     Args:
         url: the URL of the database.
         keys: the URL of the database of encryption keys; None if the store is not encrypted.
-        asked: the settings.
+        settings: the settings.
         address: the address to listen on.
 
     Raises:
@@ -94,36 +94,36 @@ def run(url: str, keys: str | None, asked: Calling, address: WebhookAddress) -> 
         InvalidInputError: the secret, the upstream, its key or the certificate cannot be used.
         MissingExtraError: no certificate can be made, because the extra `tls` is not installed.
     """
-    check_calling(asked)
+    check_calling(settings)
     with (
         tls_for_listener(address.tls, address.host) as listen,
-        recording(url, keys, asked) as recorder,
+        recording(url, keys, settings) as recorder,
         EventStore(url, check_schema=False, keys=keys, time_limit=_LOOK) as reading,
     ):
         say_whom_to_trust(listen.ca_file)
-        asyncio.run(_run(recorder, reading, asked, address, listen.context))
+        asyncio.run(_run(recorder, reading, settings, address, listen.context))
 
 
-def check_calling(asked: Calling) -> None:
+def check_calling(settings: Calling) -> None:
     """Check that the settings suffice to verify webhooks and to join calls.
 
     Raises:
         InvalidInputError: the secret or the upstream cannot be used, or the upstream's API key is
             missing.
     """
-    parse_secret(asked.secret)
-    call_address(asked.upstream, "rtc_")
+    parse_secret(settings.secret)
+    call_address(settings.upstream, "rtc_")
 
 
 @contextmanager
-def recording(url: str, keys: str | None, asked: Calling) -> Iterator[RecorderProcess]:
+def recording(url: str, keys: str | None, settings: Calling) -> Iterator[RecorderProcess]:
     """Start a recorder of calls for the block. After the block, it writes its last frames.
 
     Raises:
         SchemaError: the database has no schema, or another version of it than this code needs.
     """
     say_what_is_logged()
-    recorder = RecorderProcess(url, asked.spool, keys=keys, redact=asked.redact)
+    recorder = RecorderProcess(url, settings.spool, keys=keys, redact=settings.redact)
     try:
         if recorder.trouble is not None:
             _say(f"{recorder.trouble}; until then, frames go to the spool {recorder.spool}")
@@ -132,22 +132,22 @@ def recording(url: str, keys: str | None, asked: Calling) -> Iterator[RecorderPr
         recorder.close()
 
 
-def incoming_calls(recorder: RecorderProcess, store: Queries, asked: Calling) -> IncomingCalls:
+def incoming_calls(recorder: RecorderProcess, store: Queries, settings: Calling) -> IncomingCalls:
     """Return the object that takes webhooks, and that prints what happens to calls.
 
     Args:
         recorder: records the calls.
         store: is asked whether a call was recorded before.
-        asked: the settings.
+        settings: the settings.
     """
     return IncomingCalls(
-        parse_secret(asked.secret),
-        CallRecordings(recorder, asked.max_calls),
-        asked.upstream,
-        asked.wait,
-        asked.metadata or {},
-        asked.headers or {},
-        partial(_tell, as_json=asked.as_json),
+        parse_secret(settings.secret),
+        CallRecordings(recorder, settings.max_calls),
+        settings.upstream,
+        settings.wait,
+        settings.metadata or {},
+        settings.headers or {},
+        partial(_print_update, as_json=settings.as_json),
         lambda why: _say(f"A webhook is refused: {why}."),
         _finder(store),
     )
@@ -167,18 +167,19 @@ def _finder(store: Queries) -> FindSession:
 async def _run(
     recorder: RecorderProcess,
     reading: EventStore,
-    asked: Calling,
+    settings: Calling,
     address: WebhookAddress,
     tls: ssl.SSLContext | None,
 ) -> None:
     stop, _ = signals()
     unforeseen.watch_threads(_LOGGER)
     unforeseen.watch_loop(_LOGGER, asyncio.get_running_loop())
-    calls = incoming_calls(recorder, reading, asked)
+    calls = incoming_calls(recorder, reading, settings)
     app = make_webhook_app(calls, lambda: health(calls.recordings.live, recorder))
 
     def ready(port: int) -> None:
-        say(f"Receiving {told(asked, place(address.host, port), tls is not None)}; Ctrl-C ends it.")
+        receiver = calls_description(settings, place(address.host, port), tls is not None)
+        say(f"Receiving {receiver}; Ctrl-C ends it.")
 
     server = Server(configuration(app, address.host, address.port, tls), ready)
 
@@ -194,21 +195,20 @@ async def _run(
         await calls.recordings.leave()
 
 
-def told(asked: Calling, address: str, is_tls: bool) -> str:
+def calls_description(settings: Calling, address: str, is_tls: bool) -> str:
     """Return words that say where webhooks are received, and which server's calls are recorded.
 
     Args:
-        asked: the settings.
+        settings: the settings.
         address: host and port, such as `127.0.0.1:8090`.
         is_tls: the server listens with TLS.
     """
     scheme = "https" if is_tls else "http"
-    return (
-        f"webhooks on {scheme}://{address}{PATH}, recording calls of {public_url(asked.upstream)}"
-    )
+    server = public_url(settings.upstream)
+    return f"webhooks on {scheme}://{address}{PATH}, recording calls of {server}"
 
 
-def _tell(news: CallUpdate, as_json: bool) -> None:
+def _print_update(news: CallUpdate, as_json: bool) -> None:
     """Print what happened to a call, and with --json a line of JSON at its end."""
     where = "" if news.session_id is None else f": {news.session_id}"
     words = {

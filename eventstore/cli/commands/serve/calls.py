@@ -93,7 +93,7 @@ def calls(
     from eventstore.cli.commands.serve.calling import Calling, WebhookAddress, run
 
     pairs = parse_metadata(metadata)
-    asked = Calling(
+    settings = Calling(
         webhook_secret(),
         upstream,
         wait,
@@ -105,7 +105,7 @@ def calls(
         as_json,
     )
     host, port = parse_address(address, "--listen")
-    run(url, keys_url(), asked, WebhookAddress(host, port, tls))
+    run(url, keys_url(), settings, WebhookAddress(host, port, tls))
 
 
 COMMANDS = (calls,)

@@ -71,13 +71,13 @@ class Relaying(NamedTuple):
     redact: bool = False
 
 
-def run(url: str, keys: str | None, asked: Relaying) -> None:
+def run(url: str, keys: str | None, settings: Relaying) -> None:
     """Relay and record until SIGINT or SIGTERM, then write the last frames.
 
     Args:
         url: the URL of the database.
         keys: the URL of the database of encryption keys; None if the store is not encrypted.
-        asked: the settings.
+        settings: the settings.
 
     Raises:
         EventStoreError: the relay cannot listen on the address.
@@ -86,26 +86,26 @@ def run(url: str, keys: str | None, asked: Relaying) -> None:
         MissingExtraError: no certificate can be made, because the extra `tls` is not installed.
     """
     with (
-        tls_for_listener(asked.tls, asked.host) as listen,
-        recorder_for(asked, url, keys) as recorder,
+        tls_for_listener(settings.tls, settings.host) as listen,
+        recorder_for(settings, url, keys) as recorder,
     ):
-        asyncio.run(_run(recorder, asked, listen))
+        asyncio.run(_run(recorder, settings, listen))
 
 
 @contextmanager
-def recorder_for(asked: Relaying, url: str, keys: str | None) -> Iterator[RecorderProcess]:
+def recorder_for(settings: Relaying, url: str, keys: str | None) -> Iterator[RecorderProcess]:
     """Start the recorder of a relay for the block. After the block, it writes its last frames.
 
     Args, Raises: as for `run`.
     """
     # Invalid settings raise before a process is started.
-    _check_upstream(asked)
-    for origin in asked.origins:
+    _check_upstream(settings)
+    for origin in settings.origins:
         parse_origin(origin)
-    room_for_connections(asked.max_connections)
-    _upstream_tls(asked)
+    room_for_connections(settings.max_connections)
+    _upstream_tls(settings)
     say_what_is_logged()
-    recorder = RecorderProcess(url, asked.spool, keys=keys, redact=asked.redact)
+    recorder = RecorderProcess(url, settings.spool, keys=keys, redact=settings.redact)
     try:
         if recorder.trouble is not None:
             _say(f"{recorder.trouble}; until then, frames go to the spool {recorder.spool}")
@@ -115,23 +115,23 @@ def recorder_for(asked: Relaying, url: str, keys: str | None) -> Iterator[Record
         recorder.close()
 
 
-def _check_upstream(asked: Relaying) -> None:
+def _check_upstream(settings: Relaying) -> None:
     """Raise InvalidInputError if other machines could use the upstream's credentials unasked."""
-    upstream = parse_upstream(asked.upstream)
-    if asked.share_credentials or is_loopback_address(asked.host):
+    upstream = parse_upstream(settings.upstream)
+    if settings.share_credentials or is_loopback_address(settings.host):
         return
     if upstream.has_credentials:
         raise InvalidInputError(
-            f"the upstream's URL holds credentials, and whoever reaches {asked.host} would use"
+            f"the upstream's URL holds credentials, and whoever reaches {settings.host} would use"
             " them: listen on 127.0.0.1, or say `record --share-credentials`"
         )
 
 
-def room_for_connections(wanted: int | None) -> int:
+def room_for_connections(max_calls: int | None) -> int:
     """Raise the process's limit of open files, so that each connection can have two sockets.
 
     Args:
-        wanted: how many connections; None for the usual number, or fewer if the system allows
+        max_calls: how many connections; None for the usual number, or fewer if the system allows
             fewer open files.
 
     Returns:
@@ -140,81 +140,81 @@ def room_for_connections(wanted: int | None) -> int:
     Raises:
         InvalidInputError: there is no room for as many as are wanted.
     """
-    files = 2 * (wanted or MAX_CALLS) + _OTHER_FILES
+    files = 2 * (max_calls or MAX_CALLS) + _OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= files:
-        return wanted or MAX_CALLS
-    most = files if hard == resource.RLIM_INFINITY else min(files, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    fit = max(1, (most - _OTHER_FILES) // 2)
-    if wanted is not None and fit < wanted:
+        return max_calls or MAX_CALLS
+    limit = files if hard == resource.RLIM_INFINITY else min(files, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    fit = max(1, (limit - _OTHER_FILES) // 2)
+    if max_calls is not None and fit < max_calls:
         raise InvalidInputError(
-            f"--max-connections {wanted}: the system lets a process open {most:,} files, enough"
+            f"--max-connections {max_calls}: the system lets a process open {limit:,} files, enough"
             f" for {fit:,}; raise that (ulimit -n {files}), or name fewer"
         )
     return fit
 
 
-def _upstream_tls(asked: Relaying) -> ssl.SSLContext | None:
-    if asked.ca is None:
+def _upstream_tls(settings: Relaying) -> ssl.SSLContext | None:
+    if settings.ca is None:
         return None
     try:
-        return ssl.create_default_context(cafile=str(asked.ca))
+        return ssl.create_default_context(cafile=str(settings.ca))
     except (OSError, ValueError) as error:
         why = "not there" if isinstance(error, FileNotFoundError) else "no certificates in PEM"
-        raise InvalidInputError(f"--ca {asked.ca}: {why}") from error
+        raise InvalidInputError(f"--ca {settings.ca}: {why}") from error
 
 
-async def _run(recorder: RecorderProcess, asked: Relaying, listen: ListenerTls) -> None:
+async def _run(recorder: RecorderProcess, settings: Relaying, listen: ListenerTls) -> None:
     stop, hurry = signals()
     unforeseen.watch_threads(_LOGGER)
     unforeseen.watch_loop(_LOGGER, asyncio.get_running_loop())
-    async with relaying(recorder, asked, listen.context) as running:
+    async with relaying(recorder, settings, listen.context) as running:
         say_whom_to_trust(listen.ca_file)
-        say(f"Recording on {told(asked, running, listen)}; Ctrl-C ends it.")
+        say(f"Recording on {relay_description(settings, running, listen)}; Ctrl-C ends it.")
         await stop.wait()
-        await drain(running, asked.grace, hurry)
+        await drain(running, settings.grace, hurry)
 
 
 @asynccontextmanager
 async def relaying(
-    recorder: RecorderProcess, asked: Relaying, listen_tls: ssl.SSLContext | None
+    recorder: RecorderProcess, settings: Relaying, listen_tls: ssl.SSLContext | None
 ) -> AsyncIterator[Relay]:
     """Run the relay for the block, and print what happens to calls.
 
     Args:
         recorder: records the calls.
-        asked: the settings.
+        settings: the settings.
         listen_tls: the context to listen with; None for no TLS.
 
     Raises:
         EventStoreError: the relay cannot listen on the address.
     """
     async with AsyncExitStack() as stack:
-        with listening(asked.host, asked.port):
+        with listening(settings.host, settings.port):
             running = await stack.enter_async_context(
                 relay(
                     recorder,
-                    asked.upstream,
-                    asked.host,
-                    asked.port,
+                    settings.upstream,
+                    settings.host,
+                    settings.port,
                     listen_tls=listen_tls,
-                    upstream_tls=_upstream_tls(asked),
-                    durable=asked.durable,
-                    metadata=asked.metadata,
-                    on_event=_tell,
-                    origins=asked.origins,
-                    max_calls=room_for_connections(asked.max_connections),
+                    upstream_tls=_upstream_tls(settings),
+                    durable=settings.durable,
+                    metadata=settings.metadata,
+                    on_event=_print_call,
+                    origins=settings.origins,
+                    max_calls=room_for_connections(settings.max_connections),
                 )
             )
         yield running
 
 
-def told(asked: Relaying, running: Relay, listen: ListenerTls) -> str:
+def relay_description(settings: Relaying, running: Relay, listen: ListenerTls) -> str:
     """Return words that say where a relay listens, and for which upstream."""
     scheme = "wss" if listen.context else "ws"
-    upstream = parse_upstream(asked.upstream).shown
-    return f"{scheme}://{place(asked.host, running.port)} for {upstream}"
+    upstream = parse_upstream(settings.upstream).shown
+    return f"{scheme}://{place(settings.host, running.port)} for {upstream}"
 
 
 def signals() -> tuple[asyncio.Event, asyncio.Event]:
@@ -248,7 +248,7 @@ async def drain(running: Relay, grace: float, hurry: asyncio.Event) -> None:
     await draining
 
 
-def _tell(number: int, words: str) -> None:
+def _print_call(number: int, words: str) -> None:
     _say(f"{number}: {words}")
 
 

@@ -113,7 +113,7 @@ def _stepper() -> Callable[[StoredEvent], Awaitable[None]]:
 
     async def step(sent: StoredEvent) -> None:
         async with turn:
-            _tell(f"next: {sent.seq} {sent.type} [Enter]")
+            _print_replay(f"next: {sent.seq} {sent.type} [Enter]")
             if not await lines.get():
                 lines.put_nowait("")
 
@@ -121,20 +121,20 @@ def _stepper() -> Callable[[StoredEvent], Awaitable[None]]:
 
 
 def _opened(number: int, recording: Recording) -> None:
-    _tell(f"{number}: {recording.name} begins")
+    _print_replay(f"{number}: {recording.name} begins")
 
 
 def _drift(number: int, drift: Drift) -> None:
     for line in str(drift).splitlines():
-        _tell(f"{number}: {line}")
+        _print_replay(f"{number}: {line}")
 
 
 def _closed(number: int, recording: Recording, outcome: Outcome) -> None:
     end = "to its end" if outcome.whole else "not to its end"
     drift = f", {counted(len(outcome.drift), 'difference')}" if outcome.drift else ""
-    _tell(f"{number}: {recording.name}: {counted(outcome.sent, 'frame')}, {end}{drift}")
+    _print_replay(f"{number}: {recording.name}: {counted(outcome.sent, 'frame')}, {end}{drift}")
 
 
-def _tell(line: str) -> None:
+def _print_replay(line: str) -> None:
     with suppress(OSError):  # the reader of a pipe may be gone
         say(line)

@@ -140,9 +140,11 @@ def serve(
         relaying = Relaying(*parse_address(record, "--record"), upstream, folder, redact=redact)
     calling = None
     if with_calls:
-        wanted = parse_headers(headers, {})
+        metadata_keys = parse_headers(headers, {})
         server = upstream or OPENAI_URL
-        calling = Calling(webhook_secret(), server, headers=wanted, spool=folder, redact=redact)
+        calling = Calling(
+            webhook_secret(), server, headers=metadata_keys, spool=folder, redact=redact
+        )
     run(service, OptionalServices(replaying, relaying, calling))
 
 

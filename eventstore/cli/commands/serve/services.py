@@ -17,15 +17,20 @@ from websockets.http11 import Request
 
 from eventstore.capture.recorder.process.recorder_process import RecorderProcess
 from eventstore.capture.relay.relay import Relay
-from eventstore.cli.commands.serve.calling import Calling, check_calling, incoming_calls, recording
-from eventstore.cli.commands.serve.calling import told as calls_told
+from eventstore.cli.commands.serve.calling import (
+    Calling,
+    calls_description,
+    check_calling,
+    incoming_calls,
+    recording,
+)
 from eventstore.cli.commands.serve.relaying import (
     Relaying,
     drain,
     recorder_for,
+    relay_description,
     relaying,
     signals,
-    told,
 )
 from eventstore.cli.commands.serve.replay_server import EVERY_SESSION, replay_url
 from eventstore.cli.commands.serve.serving import listening, place
@@ -118,7 +123,7 @@ async def _run(
             open_ = (
                 "" if is_loopback(place(optional.relaying.host, 0)) else ", for whoever reaches it"
             )
-            say(f"Recording on {told(optional.relaying, running, listen)}{open_}")
+            say(f"Recording on {relay_description(optional.relaying, running, listen)}{open_}")
         calls = None
         if optional.calling is not None and recorder is not None:
             calls = incoming_calls(recorder, stores.reading, optional.calling)
@@ -189,12 +194,12 @@ def _seen(stores: Stores, request: Request) -> Queries:
 def _say_api(service: Service, optional: OptionalServices, listen: ListenerTls, port: int) -> None:
     if optional.calling is not None:
         at = place(service.host, port)
-        say(f"Receiving {calls_told(optional.calling, at, listen.context is not None)}")
-    who = "everybody on this machine"
+        say(f"Receiving {calls_description(optional.calling, at, listen.context is not None)}")
+    clients = "everybody on this machine"
     if service.keys is not None:
-        who = f"holders of {counted(len(service.keys), 'API key')}"
+        clients = f"holders of {counted(len(service.keys), 'API key')}"
     scheme = "https" if listen.context else "http"
-    say(f"Serving on {scheme}://{place(service.host, port)} for {who}; Ctrl-C ends it.")
+    say(f"Serving on {scheme}://{place(service.host, port)} for {clients}; Ctrl-C ends it.")
 
 
 async def _end(

@@ -30,8 +30,8 @@ def tls_options(command: Callable[..., Any]) -> Callable[..., Any]:
             raise click.UsageError("--key goes with --cert")
         if made and cert is not None:
             raise click.UsageError("--tls makes a certificate and --cert names one: give either")
-        wanted = Certificate(cert, key) if made or cert is not None else None
-        return command(tls=wanted, **others)
+        certificate = Certificate(cert, key) if made or cert is not None else None
+        return command(tls=certificate, **others)
 
     for option in reversed(
         (

@@ -110,13 +110,13 @@ def _map_private(file: int, start: int, length: int, offset: int) -> None:
 def is_open(path: str) -> bool:
     """Return True if this process has a file open."""
     try:
-        wanted = _identity(Path(path).stat())
+        identity = _identity(Path(path).stat())
         descriptors = [int(entry.name) for entry in _DESCRIPTORS.iterdir()]
     except OSError:
         return False
     for descriptor in descriptors:
         with suppress(OSError):  # The descriptor by which the list was read is closed.
-            if _identity(os.fstat(descriptor)) == wanted:
+            if _identity(os.fstat(descriptor)) == identity:
                 return True
     return False
 

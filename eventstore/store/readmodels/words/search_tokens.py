@@ -89,20 +89,20 @@ def query_tokens(text: str, prefix: bool = False) -> Term | None:
     return Term(words, True)
 
 
-def find_term(text: str, wanted: Term, is_call: bool = False) -> tuple[int, int] | None:
+def find_term(text: str, term: Term, is_call: bool = False) -> tuple[int, int] | None:
     """Return where a text first contains a term, as start and end, or None.
 
     Args:
         is_call: as for `index_tokens`.
     """
     tokens = list(_tokens(text, is_call))
-    *whole, last = wanted.tokens
+    *whole, last = term.tokens
     for place in range(len(tokens) - len(whole)):
         end = tokens[place + len(whole)]
-        if not (end[0].startswith(last) if wanted.prefix else end[0] == last):
+        if not (end[0].startswith(last) if term.prefix else end[0] == last):
             continue
         if all(tokens[place + number][0] == token for number, token in enumerate(whole)):
-            is_first_of_pair = wanted.prefix and is_cut(last) and len(end[0]) > len(last)
+            is_first_of_pair = term.prefix and is_cut(last) and len(end[0]) > len(last)
             stop = _first_end(text, end[1], end[2]) if is_first_of_pair else end[2]
             return tokens[place][1], stop
     return None

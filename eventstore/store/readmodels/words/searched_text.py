@@ -35,14 +35,14 @@ class Searched(NamedTuple):
         """Return the tokens of the text that the index stores."""
         return index_tokens(self.text, self.is_call)
 
-    def snippet(self, wanted: Sequence[Term]) -> str | None:
+    def snippet(self, terms: Sequence[Term]) -> str | None:
         """Return the words around the first match, with the match in brackets.
 
         Returns:
             For example `… my [order] arrives …`; None if the text lacks one of the terms.
         """
         places = []
-        for one in wanted:
+        for one in terms:
             place = find_term(self.text, one, self.is_call)
             if place is None:
                 return None
@@ -55,14 +55,14 @@ class Searched(NamedTuple):
         lead, trail = "…" if start else "", "…" if end < len(self.text) else ""
         return f"{lead}{before}[{self.text[first:last]}]{after}{trail}"
 
-    def shown(self, wanted: Sequence[Term]) -> str | None:
+    def shown(self, terms: Sequence[Term]) -> str | None:
         """Return the snippet to show to other people, with secrets masked.
 
         Returns:
             The snippet; `[removed]` if only a secret matches; None if nothing matches.
         """
-        found = self._replace(text=mask_words(self.text)).snippet(wanted)
-        if found is None and self.snippet(wanted) is not None:
+        found = self._replace(text=mask_words(self.text)).snippet(terms)
+        if found is None and self.snippet(terms) is not None:
             return REMOVED
         return found
 

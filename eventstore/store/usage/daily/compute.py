@@ -182,4 +182,4 @@ def _by_keys(
 def _without(row: Row, part: Row) -> Row:
     """Subtract a part from a sum. The time stays that of the whole, which is on the same day."""
     pairs = zip(row[_MAX_AT + 1 :], part[_MAX_AT + 1 :], strict=True)
-    return (*row[: _MAX_AT + 1], *(whole - some for whole, some in pairs))
+    return (*row[: _MAX_AT + 1], *(whole - part for whole, part in pairs))

@@ -57,9 +57,9 @@ class _Day(NamedTuple):
     summed: bool
 
 
-def is_summable(wanted: ResponseFilter) -> bool:
+def is_summable(filters: ResponseFilter) -> bool:
     """Return True if sums by day can answer a filter."""
-    return not wanted.named() - {"since", "until", "model"}
+    return not filters.named() - {"since", "until", "model"}
 
 
 def find_coverage(
@@ -100,8 +100,8 @@ def _leaves_out(left_out: str | None, key: str | None) -> bool:
 
 def _spans(days: Iterable[_Day], start: int, end: int) -> Coverage:
     found = Coverage([], [], [])
-    for summed, some in groupby(days, key=lambda day: day.summed):
-        numbers = [day.number for day in some]
+    for summed, group in groupby(days, key=lambda day: day.summed):
+        numbers = [day.number for day in group]
         if summed:
             found.days.append((numbers[0], numbers[-1]))
         else:
@@ -115,19 +115,19 @@ class RowsPart(NamedTuple):
     """A part of an answer that is read from rows.
 
     Attributes:
-        wanted: the filter, with the range of time.
+        filters: the filter, with the range of time.
         day: only sessions with marks that the sums of this day lack; None for all.
     """
 
-    wanted: ResponseFilter
+    filters: ResponseFilter
     day: int | None
 
 
-def row_parts(wanted: ResponseFilter, found: Coverage) -> list[RowsPart]:
+def row_parts(filters: ResponseFilter, found: Coverage) -> list[RowsPart]:
     """Return the parts of an answer that are read from rows."""
 
     def within(since: int | None, until: int | None) -> ResponseFilter:
-        return replace(wanted, since=since, until=until)
+        return replace(filters, since=since, until=until)
 
     begun = [RowsPart(within(day * DAY_US, (day + 1) * DAY_US), day) for day in found.begun]
     return [RowsPart(within(since, until), None) for since, until in found.live] + begun

@@ -118,9 +118,9 @@ def days_to_sum(engine: Engine, moment: int) -> list[int]:
         summed = tx.rows(SUMMED, (first, end - 1))
         going_on = [day for day in range(end, moment // DAY_US + 1) if _is_due(tx, day, moment)]
     # A day whose rows were deleted still has sums to remove.
-    wanted = {row[0] for row in (*used, *marked, *summed)}
-    wanted -= {day for day, _, whole, holds in summed if whole and holds}
-    return sorted(wanted | set(going_on), reverse=True)
+    due = {row[0] for row in (*used, *marked, *summed)}
+    due -= {day for day, _, whole, holds in summed if whole and holds}
+    return sorted(due | set(going_on), reverse=True)
 
 
 def _is_due(tx: Transaction, day: int, moment: int) -> bool:

@@ -290,6 +290,17 @@ def test_an_endpoint_that_refuses_is_an_error() -> None:
     assert "400" in str(raised.value) or "Bad Request" in str(raised.value)
 
 
+def test_an_endpoint_that_is_away_is_told_by_its_reason_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "2")  # enough for one retry
+    with collecting() as server:
+        url = server.url
+    with pytest.raises(EventStoreError) as raised:
+        Endpoint(url).send(spans_of(voice_call()))
+    assert "refused" in str(raised.value) and "retrying" not in str(raised.value)
+
+
 @pytest.mark.parametrize("url", ["localhost:4318", "ftp://x", "http://", "http://[", "http://x:0"])
 def test_a_url_that_is_none(url: str) -> None:
     with pytest.raises(InvalidInputError):

@@ -8,6 +8,7 @@ command `export --format otel --endpoint`.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from eventstore.exports.otel.spans import Span
 
 _SAMPLED = 1
 _PATH = "/v1/traces"
+# What the exporter logs before it tries again. When the reason is shown, the last try is over.
+_RETRIED = re.compile(r"Transient error (.+) encountered while exporting .+")
 
 
 class Endpoint:
@@ -83,7 +86,9 @@ class _FailureReason(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the first message, which has the reason. Later ones report only the failed retry."""
-        self.reason = self.reason or " ".join(record.getMessage().split())[:500]
+        message = " ".join(record.getMessage().split())
+        retried = _RETRIED.fullmatch(message)
+        self.reason = self.reason or (retried[1] if retried else message)[:500]
 
     def __enter__(self) -> _FailureReason:
         self._propagated, self._logger.propagate = self._logger.propagate, False

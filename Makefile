@@ -25,7 +25,7 @@ quick: $(VENV)/.test
 	EXAMPLES=5 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -k "not postgresql" $(QUICK)
 
 # Clients that people use, unmodified, through the relay, the replay server and cassettes. Their
-# packages are 2 GB, and have environments of their own: none of them decides what ours is.
+# packages are large, and have environments of their own: none of them decides what ours is.
 clients: $(VENV)/.test $(VENV)/.node .venv-voice/.installed .venv-clients/.installed \
     .venv-litellm/.installed $(VENV)/.livekit
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/clients

@@ -28,8 +28,6 @@ from typing import Any
 import pytest
 from support.doc_examples import Block, Step, blocks, is_shown, steps
 from support.terminal import COMMAND, environment
-from websockets.asyncio import client as asynchronous
-from websockets.sync import client as sync
 
 import eventstore
 from eventstore.cli.main import cli, run
@@ -92,9 +90,6 @@ def test_the_examples_of_a_page_do_what_it_says(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("EVENTSTORE_URL", raising=False)
-    # The clients' patience where they close amid frames that nobody reads any more.
-    for connecting in (sync.connect, asynchronous.connect.__init__):
-        monkeypatch.setitem(connecting.__kwdefaults__, "close_timeout", 0.5)
     with Path("call.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line in call_lines())
     variables: dict[str, Any] = {"__name__": "__main__"}

@@ -5,11 +5,7 @@
 
 from __future__ import annotations
 
-import os
-import stat
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import partial
 from itertools import chain, filterfalse, islice
 from pathlib import Path
@@ -23,6 +19,7 @@ from eventstore.capture.files.import_rates import (
 )
 from eventstore.capture.files.import_survey import FoundConnection, survey
 from eventstore.capture.files.redaction import Redaction
+from eventstore.capture.files.twice_readable import open_twice_readable, spooled
 from eventstore.capture.recording.same_call import note_same_calls
 from eventstore.errors import (
     ErasedError,
@@ -33,9 +30,8 @@ from eventstore.errors import (
 )
 from eventstore.realtime.audio import NO_SAMPLE_RATES, SampleRates
 from eventstore.realtime.frames import STORE, Frame
-from eventstore.realtime.json_cursor import MAX_LINE, TOO_LONG
 from eventstore.realtime.metadata import check_metadata
-from eventstore.realtime.recording_lines import BOM, BadLine
+from eventstore.realtime.recording_lines import BadLine
 from eventstore.store.database.outages import attempt
 from eventstore.store.database.transaction import read
 from eventstore.store.log.session_facts import (
@@ -50,8 +46,6 @@ if TYPE_CHECKING:
     from eventstore.store.sessions.log import WritableLog
 
 Progress = Callable[[int], None]
-
-_READ_BYTES = 1 << 20
 
 
 class Imported(NamedTuple):
@@ -131,41 +125,13 @@ def import_file(
     options = _Options(session_id, metadata or {}, keep_going, redact, progress, format, rates)
     import_one = partial(_import, log, options=options, failures=failures)
     if not isinstance(path, str | Path):
-        with _spooled(path, "standard input") as spool:
+        with spooled(path, "standard input") as spool:
             return import_one(spool)
     try:
-        with Path(path).open("rb") as stream:
-            kind = os.fstat(stream.fileno()).st_mode
-            if stat.S_ISREG(kind):
-                return import_one(stream)
-            if not stat.S_ISFIFO(kind):
-                raise InvalidInputError(f"{path} is no file of a recording, but a device")
-            with _spooled(stream, str(path)) as spool:
-                return import_one(spool)
+        with open_twice_readable(path) as stream:
+            return import_one(stream)
     except OSError as error:
         raise InvalidInputError(f"cannot read {path}: {error.strerror or error}") from error
-
-
-@contextmanager
-def _spooled(stream: BinaryIO, name: str) -> Iterator[BinaryIO]:
-    """Yield a copy of a stream that can be read twice.
-
-    Raises:
-        InvalidInputError: if its first line is too long, or there is no space for the copy.
-    """
-    with tempfile.TemporaryFile() as spool:
-        has_lines = False
-        try:
-            while piece := stream.read(_READ_BYTES):
-                # An array may be one line with many elements.
-                is_array = not spool.tell() and piece.removeprefix(BOM).lstrip()[:1] == b"["
-                has_lines = has_lines or is_array or b"\n" in piece
-                spool.write(piece)
-                if not has_lines and spool.tell() > MAX_LINE:
-                    raise InvalidInputError(f"line 1: {TOO_LONG}; nothing was imported")
-        except OSError as error:
-            raise InvalidInputError(f"cannot read {name}: {error.strerror or error}") from error
-        yield spool
 
 
 class _Options(NamedTuple):
@@ -196,6 +162,18 @@ def _import_recording(
 ) -> list[Imported]:
     connections, skipped = survey(recording, options.keep_going, Redaction(options.redact))
     warnings = tuple(recording.notes.warnings())
+    _check_connections(connections, options)
+    importing = _RecordingImport(log, recording, options, skipped, warnings)
+    importing.take_all(connections, stream)
+    failed = importing.failed
+    if failures is not None and len(connections) > 1:
+        failures += failed
+    elif failed:
+        raise failed[0].error if len(failed) == 1 else SomeFailedError(failed)
+    return importing.results
+
+
+def _check_connections(connections: list[FoundConnection], options: _Options) -> None:
     if not connections:
         raise InvalidInputError("no events in it")
     if options.session_id is not None and len(connections) > 1:
@@ -204,47 +182,83 @@ def _import_recording(
         )
     for connection in connections:
         check_metadata({**connection.metadata, **options.metadata})
-    frames, redaction = _frames(recording, options.redact)
-    results: list[Imported] = []
-    failed: list[Failure] = []
-    others: list[FoundConnection] = []
 
-    def import_one(
-        connection: FoundConnection, target: str, own_frames: Iterator[Frame], redaction: Redaction
+
+class _RecordingImport:
+    """Imports the connections of a recording that was checked.
+
+    Args:
+        log: where they are stored.
+        recording: the recording, which is read again from its start.
+        options: how it is imported.
+        skipped: how many of its lines cannot be read.
+        warnings: what was noticed while it was checked.
+
+    Attributes:
+        results: an entry for each connection that is stored.
+        failed: the connections that could not be stored.
+    """
+
+    def __init__(
+        self,
+        log: WritableLog,
+        recording: RecordingFile,
+        options: _Options,
+        skipped: int,
+        warnings: tuple[str, ...],
     ) -> None:
-        importing = partial(
-            _import_connection, log, target, connection, own_frames, options, skipped, redaction
-        )
-        done = attempt(f"session {target}", importing)
-        if isinstance(done, AnotherSessionError) and _is_same_call(
-            log, target, connection, options
-        ):
-            others.append(connection)
-        elif isinstance(done, EventStoreError):
-            failed.append(Failure(target, done))
-        else:
-            results.append(done._replace(format=recording.format, warnings=warnings))
+        self._log, self._recording, self._options = log, recording, options
+        self._skipped, self._warnings = skipped, warnings
+        self.results: list[Imported] = []
+        self.failed: list[Failure] = []
+        self._others: list[FoundConnection] = []
 
-    for connection in connections:
-        own_frames = _take(frames, connection.last - connection.first + 1, stream, options.progress)
-        import_one(connection, options.session_id or connection.session_id, own_frames, redaction)
-        for _ in own_frames:
-            pass  # skip the unread frames of a connection that failed
-    for connection in tuple(others):
-        # It is another connection of a call that is stored. It gets an id of its own, and is read
-        # again.
-        frames, redaction = _frames(recording, options.redact)
-        import_one(
+    def take_all(self, connections: list[FoundConnection], stream: BinaryIO) -> None:
+        """Import all connections. One that cannot be stored stops no other."""
+        options = self._options
+        frames, redaction = _frames(self._recording, options.redact)
+        for connection in connections:
+            count = connection.last - connection.first + 1
+            own_frames = _take(frames, count, stream, options.progress)
+            target = options.session_id or connection.session_id
+            self._take(connection, target, own_frames, redaction)
+            for _ in own_frames:
+                pass  # skip the unread frames of a connection that failed
+        for connection in tuple(self._others):
+            # It is another connection of a call that is stored. It gets an id of its own, and is
+            # read again.
+            frames, redaction = _frames(self._recording, options.redact)
+            own_frames = islice(frames, connection.first - 1, connection.last)
+            self._take(connection, connection.made_id, own_frames, redaction)
+
+    def _take(
+        self,
+        connection: FoundConnection,
+        target: str,
+        own_frames: Iterator[Frame],
+        redaction: Redaction,
+    ) -> None:
+        log, options = self._log, self._options
+        importing = partial(
+            _import_connection,
+            log,
+            target,
             connection,
-            connection.made_id,
-            islice(frames, connection.first - 1, connection.last),
+            own_frames,
+            options,
+            self._skipped,
             redaction,
         )
-    if failures is not None and len(connections) > 1:
-        failures += failed
-    elif failed:
-        raise failed[0].error if len(failed) == 1 else SomeFailedError(failed)
-    return results
+        imported = attempt(f"session {target}", importing)
+        if isinstance(imported, AnotherSessionError) and _is_same_call(
+            log, target, connection, options
+        ):
+            self._others.append(connection)
+        elif isinstance(imported, EventStoreError):
+            self.failed.append(Failure(target, imported))
+        else:
+            format_ = self._recording.format
+            self.results.append(imported._replace(format=format_, warnings=self._warnings))
 
 
 def _frames(recording: RecordingFile, redact: bool) -> tuple[Iterator[Frame], Redaction]:

@@ -11,7 +11,7 @@ from eventstore.capture.files.redaction import Redaction
 from eventstore.capture.recording.session_ids import made_id, session_event
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.frames import SERVER, STORE, Frame, parse
-from eventstore.realtime.recording_lines import BadLine
+from eventstore.realtime.recording_lines import BadLine, StoredPlace
 from eventstore.realtime.values import identifier, mapping, metadata_pairs
 
 #: How many response ids of a connection are kept.
@@ -68,6 +68,65 @@ class _OpenConnection:
         )
 
 
+class _Connections:
+    """Assigns the frames of a recording to its connections, in their order."""
+
+    def __init__(self) -> None:
+        self._finished: list[FoundConnection] = []
+        self._open = _OpenConnection(1)
+        # The number of the last frame, and the number of the first line of an exported session.
+        self._index, self._first_seq = 0, 1
+
+    def add(self, frame: Frame, place: StoredPlace) -> None:
+        """Add the next frame. It may begin a new connection."""
+        self._index += 1
+        kind, named = session_event(frame)
+        if place.seq is not None:
+            self._begin_exported(place)
+        elif kind == "created" and _is_another(
+            named, self._open.server_id, self._open.closed_at is not None
+        ):
+            self._begin_behind()
+        connection = self._open
+        if connection.server_id is None and named is not None:
+            connection.server_id = named
+        expected = self._index - connection.first + 1
+        connection.is_exported = (
+            connection.is_exported and place.is_exported and place.seq == expected
+        )
+        _digest(connection, frame)
+        _note_response(connection, frame)
+        if kind == "closed":
+            connection.closed_at = self._index
+
+    def finish(self) -> list[FoundConnection]:
+        """End the last connection, and return all connections."""
+        if self._index >= self._open.first:
+            self._finished.append(self._open.finish(self._index))
+        return self._finished
+
+    def _begin_exported(self, place: StoredPlace) -> None:
+        """Begin a connection if a numbered line is the first one of a session."""
+        # Exported lines are numbered, and each session begins at 1, whatever is in it. Other tools
+        # may count from 0.
+        if self._index == 1 and place.seq == 0:
+            self._first_seq = 0
+        if place.seq == self._first_seq and self._index > self._open.first:
+            self._finished.append(self._open.finish(self._index - 1))
+            self._open = _OpenConnection(self._index)
+        if self._index == self._open.first:
+            self._open.stored_as = place.session_id
+            self._open.is_exported = True
+
+    def _begin_behind(self) -> None:
+        """Begin a connection behind the last close, or with this frame if there was no close."""
+        closed_at = self._open.closed_at
+        last = closed_at if closed_at is not None else self._index - 1
+        behind, self._open.digest_behind = self._open.digest_behind, hashlib.sha256()
+        self._finished.append(self._open.finish(last))
+        self._open = _OpenConnection(last + 1, digest=behind)
+
+
 def survey(
     recording: RecordingFile, keep_going: bool, redaction: Redaction
 ) -> tuple[list[FoundConnection], int]:
@@ -79,10 +138,8 @@ def survey(
     Raises:
         InvalidInputError: if a line cannot be read, unless `keep_going` is True.
     """
-    connections: list[FoundConnection] = []
-    skipped = index = 0
-    connection = _OpenConnection(1)
-    first_seq = 1
+    connections = _Connections()
+    skipped = 0
     for number, frame, place in recording.read():
         if isinstance(frame, BadLine):
             if not keep_going:
@@ -92,41 +149,9 @@ def survey(
                 )
             skipped += 1
             continue
-        frame = redaction.take_out(frame)
-        index += 1
-        kind, named = session_event(frame)
-        if place.seq is not None:
-            # Exported lines are numbered, and each session begins at 1, whatever is in it. Other
-            # tools may count from 0.
-            if index == 1 and place.seq == 0:
-                first_seq = 0
-            if place.seq == first_seq and index > connection.first:
-                connections.append(connection.finish(index - 1))
-                connection = _OpenConnection(index)
-            if index == connection.first:
-                connection.stored_as = place.session_id
-                connection.is_exported = True
-        elif kind == "created" and _is_another(
-            named, connection.server_id, connection.closed_at is not None
-        ):
-            last = connection.closed_at if connection.closed_at is not None else index - 1
-            behind, connection.digest_behind = connection.digest_behind, hashlib.sha256()
-            connections.append(connection.finish(last))
-            connection = _OpenConnection(last + 1, digest=behind)
-        if connection.server_id is None and named is not None:
-            connection.server_id = named
-        expected = index - connection.first + 1
-        connection.is_exported = (
-            connection.is_exported and place.is_exported and place.seq == expected
-        )
-        _digest(connection, frame)
-        _note_response(connection, frame)
-        if kind == "closed":
-            connection.closed_at = index
-    if index >= connection.first:
-        connections.append(connection.finish(index))
+        connections.add(redaction.take_out(frame), place)
     is_dated = not recording.notes.dates_assumed
-    return [one._replace(is_dated=is_dated) for one in connections], skipped
+    return [one._replace(is_dated=is_dated) for one in connections.finish()], skipped
 
 
 # Types of the store's notes that set a session's metadata.

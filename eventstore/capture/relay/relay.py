@@ -150,15 +150,7 @@ async def relay(
         CallRecordings(recorder, max_calls),
     )
     shared.idle.set()
-    listening = await asyncio.get_running_loop().create_server(
-        lambda: RelayedConnection(shared).client,
-        host,
-        port,
-        ssl=listen_tls,
-        backlog=_BACKLOG,
-        ssl_handshake_timeout=_TLS_TIMEOUT if listen_tls else None,
-    )
-    running = Relay(listening, shared)
+    running = Relay(await _listen(shared, host, port, listen_tls), shared)
     try:
         yield running
     finally:
@@ -166,3 +158,16 @@ async def relay(
             await running.drain()
         finally:
             unpacking.close()
+
+
+async def _listen(
+    shared: RelayState, host: str, port: int, tls: ssl.SSLContext | None
+) -> asyncio.Server:
+    return await asyncio.get_running_loop().create_server(
+        lambda: RelayedConnection(shared).client,
+        host,
+        port,
+        ssl=tls,
+        backlog=_BACKLOG,
+        ssl_handshake_timeout=_TLS_TIMEOUT if tls else None,
+    )

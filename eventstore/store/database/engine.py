@@ -109,18 +109,22 @@ def _create(
         ALLOWED: AllowedLocations(_folder_of_file(parsed)),
         TIME_LIMIT: time_limit,
     }
-    if parsed.drivername != "sqlite":
-        connections = Connections(is_sqlite=False, path=None)
-        engine = create_engine(
-            parsed,
-            pool_size=5,
-            max_overflow=20,
-            pool_reset_on_return=None,
-            connect_args={n: value for n, value in NETWORK.items() if n not in parsed.query},
-            execution_options={**options, CONNECTIONS: connections},
-        )
-        connections.watch(engine)
-        return engine
+    if parsed.drivername == "sqlite":
+        return _create_sqlite(parsed, options)
+    connections = Connections(is_sqlite=False, path=None)
+    engine = create_engine(
+        parsed,
+        pool_size=5,
+        max_overflow=20,
+        pool_reset_on_return=None,
+        connect_args={n: value for n, value in NETWORK.items() if n not in parsed.query},
+        execution_options={**options, CONNECTIONS: connections},
+    )
+    connections.watch(engine)
+    return engine
+
+
+def _create_sqlite(parsed: URL, options: dict[str, Any]) -> Engine:
     path = parsed.database
     memory = not path or path == ":memory:" or "mode=memory" in path
     if not memory and path is not None and not path.startswith("file:"):

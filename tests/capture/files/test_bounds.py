@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from eventstore import EventStore, InvalidInputError
-from eventstore.capture.files import import_file
+from eventstore.capture.files import twice_readable
 from eventstore.realtime import json_cursor
 from eventstore.realtime import recording_lines as jsonl
 from eventstore.realtime.frames import SERVER, Frame
@@ -23,7 +23,7 @@ LINE = b'{"type":"ping"}\n'
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> int:
     """Lines are too long early."""
-    for module in (jsonl, json_cursor, import_file):
+    for module in (jsonl, json_cursor, twice_readable):
         monkeypatch.setattr(module, "MAX_LINE", 2_000_000)
     return 2_000_000
 

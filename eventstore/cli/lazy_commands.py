@@ -106,7 +106,7 @@ COMMAND_ENTRIES = {
         (
             "repair",
             "keep.repair",
-            "Set a session's head behind its last event, and project the session anew.",
+            "Set a session's head to its last event, and project the session again.",
         ),
         ("copy", "keep.copy", "Copy closed sessions to another database, or move them there."),
         (
@@ -196,14 +196,7 @@ class CommandGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help's list of commands, with the old names at its end."""
-        limit = formatter.width - 6 - max(map(len, COMMAND_ENTRIES))
-        rows = [
-            (
-                name,
-                click.Command(name, help=COMMAND_ENTRIES[name].summary).get_short_help_str(limit),
-            )
-            for name in sorted(COMMAND_ENTRIES)
-        ]
+        rows = [(name, COMMAND_ENTRIES[name].summary) for name in sorted(COMMAND_ENTRIES)]
         rows += [(alias, another_name(alias)) for alias in sorted(ALIASES)]
         with formatter.section("Commands"):
             formatter.write_dl(rows)

@@ -84,3 +84,12 @@ def test_an_old_name_does_the_same_and_is_marked_as_old(
     assert "old name" not in capsys.readouterr().out
     assert run(["--help"]) == 0
     assert f"old name of `eventstore {name}`" in capsys.readouterr().out
+
+
+def test_help_has_the_whole_summary_of_each_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["--help"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    summaries = [f" {name} {entry.summary} " for name, entry in COMMAND_ENTRIES.items()]
+    assert [summary for summary in summaries if summary not in f"{told} "] == []

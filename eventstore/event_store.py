@@ -7,7 +7,6 @@ files.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -81,7 +80,6 @@ class EventStore(Upkeep, WritableLog):
             prices = checked_path("prices", prices)
         if keys is not None:
             check_url("keys", keys)
-        keys = keys or os.environ.get("EVENTSTORE_KEYS")
         engine = engines.create(url, keys, time_limit, prices_from(prices))
         WritableLog.__init__(self, engine, projection)
         self._work = without_limit(self.engine)

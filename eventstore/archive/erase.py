@@ -5,7 +5,7 @@ Called by `EventStore.erase`, the command `erase`, and retain.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from sqlalchemy import Engine
@@ -96,7 +96,7 @@ def erase_one(
 
 
 def erase_each(
-    engine: Engine, session_ids: Sequence[str], audio_only: bool, reason: str | None
+    engine: Engine, session_ids: Iterable[str], audio_only: bool, reason: str | None
 ) -> Iterator[Erased | Failure]:
     """Erase sessions, or only their audio. A session that cannot be erased stops no other.
 

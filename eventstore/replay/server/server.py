@@ -119,56 +119,15 @@ async def replay_server(
     Raises:
         OSError: The server cannot listen on the address.
     """
-    chosen: WeakKeyDictionary[ServerConnection, Recording] = WeakKeyDictionary()
-    numbers = count(1)
-    visitors = Visitors(host, tls=tls is not None)
-    opening: set[ServerConnection] = set()
     stored = open_ if isinstance(open_, StoredRecordings) else None
-
-    async def handshake(connection: ServerConnection, request: Request) -> Response | None:
-        headers = request.headers
-        refused = visitors.refusal(*(header(headers, name) for name in ASKED_BY))
-        if refused is not None and not keyed:
-            return refusal(HTTPStatus.FORBIDDEN, refused)
-        if not asks_for_websocket(request.headers):
-            return None  # `websockets` refuses it, and it uses up no session
-        if len(connection.server.connections) + len(opening) >= most:
-            message = f"there are {most:,} replays, and no more at once"
-            return refusal(HTTPStatus.SERVICE_UNAVAILABLE, message)
-        opening.add(connection)
-        try:
-            chosen[connection] = await _opened(open_, request)
-        except Exception as error:
-            return _refused(error)
-        finally:
-            opening.discard(connection)
-        return None
-
-    async def play(connection: ServerConnection) -> None:
-        recording = chosen.pop(connection)
-        if stored is not None and not stored.begins():
-            await connection.close(CloseCode.POLICY_VIOLATION, SERVED_ONCE)
-            return
-        number, message = next(numbers), watcher or _NOBODY
-        message.opened(number, recording)
-
-        def on_drift(drift: Drift) -> None:
-            message.drift(number, drift)
-
-        try:
-            outcome = await serve_connection(connection, recording, manner, on_drift)
-        except Exception as error:
-            outcome = Outcome()
-            await connection.close(_INTERNAL_ERROR, _reason(error))
-        if stored is not None:
-            stored.ended(recording)
-        message.closed(number, recording, outcome)
-
+    service = _ReplayService(
+        open_, manner, Visitors(host, tls=tls is not None), watcher or _NOBODY, keyed, most
+    )
     async with serve(
-        play,
+        service.play,
         host,
         port,
-        process_request=handshake,
+        process_request=service.handshake,
         select_subprotocol=lambda _, offered: subprotocol(offered),
         create_connection=bounded_connections(),
         compression=None,
@@ -184,6 +143,75 @@ async def replay_server(
         finally:
             if looking is not None:
                 looking.cancel()
+
+
+class _ReplayService:
+    """Answers handshakes, and plays to each client the recording that its handshake chose.
+
+    Args:
+        open_: The recordings, or a function that returns the recording for a handshake.
+        manner: How recordings are served.
+        visitors: Knows which browser pages may connect.
+        watcher: Called with what clients do.
+        keyed: `open_` requires an API key, so that pages of all origins may connect.
+        most: How many clients are served at the same time.
+    """
+
+    def __init__(
+        self,
+        open_: FindRecording | StoredRecordings,
+        manner: Manner,
+        visitors: Visitors,
+        watcher: Watcher,
+        keyed: bool,
+        most: int,
+    ) -> None:
+        self._open, self._manner, self._watcher = open_, manner, watcher
+        self._stored = open_ if isinstance(open_, StoredRecordings) else None
+        self._visitors, self._keyed, self._most = visitors, keyed, most
+        self._chosen: WeakKeyDictionary[ServerConnection, Recording] = WeakKeyDictionary()
+        self._opening: set[ServerConnection] = set()
+        self._numbers = count(1)
+
+    async def handshake(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Choose the recording for a client. Return the response to a refused handshake."""
+        refused = self._visitors.refusal(*(header(request.headers, name) for name in ASKED_BY))
+        if refused is not None and not self._keyed:
+            return refusal(HTTPStatus.FORBIDDEN, refused)
+        if not asks_for_websocket(request.headers):
+            return None  # `websockets` refuses it, and it uses up no session
+        if len(connection.server.connections) + len(self._opening) >= self._most:
+            message = f"there are {self._most:,} replays, and no more at once"
+            return refusal(HTTPStatus.SERVICE_UNAVAILABLE, message)
+        self._opening.add(connection)
+        try:
+            self._chosen[connection] = await _opened(self._open, request)
+        except Exception as error:
+            return _refused(error)
+        finally:
+            self._opening.discard(connection)
+        return None
+
+    async def play(self, connection: ServerConnection) -> None:
+        """Play the chosen recording to a client, until one of both ends the connection."""
+        recording = self._chosen.pop(connection)
+        if self._stored is not None and not self._stored.begins():
+            await connection.close(CloseCode.POLICY_VIOLATION, SERVED_ONCE)
+            return
+        number, watcher = next(self._numbers), self._watcher
+        watcher.opened(number, recording)
+
+        def on_drift(drift: Drift) -> None:
+            watcher.drift(number, drift)
+
+        try:
+            outcome = await serve_connection(connection, recording, self._manner, on_drift)
+        except Exception as error:
+            outcome = Outcome()
+            await connection.close(_INTERNAL_ERROR, _reason(error))
+        if self._stored is not None:
+            self._stored.ended(recording)
+        watcher.closed(number, recording, outcome)
 
 
 async def _opened(open_: FindRecording | StoredRecordings, request: Request) -> Recording:

@@ -81,7 +81,8 @@ def create(
 
     Args:
         url: the URL of the database.
-        keys: the URL of the database of its sessions' keys; None if it is not encrypted.
+        keys: the URL of the database of its sessions' keys. By default it is EVENTSTORE_KEYS;
+            without both, nothing is encrypted.
         time_limit: how long a query may take, in seconds; None means no limit. On SQLite it limits
             a reading transaction, on PostgreSQL each statement of one. Writing is not limited.
         prices: returns the prices of usage; called when money is asked for.
@@ -91,6 +92,7 @@ def create(
         MissingExtraError: keys are named, and the package that encrypts is not installed.
     """
     parsed = parse_url(url)
+    keys = keys or os.environ.get("EVENTSTORE_KEYS")
     if not keys:
         return _create(parsed, KeyRing(None), time_limit, prices)
     if parse_url(keys) == parsed:

@@ -7,7 +7,6 @@ that capture, replay, render and export sessions are given one of the two. They 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -302,4 +301,4 @@ def open_log(url: str, keys: str | None = None) -> WritableLog:
         InvalidInputError: a URL is not valid, or names a database that is not supported.
         MissingExtraError: keys are named, and the package that encrypts is not installed.
     """
-    return WritableLog(engines.create(url, keys or os.environ.get("EVENTSTORE_KEYS")))
+    return WritableLog(engines.create(url, keys))

@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 
 import click
 
-from eventstore.archive.erase import check_reason, erase_one, find_to_erase, find_without_key
+from eventstore.archive.erase import check_reason, erase_each, find_to_erase, find_without_key
 from eventstore.cli import completion
 from eventstore.cli.failures import print_failures
 from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.terminal.output import counted, echo, print_json, print_line, progress_bar, say
-from eventstore.errors import DatabaseUnavailableError, EventStoreError, Failure
+from eventstore.errors import DatabaseUnavailableError, Failure
 from eventstore.event_store import EventStore
-from eventstore.store.database.outages import attempt
 from eventstore.store.filters.choose_sessions import ChosenSession
 from eventstore.store.maintenance.scrub import scrub
 from eventstore.store.sessions.erase_session import Erased
@@ -112,8 +111,12 @@ def erase(
             _confirm(totals, audio_only)
         done: list[Erased] = []
         failures: list[Failure] = []
-        for chosen in _with_progress(found(), totals.sessions + totals.erased):
-            _erase_one(store, chosen, audio_only, reason, done, failures)
+        chosen = _with_progress(found(), totals.sessions + totals.erased)
+        for result in erase_each(store.engine, _ids(chosen, audio_only), audio_only, reason):
+            if isinstance(result, Failure):
+                failures.append(result)
+            else:
+                done.append(result)
         failed = print_failures(failures)
         # The files are scrubbed even if no session was erased now, because an earlier command may
         # have been stopped before it scrubbed them.
@@ -187,27 +190,14 @@ def _with_progress(found: Iterable[ChosenSession], total: int) -> Iterator[Chose
                 bar.advance(bar.task_ids[0])
 
 
-def _erase_one(
-    store: EventStore,
-    chosen: ChosenSession,
-    audio_only: bool,
-    reason: str | None,
-    done: list[Erased],
-    failures: list[Failure],
-) -> None:
-    """Erase one session, and add the result to `done` or `failures`."""
-    if chosen.erased_at is not None and audio_only:
-        return
-    # An erased session is erased again: its stream may say so while some of its rows are left.
-    session_id = chosen.session_id
-    erased = attempt(
-        f"session {session_id}",
-        lambda: erase_one(store.engine, session_id, audio_only, reason),
-    )
-    if isinstance(erased, EventStoreError):
-        failures.append(Failure(session_id, erased))
-    elif erased is not None:
-        done.append(erased)
+def _ids(chosen: Iterable[ChosenSession], audio_only: bool) -> Iterator[str]:
+    """Yield the ids of the sessions to erase.
+
+    An erased session is erased again: its stream may say so while some of its rows are left.
+    """
+    for session in chosen:
+        if session.erased_at is None or not audio_only:
+            yield session.session_id
 
 
 def _erasure(

@@ -36,12 +36,12 @@ SESSION_SORTS = {
 }
 #: The filters by numbers: the name of each, its label in the form, and the step of its input.
 NUMBERS = (
-    ("min_duration", "Length from (s)", "any"),
-    ("max_duration", "Length to (s)", "any"),
-    ("min_latency", "Slowest answer from (s)", "any"),
-    ("min_cost", "Cost from ($)", "any"),
-    ("min_turns", "Turns from", "1"),
-    ("min_interruptions", "Interruptions from", "1"),
+    ("min_duration", "Duration at least (s)", "any"),
+    ("max_duration", "Duration at most (s)", "any"),
+    ("min_latency", "Slowest answer at least (s)", "any"),
+    ("min_cost", "Cost at least ($)", "any"),
+    ("min_turns", "Turns at least", "1"),
+    ("min_interruptions", "Interruptions at least", "1"),
 )
 _PLAIN = {"model": "model", "status": "status", "q": "text"} | {
     name: name for name in ("tool", "reason", "language", *(number[0] for number in NUMBERS))

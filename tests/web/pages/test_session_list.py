@@ -115,17 +115,17 @@ def test_each_filter_finds_what_the_store_does(
 def test_a_form_sorts_and_its_pages_go_on(served: Served, look: Look, picture: Picture) -> None:
     page = look(served.url)
     page.get_by_label("Sort").select_option("turns")
-    page.get_by_label("Turns from").fill("1")
+    page.get_by_label("Turns at least").fill("1")
     page.get_by_role("button", name="Show").click()
     page.wait_for_url("**sort=turns**")
     assert asked(page) == {"min_turns": ["1"], "sort": ["turns"]}
     found = served.store.sessions(sort="turns", min_turns=1, limit=100).data
     assert rows(page) == [session["id"] for session in found[:25]]
     if len(found) > 25:
-        page.get_by_role("link", name="Behind").click()
+        page.get_by_role("link", name="Next").click()
         page.wait_for_url("**after=**")
         assert rows(page) == [session["id"] for session in found[25:50]]
-        page.get_by_role("link", name="Before").click()
+        page.get_by_role("link", name="Previous").click()
         page.wait_for_url("**before=**")
         assert rows(page) == [session["id"] for session in found[:25]]
     picture(page)

@@ -1,6 +1,6 @@
 """The errors that the store raises on purpose. Each message is one line and says what to do.
 
-Every room imports this module. The command line prints the message of an `EventStoreError`, and
+Every package imports this module. The command line prints the message of an `EventStoreError`, and
 the HTTP API answers with it; any other exception is a bug (see common/unforeseen.py).
 """
 

@@ -1,6 +1,6 @@
 """Read, check and write times, which are integers in the store: microseconds since 1970 UTC.
 
-All rooms call this module to read a time from outside, to calculate with one, and to show one. It
+All packages call this module to read a time from outside, to calculate with one, and to show one. It
 alone knows which times are possible: those of the years 1 to 9999.
 """
 

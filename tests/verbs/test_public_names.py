@@ -42,7 +42,7 @@ def test_each_public_name_of_the_page_is_importable_from_eventstore() -> None:
 def test_each_verb_is_in_a_group() -> None:
     named = {name for verbs in GROUPS.values() for name in verbs} - {"EventStore"}
     unnamed = {name for name in VERBS if name.removeprefix("iter_") not in named}
-    assert unnamed == {"check_seen"}  # for the rooms below, which are handed a Log
+    assert unnamed == {"check_seen"}  # for the packages below, which are handed a Log
     listed = [name for names in KINDS.values() for name in names]
     assert len(listed) == len(set(listed))
 

@@ -1,6 +1,6 @@
-"""`Log` reads a store's log for the rooms above the store; `WritableLog` also appends to it.
+"""`Log` reads a store's log for the packages above the store; `WritableLog` also appends to it.
 
-`EventStore` is a `WritableLog`. `EventStore.scoped` returns a `Log`, which only reads. The rooms
+`EventStore` is a `WritableLog`. `EventStore.scoped` returns a `Log`, which only reads. The packages
 that capture, replay, render and export sessions are given one of the two. They do not know
 `EventStore`.
 """

@@ -1,7 +1,7 @@
 """Read, check and write times, which are integers in the store: microseconds since 1970 UTC.
 
-All packages call this module to read a time from outside, to calculate with one, and to show one. It
-alone knows which times are possible: those of the years 1 to 9999.
+All packages call this module to read a time from outside, to calculate with one, and to show one.
+It alone knows which times are possible: those of the years 1 to 9999.
 """
 
 from __future__ import annotations

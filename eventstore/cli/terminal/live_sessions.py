@@ -12,9 +12,10 @@ from rich.text import Text
 
 from eventstore.cli.stopping import stopped_by_signals
 from eventstore.cli.terminal.drawing import Drawing
+from eventstore.cli.terminal.full_screen import full_screen
 from eventstore.cli.terminal.keys import read_keys
 from eventstore.cli.terminal.live_table import live_rows
-from eventstore.cli.terminal.output import clean, console, counted
+from eventstore.cli.terminal.output import console, counted, one_line
 from eventstore.cli.terminal.raw_terminal import RawTerminal
 from eventstore.errors import DatabaseUnavailableError
 from eventstore.store.queries.pages import Page
@@ -66,7 +67,7 @@ def _read(ask: Callable[[], Page[Any]], before: Seen) -> Seen:
     try:
         return Seen(ask(), now())
     except DatabaseUnavailableError as error:
-        return before._replace(error=clean(" ".join(str(error).split())))
+        return before._replace(error=one_line(error))
 
 
 def screen_rows(seen: Seen, out: Console, height: int) -> list[Text]:
@@ -85,6 +86,4 @@ def screen_rows(seen: Seen, out: Console, height: int) -> list[Text]:
         rows = [*rows[: max(0, room - 1)], Text("…", "dim")][:room]
     more = "more than " if seen.page.has_more else ""
     told = f" {more}{counted(len(seen.page.data), 'session')} open · {seen.error or 'q quits'}"
-    status = Text(told, style="reverse")
-    status.truncate(out.width, overflow="ellipsis", pad=True)
-    return [*rows, *[Text()] * (room - len(rows)), status]
+    return full_screen(rows, told, out.width, height)

@@ -125,6 +125,11 @@ def clean(value: str) -> str:
     return "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in value)
 
 
+def one_line(told: object) -> str:
+    """Return a text or an error in one line, without control characters."""
+    return clean(" ".join(str(told).split()))
+
+
 @contextmanager
 def progress_bar(label: str, total: int | None) -> Iterator[Progress | None]:
     """Show a progress bar on standard error for the block, if that is a terminal.
@@ -206,7 +211,7 @@ def dollars(amount: float | None, more: bool = False) -> str:
     return told + (" + ?" if more else "")
 
 
-def pairs(metadata: dict[str, str]) -> str:
+def pairs(metadata: Mapping[str, Any]) -> str:
     """Return metadata for a table, as `customer=42 topic=returns`."""
     return " ".join(f"{key}={value}" for key, value in metadata.items())
 

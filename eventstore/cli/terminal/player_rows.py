@@ -109,13 +109,13 @@ def help_rows() -> list[Text]:
     return [Text(line) for line in HELP.strip("\n").split("\n")]
 
 
-def status_row(head: Playhead, note: str, width: int) -> Text:
-    """Return the bottom row: the playhead's position, and as many keys as there is room for.
+def status_line(head: Playhead, note: str, width: int) -> str:
+    """Return the playhead's position, and as many keys as there is room for.
 
     Args:
         head: the playhead.
         note: a text to show instead of the keys; empty for the keys.
-        width: how many columns the row has.
+        width: how many columns the screen has.
     """
     track = head.track
     event = f"event {track.pieces[head.position - 1].cue.seq if head.position else 0}"
@@ -126,11 +126,8 @@ def status_row(head: Playhead, note: str, width: int) -> Text:
     else:
         parts = ["no times: step only", f"{head.position} / {len(track.pieces)}", event]
     where = " · ".join(parts)
-    row = Text(f" {where}  ", style="reverse")
-    room = width - len(row) - 1
-    row.append(note or _keys(head, room))
-    row.truncate(width, overflow="ellipsis", pad=True)
-    return row
+    beginning = f" {where}  "
+    return beginning + (note or _keys(head, room=width - len(beginning) - 1))
 
 
 def _keys(head: Playhead, room: int) -> str:

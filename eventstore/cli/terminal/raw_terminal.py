@@ -22,7 +22,7 @@ from typing import Any
 _ENTER = "\x1b[?1049h"
 _EMPTY = "\x1b[?25l\x1b[0m\x1b[2J"
 _LEAVE = "\x1b[0m\x1b[?25h\x1b[?1049l"
-_ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _WAKING = (signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT)
 
 
@@ -126,14 +126,18 @@ class RawTerminal:
     def taken(self) -> Iterator[RawTerminal]:
         """Take the terminal for the block, and restore it however the block ends.
 
-        Signals that end a program raise KeyboardInterrupt in the block. They are raised again when
-        the terminal has been restored.
+        The first signal that ends a program, such as Ctrl-C, raises KeyboardInterrupt in the block.
+        It is raised again when the terminal has been restored.
         """
         ended_by: list[int] = []
+        leaving = False
 
         def end(number: int, frame: FrameType | None) -> None:
+            nonlocal leaving
             ended_by.append(number)
-            raise KeyboardInterrupt
+            if not leaving:
+                leaving = True
+                raise KeyboardInterrupt
 
         def wake(number: int, frame: FrameType | None) -> None:
             """Do nothing: the signal's number arrives through the pipe."""
@@ -148,15 +152,13 @@ class RawTerminal:
             self._take()
             yield self
         finally:
-            # A second Ctrl-C must not interrupt the restoring.
-            ending = (signal.SIGINT, *_ENDING)
-            signal.pthread_sigmask(signal.SIG_BLOCK, ending)
+            # From here on, further signals are noted, but they do not interrupt the restoring.
+            leaving = True
             self._give_back()
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
             signal.set_wakeup_fd(wake_before)
             os.close(self._wake_read)
             os.close(self._wake_write)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, ending)
+            for number, handler in reversed(handlers.items()):
+                signal.signal(number, handler)
             if ended_by:
                 signal.raise_signal(ended_by[0])

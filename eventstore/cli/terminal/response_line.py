@@ -1,9 +1,17 @@
-"""Formats a response in one line. Called by the command `responses` and by `state.py`."""
+"""Formats a response, or a call of a tool, in one line.
+
+Called by the command `responses` and by `state.py`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+
+def call_words(item: Mapping[str, Any]) -> str:
+    """Return a call of a tool in one line, such as `find_order({"number":"4417"})`."""
+    return f"{item.get('name')}({' '.join(str(item.get('arguments')).split())})"
 
 
 def response_line(response: Mapping[str, Any]) -> str:
@@ -13,7 +21,7 @@ def response_line(response: Mapping[str, Any]) -> str:
         if not isinstance(item, dict):
             continue
         if item.get("type") in ("function_call", "mcp_call"):
-            words.append(f"{item.get('name')}({' '.join(str(item.get('arguments')).split())})")
+            words.append(call_words(item))
         for part in item.get("content") or []:
             if isinstance(part, dict):
                 words.append(part.get("text") or part.get("transcript") or "")

@@ -13,8 +13,16 @@ from rich.table import Table
 from rich.text import Text
 
 from eventstore.cli.terminal.cues import STYLES
-from eventstore.cli.terminal.output import clean, console, counted, echo, print_table, seconds
-from eventstore.cli.terminal.response_line import response_line
+from eventstore.cli.terminal.output import (
+    clean,
+    console,
+    counted,
+    echo,
+    pairs,
+    print_table,
+    seconds,
+)
+from eventstore.cli.terminal.response_line import call_words, response_line
 from eventstore.cli.terminal.usage_table import print_usage
 from eventstore.exports.speakers import has_several_speakers, with_names
 from eventstore.realtime.resources.outcomes import failure_of, status_words
@@ -66,8 +74,7 @@ def _print_session(session: Mapping[str, Any]) -> None:
         f" · {counted(notes['interruptions'], 'interruption')}"
     )
     if notes["metadata"]:
-        pairs = " ".join(f"{key}={value}" for key, value in notes["metadata"].items())
-        echo(f"metadata {clean(pairs)}")
+        echo(f"metadata {clean(pairs(notes['metadata']))}")
     if other := notes.get("same_call"):
         echo(f"the same call as {clean(other)}, where its usage is counted")
     for side, rate in (notes.get("sample_rates") or {}).items():
@@ -104,8 +111,7 @@ def _limit(limit: Mapping[str, Any]) -> str:
 def _print_item(out: Console, item: Mapping[str, Any], several: bool) -> None:
     kind, notes = item.get("type"), item.get("eventstore", {})
     if kind in ("function_call", "mcp_call"):
-        call = f"{item.get('name')}({' '.join(str(item.get('arguments')).split())})"
-        _print_line(out, "assistant", "calls", call)
+        _print_line(out, "assistant", "calls", call_words(item))
         failure = failure_of(item)
         if failure is not None:
             _print_line(out, "error", "! tool", failure)
@@ -168,7 +174,7 @@ def _print_responses(responses: Iterable[Mapping[str, Any]]) -> None:
                 seconds(notes["speech_to_first_audio_ms"]),
                 seconds(notes["time_to_first_audio_ms"]),
                 usage.get("total_tokens") if isinstance(usage, dict) else None,
-                " ".join(f"{k}={v}" for k, v in mapping(response.get("metadata")).items()),
+                pairs(mapping(response.get("metadata"))),
             )
         )
     print_table(

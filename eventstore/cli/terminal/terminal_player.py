@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.text import Text
 
 from eventstore.cli.terminal.drawing import Drawing
+from eventstore.cli.terminal.full_screen import full_screen
 from eventstore.cli.terminal.keys import read_keys
-from eventstore.cli.terminal.output import clean, console
-from eventstore.cli.terminal.player_rows import help_rows, state_rows, status_row, transcript_rows
+from eventstore.cli.terminal.output import console, one_line
+from eventstore.cli.terminal.player_rows import help_rows, state_rows, status_line, transcript_rows
 from eventstore.cli.terminal.raw_terminal import RawTerminal
 from eventstore.errors import EventStoreError
 from eventstore.replay.player import playhead
@@ -188,7 +189,7 @@ def _state(view: View, now: float, state_at: Callable[[int], Mapping[str, Any]])
     try:
         state = state_at(head.track.pieces[head.position - 1].cue.seq)
     except EventStoreError as error:
-        return replace(view, note=clean(" ".join(str(error).split())))
+        return replace(view, note=one_line(error))
     return _covered(view, now, "state", state)
 
 
@@ -206,5 +207,4 @@ def _rows(view: View, out: Console, width: int, height: int) -> list[Text]:
         note = "any key goes back"
     elif view.entry is not None:
         note = f"go to: {view.entry}_"
-    filled = [*rows[:room], *[Text()] * (room - len(rows))]
-    return [*filled, status_row(view.head, note, width)]
+    return full_screen(rows, status_line(view.head, note, width), width, height)

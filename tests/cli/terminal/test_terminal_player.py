@@ -24,7 +24,8 @@ from support.terminal import COMMAND, Terminal
 
 from eventstore import EventStore, Frame
 from eventstore.cli.terminal.cues import play
-from eventstore.cli.terminal.player_rows import status_row, transcript_rows
+from eventstore.cli.terminal.full_screen import full_screen
+from eventstore.cli.terminal.player_rows import status_line, transcript_rows
 from eventstore.cli.terminal.terminal_player import View, press
 from eventstore.errors import NotFoundError
 from eventstore.realtime.events import StoredEvent
@@ -89,7 +90,8 @@ def test_any_keys_keep_the_playhead_within_the_call(
         assert 0 <= view.head.position <= len(view.head.track.pieces)
         assert view.page == "call" or not view.head.playing or view.page == "left"
         assert len(transcript_rows(view.head, out, 10)) <= 10
-        assert status_row(view.head, view.note, 60).cell_len == 60
+        screen = full_screen([], status_line(view.head, view.note, 60), 60, 3)
+        assert [row.cell_len for row in screen] == [0, 0, 60]
 
 
 @given(played=streams(15), steps=st.integers(0, 60))

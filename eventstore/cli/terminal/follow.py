@@ -29,7 +29,7 @@ def follow(store: EventStore, session_id: str, as_json: bool) -> None:
     """
     reasons: list[str] = []
     with stopped_by_signals() as stopped:
-        cues = _noting_closes(store.follow(session_id, stopped, _say_away), reasons)
+        cues = _noting_reasons(store.follow(session_id, stopped, _say_unavailable), reasons)
         if as_json:
             for cue in cues:
                 click.echo(json_line(cue_json(cue)))
@@ -42,14 +42,15 @@ def follow(store: EventStore, session_id: str, as_json: bool) -> None:
             say(f"The session is closed{f': {reason}' if reason else ''}.")
 
 
-def _noting_closes(cues: Iterable[Cue], reasons: list[str]) -> Iterator[Cue]:
+def _noting_reasons(cues: Iterable[Cue], reasons: list[str]) -> Iterator[Cue]:
+    """Yield the cues, and add to `reasons` why the session was closed."""
     for cue in cues:
         if cue.kind == "closed":
             reasons.append(cue.text)
         yield cue
 
 
-def _say_away(error: DatabaseUnavailableError) -> None:
+def _say_unavailable(error: DatabaseUnavailableError) -> None:
     if sys.stderr.isatty():
         click.echo(err=True)  # the cursor may stand in the middle of a line of speech
     say(f"{error}; trying again")

@@ -64,6 +64,7 @@ def watch_sessions(ask: Callable[[], Page[Any]]) -> None:
 
 
 def _read(ask: Callable[[], Page[Any]], before: Seen) -> Seen:
+    """Read the open sessions again. If the database fails, keep those that were read before."""
     try:
         return Seen(ask(), now())
     except DatabaseUnavailableError as error:

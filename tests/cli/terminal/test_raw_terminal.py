@@ -27,6 +27,20 @@ def state_at(seq):
 
 play_interactively(HELLO, 1.0, state_at)
 """
+_HANGING_LIST = """
+from eventstore.cli.terminal.live_sessions import watch_sessions
+from eventstore.store.queries.pages import Page
+
+pages = [Page([], None, None, False)]
+
+def ask():
+    if pages:
+        return pages.pop()
+    print("asked", flush=True)
+    time.sleep(120)
+
+watch_sessions(ask)
+"""
 # One more Ctrl-C arrives before each step of the restoring.
 _INTERRUPTED = """
 restore, write = RawTerminal._give_back, RawTerminal.write
@@ -74,6 +88,15 @@ def test_a_query_that_hangs_is_ended(how: str | signal.Signals, code: int) -> No
         screen.until(lambda lines: "asked" in screen.printed)
         end_by(screen, how)
         assert screen.ends() == code
+        assert screen.is_as_before()
+
+
+@pytest.mark.parametrize("how", [CTRL_C, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_a_list_that_hangs_is_ended(how: str | signal.Signals) -> None:
+    with in_terminal(sys.executable, "-c", _IMPORTS + _HANGING_LIST) as screen:
+        screen.until(lambda lines: "asked" in screen.printed)
+        end_by(screen, how)
+        assert screen.ends() == 0
         assert screen.is_as_before()
 
 

@@ -16,7 +16,7 @@ from eventstore.verbs.queries import Queries
 from eventstore.web.api.responses import TextParameter
 from eventstore.web.server.documents import documented
 from eventstore.web.server.paths import IdRoute, leave_place
-from eventstore.web.server.requests import Seen, asker_of, deep_objects, stores_of
+from eventstore.web.server.requests import ScopedQueries, asker_of, deep_objects, stores_of
 from eventstore.web.sound.file_response import NamelessFileResponse
 from eventstore.web.sound.sound_cache import Check, Make, SoundCache, SoundKey
 
@@ -76,7 +76,7 @@ async def made_once(
 )
 async def read_audio(
     request: Request,
-    queries: Seen,
+    queries: ScopedQueries,
     session_id: str,
     format: Literal["wav", "flac", "ogg"] = "wav",
     item: TextParameter = None,

@@ -29,7 +29,7 @@ from eventstore.web.server.documents import (
 )
 from eventstore.web.server.errors import ApiError
 from eventstore.web.server.paths import IdRoute
-from eventstore.web.server.requests import Seen, deep_objects
+from eventstore.web.server.requests import ScopedQueries, deep_objects
 
 router = APIRouter(prefix="/v1/conversations", tags=["conversations"], route_class=IdRoute)
 
@@ -65,7 +65,7 @@ Session = Annotated[
     ),
 )
 def read_conversation(
-    request: Request, queries: Seen, conversation_id: str, session: Session = None
+    request: Request, queries: ScopedQueries, conversation_id: str, session: Session = None
 ) -> Response:
     """Return a conversation with the metadata and the beginning of its session."""
     deep_objects(request)
@@ -94,7 +94,7 @@ def read_conversation(
 )
 def list_items(
     request: Request,
-    queries: Seen,
+    queries: ScopedQueries,
     conversation_id: str,
     session: Session = None,
     include: Annotated[list[str] | None, Query(alias="include[]")] = None,
@@ -122,7 +122,11 @@ def list_items(
     responses=documented(ITEM, EXAMPLE, 404),
 )
 def read_item(
-    request: Request, queries: Seen, conversation_id: str, item_id: str, session: Session = None
+    request: Request,
+    queries: ScopedQueries,
+    conversation_id: str,
+    item_id: str,
+    session: Session = None,
 ) -> Response:
     """Return one item of a conversation, in the same shape as in the list."""
     deep_objects(request)

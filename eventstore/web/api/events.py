@@ -36,7 +36,7 @@ from eventstore.web.server.paths import IdRoute
 from eventstore.web.server.requests import (
     MayAppend,
     MayRead,
-    Seen,
+    ScopedQueries,
     deep_objects,
     goes_on,
     may_raw,
@@ -93,7 +93,7 @@ _APPEND_EXAMPLE = {
 }
 _MOST_EVENTS = 10_000
 #: The method `events` or `masked_events` of `Queries`.
-Read = Callable[[str, int, int | None, str | None], Iterator[StoredEvent]]
+ReadEvents = Callable[[str, int, int | None, str | None], Iterator[StoredEvent]]
 # A stream reads at most so many events at once, and stops earlier after so many bytes.
 _AT_ONCE, _BYTES = 500, 256 * 1024
 _POLL, _SLOWEST, _PING = 0.2, 1.0, 15.0
@@ -112,7 +112,7 @@ _POLL, _SLOWEST, _PING = 0.2, 1.0, 15.0
 )
 async def list_events(
     request: Request,
-    queries: Seen,
+    queries: ScopedQueries,
     access: MayRead,
     session_id: str,
     type: Annotated[str | None, Query(max_length=128, description="A glob: `response.*`.")] = None,
@@ -147,7 +147,7 @@ async def list_events(
     return await run_in_threadpool(_page, read, session_id, after, limit, type)
 
 
-def _page(read: Read, session_id: str, after: int, limit: int, type_: str | None) -> Response:
+def _page(read: ReadEvents, session_id: str, after: int, limit: int, type_: str | None) -> Response:
     data: list[dict[str, Any]] = []
     size, has_more = 0, False
     for event in read(session_id, after + 1, None, type_):
@@ -185,7 +185,12 @@ def _last_event_id(request: Request, after: int) -> int:
 
 
 async def _follow(
-    request: Request, queries: Queries, read: Read, session_id: str, after: int, type_: str | None
+    request: Request,
+    queries: Queries,
+    read: ReadEvents,
+    session_id: str,
+    after: int,
+    type_: str | None,
 ) -> AsyncIterator[bytes]:
     """Yield events as server-sent events when they are stored, until the session is closed.
 
@@ -202,23 +207,23 @@ async def _follow(
                 return b"".join(sent), event.seq
         return b"".join(sent), last
 
-    pause, quiet = _POLL, 0.0
+    pause, silence = _POLL, 0.0
     while await goes_on(request):
         closed, head = await in_turn(request, _ends, queries, session_id)
         if head > after:
             last = min(head, after + _AT_ONCE)
             events, after = await in_turn(request, read_some, after + 1, last)
             yield events
-            pause, quiet = _POLL, 0.0
+            pause, silence = _POLL, 0.0
             continue
         if closed:
             yield format_sse_event(event="end", data_str="{}")
             return
         await asyncio.sleep(pause)
-        pause, quiet = min(pause * 1.25, _SLOWEST), quiet + pause
-        if quiet > _PING:
+        pause, silence = min(pause * 1.25, _SLOWEST), silence + pause
+        if silence > _PING:
             yield KEEPALIVE_COMMENT
-            quiet = 0.0
+            silence = 0.0
 
 
 def _ends(queries: Queries, session_id: str) -> tuple[bool, int]:

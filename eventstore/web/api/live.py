@@ -23,7 +23,7 @@ from eventstore.web.api.sessions import EXAMPLE
 from eventstore.web.server.documents import METADATA, SENT_EVENT, documented, parameters
 from eventstore.web.server.log import note_fault
 from eventstore.web.server.paths import PlacedRoute
-from eventstore.web.server.requests import Seen, deep_objects, goes_on
+from eventstore.web.server.requests import ScopedQueries, deep_objects, goes_on
 from eventstore.web.server.streams import EventStream, in_turn, take_stream
 
 router = APIRouter(prefix="/v1/realtime", tags=["sessions"], route_class=PlacedRoute)
@@ -46,7 +46,9 @@ def _event(name: str, resource: dict[str, Any]) -> bytes:
     ),
     openapi_extra=parameters(METADATA),
 )
-async def follow_sessions(request: Request, queries: Seen, model: TextParameter = None) -> Response:
+async def follow_sessions(
+    request: Request, queries: ScopedQueries, model: TextParameter = None
+) -> Response:
     """Send all open sessions first, then each change, once a second at most.
 
     The event `session` has the resource of an open session, as `live=true` lists it. The event
@@ -96,18 +98,18 @@ async def _follow(
     # Only one page is in memory at a time, because open sessions may be many and large.
     sent: SentDigests = {}
     open_: set[str] = set()
-    quiet = time.monotonic()
+    last_sent = time.monotonic()
     while await goes_on(request):
         open_.update(session["id"] for session in page.data)
         after = page.last_id if page.has_more else None
         for event in chain(news(sent, page.data), [] if after else endings(sent, open_)):
             yield event
-            quiet = time.monotonic()
+            last_sent = time.monotonic()
         if after is None:
             open_.clear()
-            if time.monotonic() - quiet >= _PING:
+            if time.monotonic() - last_sent >= _PING:
                 yield KEEPALIVE_COMMENT
-                quiet = time.monotonic()
+                last_sent = time.monotonic()
             await asyncio.sleep(_SECOND)
         page = await _next_page(request, read, after)
 

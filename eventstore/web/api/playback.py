@@ -12,7 +12,7 @@ from eventstore.web.api.audio import made_once
 from eventstore.web.api.sessions import At
 from eventstore.web.server.documents import a_list, an_object, answer, documented
 from eventstore.web.server.paths import IdRoute
-from eventstore.web.server.requests import MayRead, Seen, deep_objects, scoped, stores_of
+from eventstore.web.server.requests import MayRead, ScopedQueries, deep_objects, scoped, stores_of
 from eventstore.web.sound.sound_cache import Check
 
 router = APIRouter(prefix="/v1/realtime/sessions", tags=["playback"], route_class=IdRoute)
@@ -54,7 +54,7 @@ _TURN_EXAMPLE = {
         410,
     ),
 )
-def read_transcript(request: Request, queries: Seen, session_id: str) -> Response:
+def read_transcript(request: Request, queries: ScopedQueries, session_id: str) -> Response:
     """Return the whole transcript in order: what was said and heard, and the calls of tools."""
     deep_objects(request)
     data = [
@@ -121,7 +121,7 @@ async def read_waveform(request: Request, access: MayRead, session_id: str) -> R
 )
 def read_reseed(
     request: Request,
-    queries: Seen,
+    queries: ScopedQueries,
     session_id: str,
     at: At = None,
     dialect: ClientDialect = "ga",

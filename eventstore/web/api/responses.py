@@ -25,7 +25,7 @@ from eventstore.web.server.documents import (
     parameters,
 )
 from eventstore.web.server.paths import IdRoute
-from eventstore.web.server.requests import Seen, created_range, deep_objects
+from eventstore.web.server.requests import ScopedQueries, created_range, deep_objects
 
 router = APIRouter(prefix="/v1/realtime", tags=["responses"], route_class=IdRoute)
 
@@ -112,7 +112,7 @@ Filters = Annotated[dict[str, Any], Depends(response_filters)]
     openapi_extra=parameters(METADATA, CREATED),
 )
 def list_responses(
-    queries: Seen,
+    queries: ScopedQueries,
     filters: Filters,
     q: Annotated[TextParameter, Query(description='Words said; `"a phrase"`, `pre*`.')] = None,
     dialect: Dialect = "wire",
@@ -175,7 +175,7 @@ def _ending_with_one_sessions(
 )
 def read_response(
     request: Request,
-    queries: Seen,
+    queries: ScopedQueries,
     response_id: str,
     session: Annotated[
         TextParameter, Query(description="Which session, where several have this id.")

@@ -33,7 +33,7 @@ from eventstore.web.server.documents import (
 from eventstore.web.server.paths import IdRoute
 from eventstore.web.server.requests import (
     MayErase,
-    Seen,
+    ScopedQueries,
     created_range,
     deep_objects,
     scoped,
@@ -75,7 +75,7 @@ STATE = {
 )
 def list_sessions(
     request: Request,
-    queries: Seen,
+    queries: ScopedQueries,
     status: Annotated[
         SessionStatus | None,
         Query(description="`errors`: errors of the session or of its responses."),
@@ -155,7 +155,7 @@ def list_sessions(
     summary="Retrieve a session",
     responses=documented(SESSION_SCHEMA, EXAMPLE, 404, 410),
 )
-def read_session(request: Request, queries: Seen, session_id: str) -> Response:
+def read_session(request: Request, queries: ScopedQueries, session_id: str) -> Response:
     """Return the `realtime.session` resource; what the store adds is under `eventstore`."""
     deep_objects(request)
     return answer(queries.session(session_id))
@@ -170,7 +170,7 @@ def read_session(request: Request, queries: Seen, session_id: str) -> Response:
 )
 def read_state(
     request: Request,
-    queries: Seen,
+    queries: ScopedQueries,
     session_id: str,
     at: At = None,
     dialect: Dialect = "wire",
@@ -191,7 +191,7 @@ def read_state(
         410,
     ),
 )
-def read_session_usage(request: Request, queries: Seen, session_id: str) -> Response:
+def read_session_usage(request: Request, queries: ScopedQueries, session_id: str) -> Response:
     """Return the session's tokens by modality, with cached ones apart, and their cost."""
     deep_objects(request)
     queries.last_seq(session_id)

@@ -11,7 +11,7 @@ from eventstore.store.queries.suggest import KEY_OBJECT, MODEL_OBJECT, VALUE_OBJ
 from eventstore.web.api.responses import LimitParameter
 from eventstore.web.server.documents import a_list, an_object, answer_page, documented, page_of
 from eventstore.web.server.paths import PlacedRoute
-from eventstore.web.server.requests import Seen, deep_objects
+from eventstore.web.server.requests import ScopedQueries, deep_objects
 
 router = APIRouter(prefix="/v1/realtime", tags=["suggestions"], route_class=PlacedRoute)
 
@@ -32,7 +32,7 @@ def _documented(kind: str, example: str) -> Any:
     responses=_documented(KEY_OBJECT, "customer"),
 )
 def list_keys(
-    request: Request, queries: Seen, prefix: Prefix = "", limit: LimitParameter = 50
+    request: Request, queries: ScopedQueries, prefix: Prefix = "", limit: LimitParameter = 50
 ) -> Response:
     """List keys in the order of code points. If there are more, ask for a longer prefix."""
     deep_objects(request)
@@ -47,7 +47,7 @@ def list_keys(
 )
 def list_values(
     request: Request,
-    queries: Seen,
+    queries: ScopedQueries,
     key: Annotated[str, Query(min_length=1, max_length=MAX_KEY_LENGTH)],
     prefix: Prefix = "",
     limit: LimitParameter = 20,
@@ -63,7 +63,7 @@ def list_values(
     summary="List models",
     responses=_documented(MODEL_OBJECT, "gpt-realtime"),
 )
-def list_models(request: Request, queries: Seen) -> Response:
+def list_models(request: Request, queries: ScopedQueries) -> Response:
     """List the models of sessions and responses, in the order of code points."""
     deep_objects(request)
     found = queries.models()

@@ -16,7 +16,7 @@ from eventstore.web.server.documents import (
     parameters,
 )
 from eventstore.web.server.paths import PlacedRoute
-from eventstore.web.server.requests import Seen
+from eventstore.web.server.requests import ScopedQueries
 
 router = APIRouter(prefix="/v1/realtime", tags=["usage"], route_class=PlacedRoute)
 
@@ -66,7 +66,7 @@ def _grouped(kind: str, **values: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     responses=documented(*_grouped("realtime.usage", **TOTAL)),
     openapi_extra=parameters(METADATA, CREATED),
 )
-def read_usage(queries: Seen, filters: Filters, by: By = None) -> Response:
+def read_usage(queries: ScopedQueries, filters: Filters, by: By = None) -> Response:
     """Return tokens by modality, with cached ones apart, and their cost; filters as for responses.
 
     `cost_usd` is null if no price is known; `unpriced` counts and names what it does not contain.
@@ -82,7 +82,7 @@ def read_usage(queries: Seen, filters: Filters, by: By = None) -> Response:
     responses=documented(*_grouped("realtime.latency", **TIMES)),
     openapi_extra=parameters(METADATA, CREATED),
 )
-def read_latency(queries: Seen, filters: Filters, by: By = None) -> Response:
+def read_latency(queries: ScopedQueries, filters: Filters, by: By = None) -> Response:
     """Return the times from the end of the user's speech to the answer's first sound.
 
     Without speech, a time counts from the response's creation. Half of the answers came within
@@ -106,6 +106,6 @@ def read_latency(queries: Seen, filters: Filters, by: By = None) -> Response:
     ),
     openapi_extra=parameters(METADATA, CREATED),
 )
-def read_context(queries: Seen, filters: Filters) -> Response:
+def read_context(queries: ScopedQueries, filters: Filters) -> Response:
     """Return the mean tokens of a session's first response, its second, and so on to the 200th."""
     return answer(queries.context(**filters))

@@ -21,7 +21,7 @@ from eventstore.web.pages.filters import (
 from eventstore.web.pages.paging import pager_links, paging_of
 from eventstore.web.pages.rendering import page
 from eventstore.web.server.paths import PlacedRoute
-from eventstore.web.server.requests import Seen
+from eventstore.web.server.requests import ScopedQueries
 
 router = APIRouter(include_in_schema=False, route_class=PlacedRoute)
 
@@ -42,7 +42,7 @@ _PLAIN = {
 
 
 @router.get("/responses")
-def show_responses(request: Request, queries: Seen) -> Response:
+def show_responses(request: Request, queries: ScopedQueries) -> Response:
     """Show the responses that match the address."""
     query = request.query_params
     rows, plain, days = rows_of(query), named_parameters(query, _PLAIN), day_range(query)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from eventstore.realtime.values import mapping
 from eventstore.web.pages.rendering import page
 from eventstore.web.server.paths import IdRoute
-from eventstore.web.server.requests import MayRead, Seen, may_raw
+from eventstore.web.server.requests import MayRead, ScopedQueries, may_raw
 
 router = APIRouter(include_in_schema=False, route_class=IdRoute)
 
@@ -19,7 +19,9 @@ KINDS = {"call": "calls a tool", "result": "answers", "error": "error"}
 
 
 @router.get("/sessions/{session_id}")
-def show_session(request: Request, queries: Seen, access: MayRead, session_id: str) -> Response:
+def show_session(
+    request: Request, queries: ScopedQueries, access: MayRead, session_id: str
+) -> Response:
     """Show one session."""
     shown = queries.state(session_id)
     session, usage = shown["session"], shown["usage"]

@@ -16,7 +16,7 @@ from eventstore.web.pages.filters import (
 from eventstore.web.pages.paging import pager_links, paging_of
 from eventstore.web.pages.rendering import page
 from eventstore.web.server.paths import PlacedRoute
-from eventstore.web.server.requests import Seen
+from eventstore.web.server.requests import ScopedQueries
 
 router = APIRouter(include_in_schema=False, route_class=PlacedRoute)
 
@@ -49,7 +49,7 @@ _PLAIN = {"model": "model", "status": "status", "q": "text"} | {
 
 
 @router.get("/")
-def show_sessions(request: Request, queries: Seen) -> Response:
+def show_sessions(request: Request, queries: ScopedQueries) -> Response:
     """Show the sessions that match the address."""
     query = request.query_params
     rows, plain = rows_of(query), named_parameters(query, _PLAIN)

@@ -20,7 +20,7 @@ from eventstore.web.pages.filters import (
 )
 from eventstore.web.pages.rendering import page
 from eventstore.web.server.paths import PlacedRoute
-from eventstore.web.server.requests import Seen
+from eventstore.web.server.requests import ScopedQueries
 
 router = APIRouter(include_in_schema=False, route_class=PlacedRoute)
 
@@ -33,7 +33,7 @@ _PREFERRED = ("customer", "customer_id", "tenant", "user", "agent")
 
 
 @router.get("/usage")
-def show_usage(request: Request, queries: Seen) -> Response:
+def show_usage(request: Request, queries: ScopedQueries) -> Response:
     """Show the usage of the responses that match the address."""
     query = request.query_params
     keys = queries.metadata_keys()

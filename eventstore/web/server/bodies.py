@@ -15,7 +15,7 @@ from eventstore.web.server.places import BusyError
 _MOST_BYTES, _BODIES = 256 * 1024 * 1024, 4
 
 
-class Bodies:
+class BodyMemory:
     """Counts the bytes of request bodies in memory. Its methods are called on the event loop.
 
     An asker may hold as many bytes as remain free, as with places (places.py). So one asker alone

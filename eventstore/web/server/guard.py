@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from eventstore.common.hosts import Visitors
 from eventstore.errors import EventStoreError
 from eventstore.realtime.values import dumps
-from eventstore.web.server.bodies import Bodies
+from eventstore.web.server.bodies import BodyMemory
 from eventstore.web.server.errors import PRIVATE, failure
 from eventstore.web.server.health import ResponseCounts
 from eventstore.web.server.log import LOGGER, note_fault
@@ -28,7 +28,7 @@ _GONE = 499
 
 #: Security headers of every response. They keep browsers from showing a response in a frame, from
 #: guessing its media type and from running scripts in it; and caches from storing it.
-HEADERS = {
+RESPONSE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -51,12 +51,12 @@ class _Body:
         most: how many bytes the body may have.
     """
 
-    def __init__(self, bodies: Bodies, most: int) -> None:
+    def __init__(self, bodies: BodyMemory, most: int) -> None:
         self._bodies, self._most = bodies, most
         self._who: Hashable = None
         self._size = 0
 
-    def grow(self, who: Hashable, size: int) -> None:
+    def grow(self, asker: Hashable, size: int) -> None:
         """Count bytes that have arrived.
 
         Raises:
@@ -65,8 +65,8 @@ class _Body:
         """
         if self._size + size > self._most:
             raise TooLargeError
-        self._bodies.take(who, size)
-        self._who, self._size = who, self._size + size
+        self._bodies.take(asker, size)
+        self._who, self._size = asker, self._size + size
 
     def give_back(self) -> None:
         """Release the body's bytes, when the request has been answered."""
@@ -97,7 +97,7 @@ class Guard:
     ) -> None:
         self._app, self._counts, self._open_path = app, counts, open_path
         self._most, self._loopback_only = body_bytes, loopback_only
-        self._bodies = Bodies(body_bytes)
+        self._bodies = BodyMemory(body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on to the application, or refuse it; log it in both cases."""
@@ -112,28 +112,30 @@ class Guard:
         async def limited() -> Message:
             message = await receive()
             if message.get("body"):
-                who = self._open_path if is_open else asker_of(Request(scope))
-                body.grow(who, len(message["body"]))
+                asker = self._open_path if is_open else asker_of(Request(scope))
+                body.grow(asker, len(message["body"]))
             return message
 
-        async def told(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status, begun
             if message["type"] == "http.response.start":
                 status, begun = message["status"], True
-                found = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    found.setdefault(name, value)
+                headers_sent = MutableHeaders(scope=message)
+                for name, value in RESPONSE_HEADERS.items():
+                    headers_sent.setdefault(name, value)
             await send(message)
 
         try:
             refused = self._refusal(headers, is_open)
             if refused is not None:
-                await failure(Request(scope), *refused)(scope, receive, told)
+                await failure(Request(scope), *refused)(scope, receive, send_with_headers)
                 return
-            await self._app(scope, limited, told)
+            await self._app(scope, limited, send_with_headers)
         except TooLargeError:
             message = f"the body has more than {self._most:,} bytes"
-            await failure(Request(scope), 413, message, "too_large")(scope, receive, told)
+            await failure(Request(scope), 413, message, "too_large")(
+                scope, receive, send_with_headers
+            )
         except ClientDisconnect:
             status = _GONE
         except Exception as error:
@@ -141,7 +143,7 @@ class Guard:
             _note_unforeseen(error, begun)
             if not begun:
                 answer = failure(Request(scope), 500, PRIVATE[500], "server_error")
-                await answer(scope, receive, told)
+                await answer(scope, receive, send_with_headers)
         finally:
             body.give_back()
             self._note(scope, status, time.monotonic() - started)

@@ -30,9 +30,9 @@ class BusyError(ApiError):
 class Place:
     """A place that one request holds. Use it in a `with` block, or call `leave` at the end."""
 
-    def __init__(self, places: Places, who: Hashable) -> None:
+    def __init__(self, places: Places, asker: Hashable) -> None:
         self._places: Places | None = places
-        self._who = who
+        self._who = asker
 
     def leave(self) -> None:
         """Give the place back. A second call does nothing."""
@@ -70,45 +70,45 @@ class Places:
         self._held: Counter[Hashable] = Counter()
         self._queues: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
 
-    async def take(self, who: Hashable) -> Place:
+    async def take(self, asker: Hashable) -> Place:
         """Wait for a place, and return it.
 
         Args:
-            who: the asker: the tenant, or the name of the key.
+            asker: the asker: the tenant, or the name of the key.
 
         Raises:
             BusyError: too many requests of this asker wait already.
         """
-        queue = self._queues.get(who)
-        if not queue and self._may_enter(who):
-            self._enter(who)
-            return Place(self, who)
+        queue = self._queues.get(asker)
+        if not queue and self._may_enter(asker):
+            self._enter(asker)
+            return Place(self, asker)
         if len(queue or ()) >= self._most_waiting:
             raise BusyError
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queues.setdefault(who, deque()).append(turn)
+        self._queues.setdefault(asker, deque()).append(turn)
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self._give_back(who)  # the place was given at the moment of the cancellation
+                self._give_back(asker)  # the place was given at the moment of the cancellation
             else:
-                self._forget(who, turn)
+                self._forget(asker, turn)
             raise
-        return Place(self, who)
+        return Place(self, asker)
 
-    def _may_enter(self, who: Hashable) -> bool:
-        return self._free > self._held[who]
+    def _may_enter(self, asker: Hashable) -> bool:
+        return self._free > self._held[asker]
 
-    def _enter(self, who: Hashable) -> None:
+    def _enter(self, asker: Hashable) -> None:
         self._free -= 1
-        self._held[who] += 1
+        self._held[asker] += 1
 
-    def _give_back(self, who: Hashable) -> None:
+    def _give_back(self, asker: Hashable) -> None:
         self._free += 1
-        self._held[who] -= 1
-        if not self._held[who]:
-            del self._held[who]
+        self._held[asker] -= 1
+        if not self._held[asker]:
+            del self._held[asker]
         while (lucky := next(filter(self._may_enter, self._queues), None)) is not None:
             self._queues.move_to_end(lucky)
             turn = self._queues[lucky][0]
@@ -117,11 +117,11 @@ class Places:
                 self._enter(lucky)
                 turn.set_result(None)
 
-    def _forget(self, who: Hashable, turn: asyncio.Future[None]) -> None:
-        queue = self._queues[who]
+    def _forget(self, asker: Hashable, turn: asyncio.Future[None]) -> None:
+        queue = self._queues[asker]
         queue.remove(turn)
         if not queue:
-            del self._queues[who]
+            del self._queues[asker]
 
 
 class ServerPlaces(NamedTuple):

@@ -110,7 +110,7 @@ def scoped(store: EventStore, access: Access) -> Queries:
 
 
 #: Queries that are limited to the sessions that the request's key may see.
-Seen = Annotated[Queries, Depends(_queries)]
+ScopedQueries = Annotated[Queries, Depends(_queries)]
 
 
 def deep_objects(request: Request, *names: str) -> dict[str, dict[str, str]]:

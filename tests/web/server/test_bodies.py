@@ -10,7 +10,7 @@ from support.relaying import bare_client, eventually, read_head
 from eventstore import EventStore
 from eventstore.web.server import bodies
 from eventstore.web.server.access import parse_keys
-from eventstore.web.server.bodies import Bodies
+from eventstore.web.server.bodies import BodyMemory
 from eventstore.web.server.places import BusyError
 
 KEYS = {name: f"the-key-of-{name}-is-long" for name in ("greedy", "neighbour")}
@@ -63,7 +63,7 @@ def test_a_greedy_tenants_bodies_leave_room_for_others(
 
 
 def test_all_that_was_taken_is_given_back() -> None:
-    held = Bodies(0)
+    held = BodyMemory(0)
     half = bodies._MOST_BYTES // 2
     held.take("a", half)
     with pytest.raises(BusyError):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -192,8 +192,7 @@ def write(engine: Engine) -> AbstractContextManager[Transaction]:
         DatabaseUnavailableError: the database is away, full, locked or read-only.
         InvalidInputError: no database stores a value, such as text with a NUL character.
     """
-    # psycopg begins a transaction by itself, with the first statement.
-    begin = None if engine.dialect.name == "postgresql" else "BEGIN IMMEDIATE"
+    begin = "BEGIN" if engine.dialect.name == "postgresql" else "BEGIN IMMEDIATE"
     return _TransactionContext(engine, begin, commits=True)
 
 
@@ -209,22 +208,15 @@ def read(engine: Engine) -> AbstractContextManager[Transaction]:
     return _TransactionContext(engine, begin, commits=False, limited=True)
 
 
-@contextmanager
-def autocommit(engine: Engine) -> Iterator[Transaction]:
-    """Yield a transaction of one statement, which commits itself. This is PostgreSQL's fastest way.
+def autocommit(engine: Engine) -> AbstractContextManager[Transaction]:
+    """Return a context manager for one statement, which commits itself.
+
+    This is PostgreSQL's fastest way.
 
     Raises:
         DatabaseUnavailableError: the database is away, full or read-only.
     """
-    with _TransactionContext(engine, None, commits=False, ends=False) as tx:
-        tx.connection.autocommit = True
-        try:
-            yield tx
-        finally:
-            # After an interrupted statement the attribute cannot be set; the connection is dropped
-            # anyway.
-            with suppress(*error_classes("ProgrammingError")):
-                tx.connection.autocommit = False
+    return _TransactionContext(engine, None, commits=False, ends=False)
 
 
 class _TransactionContext:
@@ -275,7 +267,9 @@ class _TransactionContext:
             begin = self._begin
             if self._seconds is not None:
                 begin = _limit(held.connection, begin, self._seconds, tx.postgresql)
-            if begin is not None:
+            if begin is not None and tx.postgresql:
+                held.connection.execute(begin, prepare=False)
+            elif begin is not None:
                 held.connection.execute(begin)
         except BaseException as error:  # Ctrl-C is handled in the same way.
             self._give_up(error)

@@ -12,9 +12,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from support.calls import voice_call
 from support.events import SESSION
 from support.only import only
@@ -44,6 +45,28 @@ def test_a_connection_is_used_again(engine: Engine) -> None:
         with read(engine) as other:
             assert other.connection is not first
     assert resting(engine) == 2
+
+
+def test_each_transaction_begins_once(postgres_url: str) -> None:
+    """PostgreSQL warns in its log of each BEGIN inside of a transaction."""
+    notices: list[str | None] = []
+    with EventStore(postgres_url) as store:
+
+        @event.listens_for(store.engine, "connect")
+        def _(connection: Any, __: Any) -> None:
+            connection.add_notice_handler(lambda notice: notices.append(notice.message_primary))
+
+        close_all(store.engine)  # those that opening the store has left
+        store.append(SESSION, voice_call().frames)
+        assert store.responses(limit=1).data and store.sessions().data
+        with read(store.engine) as tx:
+            level = tx.row("SHOW transaction_isolation")
+            is_read_only = tx.row("SHOW transaction_read_only")
+        assert (level, is_read_only) == (("repeatable read",), ("on",))
+        with write(store.engine) as tx:
+            level = tx.row("SHOW transaction_isolation")
+        assert level == ("read committed",)
+    assert notices == []
 
 
 def test_few_of_many_rest(engine: Engine) -> None:

@@ -115,7 +115,15 @@ class Connections:
             proxy = engine.raw_connection()
         except driver_errors(SQLAlchemyError) as error:
             raise unavailable(error) from error
-        return PooledConnection(proxy, proxy.driver_connection)
+        held = PooledConnection(proxy, proxy.driver_connection)
+        if not self.is_sqlite:
+            try:
+                # transaction.py begins transactions itself, with what each one needs.
+                held.connection.autocommit = True
+            except driver_errors() as error:
+                proxy.invalidate()  # it broke while it was idle
+                raise unavailable(error) from error
+        return held
 
     def give_back(self, held: PooledConnection, error: BaseException | None) -> None:
         """Give a connection back, so that other transactions can use it if it is intact.
@@ -126,13 +134,21 @@ class Connections:
         """
         if self.closed:
             held.proxy.invalidate()
-        elif error is None:
+            held.proxy.close()
+            return
+        if error is None:
             if len(self.idle) < _MAX_IDLE:
                 self.idle.append(held)
                 return
         elif _is_unusable_after(error) or _is_in_transaction(held.connection):
             self.drop(held, error)
             return
+        self._return(held)
+
+    def _return(self, held: PooledConnection) -> None:
+        """Give a connection back to SQLAlchemy's pool, as SQLAlchemy itself uses it."""
+        if not self.is_sqlite:
+            held.connection.autocommit = False
         held.proxy.close()
 
     def drop(self, held: PooledConnection, error: BaseException) -> None:

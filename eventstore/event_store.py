@@ -243,7 +243,7 @@ class EventStore(Upkeep, WritableLog):
             NotFoundError: There is no such session, item or response, or no sound of it.
             ErasedError: The session was erased.
             InvalidInputError: An argument is wrong.
-            MissingExtraError: matplotlib is not installed.
+            MissingExtraError: Matplotlib is not installed.
             OSError: The target cannot be written.
         """
         from eventstore.sound.plot import PLOT_FORMATS, plot_audio

@@ -75,8 +75,8 @@ def _suggested(context: click.Context, ask: Ask) -> list[str]:
     """Return the suggestions of the command line's store, or none if it does not answer in time.
 
     Args:
-        context: the command line that is typed.
-        ask: reads suggestions from the store.
+        context: The command line that is typed.
+        ask: Reads suggestions from the store.
     """
     logging.getLogger("eventstore").addHandler(logging.NullHandler())
     url = context.params.get("url")

@@ -18,8 +18,8 @@ def print_failures(failures: Iterable[Failure], name: str = "session_id") -> Fai
     """Print each failure on one line of standard error, and return them for `--json`.
 
     Args:
-        failures: the failures of the command, in order.
-        name: the JSON key for the names of the failures, such as `file`.
+        failures: The failures of the command, in order.
+        name: The JSON key for the names of the failures, such as `file`.
     """
     entries = []
     for failure in failures:

@@ -20,8 +20,8 @@ class CommandEntry(NamedTuple):
     """The module and the summary of a command.
 
     Attributes:
-        module: its module in `eventstore.cli.commands`, whose `COMMANDS` contains the command.
-        summary: the first sentence of the command's help, for the list of all commands.
+        module: Its module in `eventstore.cli.commands`, whose `COMMANDS` contains the command.
+        summary: The first sentence of the command's help, for the list of all commands.
     """
 
     module: str

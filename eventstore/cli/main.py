@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit. An error is printed as one line on standard error.
 
     Args:
-        arguments: the words after the program's name; None for those of this process.
+        arguments: The words after the program's name; None for those of this process.
     """
     sys.exit(run(arguments))
 
@@ -63,7 +63,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
     Args:
-        arguments: the words after the program's name; None for those of this process.
+        arguments: The words after the program's name; None for those of this process.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not all(argument.isascii() or _is_text(argument) for argument in given):

@@ -70,8 +70,8 @@ def open_store(url: str, check_schema: bool = True) -> EventStore:
     """Open the store of a database URL, with the encryption keys and prices of the command line.
 
     Args:
-        url: the database.
-        check_schema: raise SchemaError if the database's schema is not this version's.
+        url: The database.
+        check_schema: Raise SchemaError if the database's schema is not this version's.
     """
     return EventStore(url, check_schema=check_schema, keys=keys_url(), prices=prices_file())
 
@@ -208,7 +208,7 @@ def parse_metadata(pairs: tuple[str, ...]) -> dict[str, str]:
     """Return metadata from arguments such as `customer=42`.
 
     Raises:
-        click.BadParameter: an argument has no `=`, or the metadata exceed OpenAI's limits.
+        click.BadParameter: An argument has no `=`, or the metadata exceed OpenAI's limits.
     """
     for pair in pairs:
         if "=" not in pair:
@@ -225,13 +225,13 @@ def chosen_sessions(
     """Return the ids of the sessions that a command line chooses.
 
     Args:
-        store: the store.
-        session_ids: ids that are named.
-        everything: choose all closed sessions.
-        filters: choose the closed sessions that match these.
+        store: The store.
+        session_ids: Ids that are named.
+        everything: Choose all closed sessions.
+        filters: Choose the closed sessions that match these.
 
     Raises:
-        click.UsageError: not exactly one of these three ways is used.
+        click.UsageError: Not exactly one of these three ways is used.
     """
     if bool(session_ids) + everything + bool(filters) != 1:
         raise click.UsageError("name sessions, or choose them by a filter, or give --all")

@@ -21,8 +21,8 @@ class Outlasting:
     """Notes outages of the database, and waits until the next try is due.
 
     Args:
-        stop: is set when the command must end.
-        interval: seconds between two rounds of work while the database answers.
+        stop: Is set when the command must end.
+        interval: Seconds between two rounds of work while the database answers.
     """
 
     def __init__(self, stop: Event, interval: float) -> None:
@@ -55,9 +55,9 @@ def run(once: Callable[[], None], stop: Event, interval: float) -> None:
     """Call a function again and again until `stop` is set, also through outages.
 
     Args:
-        once: one round of work.
-        stop: is set when the command must end.
-        interval: seconds between two rounds.
+        once: One round of work.
+        stop: Is set when the command must end.
+        interval: Seconds between two rounds.
     """
     outlasting = Outlasting(stop, interval)
     while True:

@@ -43,7 +43,7 @@ def output_stream(output: str | None) -> Iterator[BinaryIO]:
     """Open the output of a command for the block.
 
     Args:
-        output: a file, which is written under the name `FILE.partial` and renamed at the end; or a
+        output: A file, which is written under the name `FILE.partial` and renamed at the end; or a
             device or a pipe, which is written directly; None for standard output.
     """
     if output is None:

@@ -34,7 +34,7 @@ def prices_option(envvar: str | None = "EVENTSTORE_PRICES") -> Callable[[Command
     """Return the option --prices. A command reads it by `prices_file`, not as an argument.
 
     Args:
-        envvar: the environment variable that names the file if the option is not given; None for
+        envvar: The environment variable that names the file if the option is not given; None for
             no variable.
     """
     return click.option(

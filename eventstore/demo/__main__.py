@@ -66,7 +66,7 @@ def _begin_anew() -> None:
     """Make the folder, or remove the files that an earlier demo left in it.
 
     Raises:
-        click.ClickException: the folder contains a file that no demo has made.
+        click.ClickException: The folder contains a file that no demo has made.
     """
     if DEMO_FOLDER.is_symlink() or (DEMO_FOLDER.exists() and not DEMO_FOLDER.is_dir()):
         raise click.ClickException(f"{DEMO_FOLDER} is no folder of a demo: move it away")

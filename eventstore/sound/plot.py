@@ -62,7 +62,7 @@ def plot_audio(
         ErasedError: The session was erased meanwhile.
         ErasedMeanwhileError: The session's audio was erased meanwhile.
         InvalidInputError: An argument is wrong.
-        EventStoreError: matplotlib is not installed.
+        EventStoreError: Matplotlib is not installed.
         OSError: The target cannot be written.
     """
     figures = _matplotlib()

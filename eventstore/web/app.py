@@ -67,11 +67,11 @@ def make_app(
     """Return the application that serves a store's API and pages.
 
     Args:
-        stores: the store, opened for reading and for writing, and the API keys.
-        body_bytes: how many bytes the body of a request may have.
-        replay_url: the URL of the replay server that runs in the same process, such as
+        stores: The store, opened for reading and for writing, and the API keys.
+        body_bytes: How many bytes the body of a request may have.
+        replay_url: The URL of the replay server that runs in the same process, such as
             `ws://127.0.0.1:8765/v1/realtime`; None if none runs.
-        incoming_calls: records the calls that OpenAI's webhooks announce; None if the application
+        incoming_calls: Records the calls that OpenAI's webhooks announce; None if the application
             has no route for webhooks.
     """
     app = FastAPI(
@@ -119,8 +119,8 @@ def openapi(app: FastAPI, with_keys: bool) -> dict[str, Any]:
     """Return the application's OpenAPI document.
 
     Args:
-        app: the application, with all of its routes.
-        with_keys: the document says that every request needs an API key.
+        app: The application, with all of its routes.
+        with_keys: The document says that every request needs an API key.
     """
     document = app.openapi()
     components = document.setdefault("components", {})

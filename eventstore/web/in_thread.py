@@ -24,9 +24,9 @@ def serving(
     """Serve the API and the pages of a store on loopback until the block ends.
 
     Args:
-        store: the store, which the caller keeps open for the block.
-        keys: the API keys; None if requests from this machine need none.
-        body_bytes: how many bytes the body of a request may have.
+        store: The store, which the caller keeps open for the block.
+        keys: The API keys; None if requests from this machine need none.
+        body_bytes: How many bytes the body of a request may have.
 
     Yields:
         The server's address, such as `http://127.0.0.1:49152`.

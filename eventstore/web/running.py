@@ -35,17 +35,17 @@ class Service(NamedTuple):
     """The settings of a server: which store it serves, and where it listens.
 
     Attributes:
-        url: the URL of the database.
-        encryption_keys: the URL of the database with the sessions' encryption keys; None if the
+        url: The URL of the database.
+        encryption_keys: The URL of the database with the sessions' encryption keys; None if the
             store is not encrypted.
-        prices: a file of prices, which is read once; None to use the file that EVENTSTORE_PRICES
+        prices: A file of prices, which is read once; None to use the file that EVENTSTORE_PRICES
             names, if it is set.
-        host: the address to listen on.
-        port: the port to listen on; 0 for any free port.
-        keys: the API keys; None if requests from this machine need none.
-        time_limit: how many seconds a query may take.
-        body_bytes: how many bytes the body of a request may have.
-        tls: the certificate to listen with; None for no TLS.
+        host: The address to listen on.
+        port: The port to listen on; 0 for any free port.
+        keys: The API keys; None if requests from this machine need none.
+        time_limit: How many seconds a query may take.
+        body_bytes: How many bytes the body of a request may have.
+        tls: The certificate to listen with; None for no TLS.
     """
 
     url: str
@@ -63,14 +63,14 @@ def read_keys(file: Path | None, one: str | None) -> AccessKeys | None:
     """Return the API keys of a file, or else the single key that is given.
 
     Args:
-        file: a TOML file of keys (see access.py); None for no file.
-        one: a single key, which is used if there is no file.
+        file: A TOML file of keys (see access.py); None for no file.
+        one: A single key, which is used if there is no file.
 
     Returns:
         The keys; None if neither a file nor a key is given.
 
     Raises:
-        InvalidInputError: the file cannot be read, or holds no keys.
+        InvalidInputError: The file cannot be read, or holds no keys.
     """
     if file is not None:
         try:
@@ -90,7 +90,7 @@ def open_stores(service: Service) -> Iterator[Stores]:
     Sound files that servers of former versions left in the temporary folder are removed first.
 
     Raises:
-        SchemaError: the database has no schema, or another version of it than this code needs.
+        SchemaError: The database has no schema, or another version of it than this code needs.
     """
     sweep()
     open_one = partial(EventStore, service.url, keys=service.encryption_keys, prices=service.prices)
@@ -106,7 +106,7 @@ def check_host(host: str, keys: AccessKeys | None) -> None:
     """Check that a server without API keys listens on loopback alone.
 
     Raises:
-        InvalidInputError: there are no keys, and the host is not a loopback address.
+        InvalidInputError: There are no keys, and the host is not a loopback address.
     """
     if keys is None and not is_loopback(f"[{host}]" if ":" in host else host):
         raise InvalidInputError(
@@ -121,10 +121,10 @@ def configuration(
     """Return uvicorn's configuration for the application.
 
     Args:
-        app: the application.
-        host: the address to listen on.
-        port: the port to listen on; 0 for any free port.
-        tls: the context to listen with; None for no TLS.
+        app: The application.
+        host: The address to listen on.
+        port: The port to listen on; 0 for any free port.
+        tls: The context to listen with; None for no TLS.
     """
     return uvicorn.Config(
         app,
@@ -146,8 +146,8 @@ class Server(uvicorn.Server):
     """A uvicorn server that reports its port, and leaves the handling of signals to its caller.
 
     Args:
-        config: uvicorn's configuration.
-        ready: is called with the port when the server listens.
+        config: Uvicorn's configuration.
+        ready: Is called with the port when the server listens.
     """
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[int], None]) -> None:
@@ -163,7 +163,7 @@ class Server(uvicorn.Server):
         """Begin to listen, and report the port.
 
         Raises:
-            EventStoreError: the server cannot listen on the address.
+            EventStoreError: The server cannot listen on the address.
         """
         try:
             await super().startup(sockets)  # type: ignore[arg-type]

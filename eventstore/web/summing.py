@@ -28,8 +28,8 @@ def summing(store: EventStore, each: float = EACH) -> Iterator[None]:
     An error of the database is logged as one line, and the next round tries the work again.
 
     Args:
-        store: an open store that the thread may write to.
-        each: seconds between two rounds.
+        store: An open store that the thread may write to.
+        each: Seconds between two rounds.
     """
     stop = threading.Event()
     args = (store, each, stop)

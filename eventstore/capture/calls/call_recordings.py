@@ -32,9 +32,9 @@ class CallUpdate(NamedTuple):
 
     Attributes:
         kind: `incoming`, `joined`, `ended`, `left` (the recorder was stopped) or `failed`.
-        session_id: the id of its recorded session, if it is known.
-        ending: how the connection ended; None if it did not.
-        why: why the call is not recorded; empty if it is.
+        session_id: The id of its recorded session, if it is known.
+        ending: How the connection ended; None if it did not.
+        why: Why the call is not recorded; empty if it is.
     """
 
     call_id: str
@@ -48,10 +48,10 @@ class CallToRecord(NamedTuple):
     """A call to be recorded.
 
     Attributes:
-        address: where it is joined.
-        metadata: pairs to set on its session.
-        wait: seconds to try again in while the call is not accepted yet.
-        notes: more for the log to say of how the call is recorded.
+        address: Where it is joined.
+        metadata: Pairs to set on its session.
+        wait: Seconds to try again in while the call is not accepted yet.
+        notes: More for the log to say of how the call is recorded.
     """
 
     call_id: str
@@ -70,8 +70,8 @@ class CallRecordings:
     """The calls that are being recorded in one event loop.
 
     Args:
-        recorder: records their events.
-        max_calls: how many calls are recorded at once.
+        recorder: Records their events.
+        max_calls: How many calls are recorded at once.
     """
 
     def __init__(self, recorder: AnyRecorder, max_calls: int = MAX_CALLS) -> None:
@@ -95,11 +95,11 @@ class CallRecordings:
         """Begin to record a call; return False if it is being recorded already.
 
         Args:
-            on_update: called when something happens to the call.
-            find: asked first whether the call was recorded before.
+            on_update: Called when something happens to the call.
+            find: Asked first whether the call was recorded before.
 
         Raises:
-            TooManyCallsError: if as many calls are being recorded as the limit allows.
+            TooManyCallsError: If as many calls are being recorded as the limit allows.
         """
         if call.call_id in self._tasks:
             return False

@@ -42,17 +42,17 @@ class IncomingCalls:
     """Starts to record the calls that webhooks name.
 
     Attributes:
-        secret: the key of the webhooks' secret.
-        recordings: records the calls.
-        upstream: the base URL to use instead of `wss://api.openai.com/v1`.
-        wait: seconds to wait until a call is accepted.
-        metadata: pairs to set on each session, which no call replaces.
-        headers: for each SIP header wanted besides From and To, by its name in lower case, the key
+        secret: The key of the webhooks' secret.
+        recordings: Records the calls.
+        upstream: The base URL to use instead of `wss://api.openai.com/v1`.
+        wait: Seconds to wait until a call is accepted.
+        metadata: Pairs to set on each session, which no call replaces.
+        headers: For each SIP header wanted besides From and To, by its name in lower case, the key
             of metadata to store its value under.
-        tell: called when something happens to a call.
-        tell_refused: called with the reason when a webhook is refused, once a minute for each
+        tell: Called when something happens to a call.
+        tell_refused: Called with the reason when a webhook is refused, once a minute for each
             reason.
-        find: returns the session in which a call was recorded before.
+        find: Returns the session in which a call was recorded before.
     """
 
     secret: bytes
@@ -71,8 +71,8 @@ class IncomingCalls:
         """Handle a webhook; one that was sent before, or that names no call, is ignored.
 
         Raises:
-            BadWebhookError: if it is not genuine, is too old, or cannot be read.
-            TooManyCallsError: if its call is not recorded. The webhook may be sent again later.
+            BadWebhookError: If it is not genuine, is too old, or cannot be read.
+            TooManyCallsError: If its call is not recorded. The webhook may be sent again later.
         """
         try:
             webhook_id = check(self.secret, headers, body, time.time())

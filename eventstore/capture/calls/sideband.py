@@ -77,8 +77,8 @@ class JoinedCall(NamedTuple):
     """A call that was joined.
 
     Attributes:
-        session: its recorded session.
-        ending: how the connection ended.
+        session: Its recorded session.
+        ending: How the connection ended.
     """
 
     session: RecordedSession
@@ -89,9 +89,9 @@ class CallAddress(NamedTuple):
     """Where and how a call is joined.
 
     Attributes:
-        url: the websocket's URL.
-        headers: headers of its handshake, with the key.
-        tls: which certificates to trust; None for those that the system trusts.
+        url: The websocket's URL.
+        headers: Headers of its handshake, with the key.
+        tls: Which certificates to trust; None for those that the system trusts.
     """
 
     url: str
@@ -116,24 +116,24 @@ async def record_call(
     the log says that events may be missing there.
 
     Args:
-        recorder: writes the events to a store.
-        call_id: the call's id, `rtc_…`.
-        upstream: the base URL to use instead of `wss://api.openai.com/v1`.
-        api_key: by default the value of OPENAI_API_KEY; for Azure that of AZURE_OPENAI_API_KEY, if
+        recorder: Writes the events to a store.
+        call_id: The call's id, `rtc_…`.
+        upstream: The base URL to use instead of `wss://api.openai.com/v1`.
+        api_key: By default the value of OPENAI_API_KEY; for Azure that of AZURE_OPENAI_API_KEY, if
             it is set.
-        headers: more headers of the handshake. With Authorization or api-key, no key is needed.
-        metadata: pairs to set on the session, besides its `call_id`.
-        on_join: called with the session once the call is joined.
-        wait: seconds to try again in while the server does not know the call, such as a SIP call
+        headers: More headers of the handshake. With Authorization or api-key, no key is needed.
+        metadata: Pairs to set on the session, besides its `call_id`.
+        on_join: Called with the session once the call is joined.
+        wait: Seconds to try again in while the server does not know the call, such as a SIP call
             that nobody has accepted yet.
 
     Returns:
         The recorded session, and how the connection ended.
 
     Raises:
-        InvalidInputError: if there is no key, the upstream is not a URL, or metadata exceed
+        InvalidInputError: If there is no key, the upstream is not a URL, or metadata exceed
             OpenAI's limits.
-        EventStoreError: if the call cannot be joined.
+        EventStoreError: If the call cannot be joined.
     """
     address = call_address(upstream, call_id, api_key, headers)
     return await record_at(
@@ -172,7 +172,7 @@ async def record_at(
     """Do what `record_call` does, for a known address.
 
     Args:
-        notes: more for the log to say of how the call is recorded.
+        notes: More for the log to say of how the call is recorded.
     """
     pairs = check_metadata(metadata or {})
     if len(pairs) < METADATA_PAIRS and len(call_id) <= MAX_VALUE_LENGTH:
@@ -210,7 +210,7 @@ async def _join_within(call_id: str, address: CallAddress, wait: float) -> Clien
     """Join a call that the server may not know yet.
 
     Raises:
-        EventStoreError: if it cannot be joined, or not in time.
+        EventStoreError: If it cannot be joined, or not in time.
     """
     loop = asyncio.get_running_loop()
     until, pause = loop.time() + wait, _FIRST_PAUSE

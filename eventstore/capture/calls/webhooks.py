@@ -49,8 +49,8 @@ class IncomingCall(NamedTuple):
     """A call that waits to be accepted.
 
     Attributes:
-        call_id: the call's id, `rtc_…`.
-        headers: names in lower case and values of the headers of its SIP INVITE, in order.
+        call_id: The call's id, `rtc_…`.
+        headers: Names in lower case and values of the headers of its SIP INVITE, in order.
     """
 
     call_id: str
@@ -61,7 +61,7 @@ def parse_secret(text: str) -> bytes:
     """Return the key of a webhook's secret, such as `whsec_…`.
 
     Raises:
-        InvalidInputError: if it is not a secret. The message does not contain it.
+        InvalidInputError: If it is not a secret. The message does not contain it.
     """
     text = text.strip()
     try:
@@ -86,12 +86,12 @@ def check(key: bytes, headers: Mapping[str, str], body: bytes, now: float) -> st
     """Verify that a webhook is genuine and not old, and return its id.
 
     Args:
-        key: the key of the secret.
-        headers: a mapping whose keys are in lower case, or that ignores case.
-        now: the time in seconds since 1970 UTC.
+        key: The key of the secret.
+        headers: A mapping whose keys are in lower case, or that ignores case.
+        now: The time in seconds since 1970 UTC.
 
     Raises:
-        BadWebhookError: if it is not genuine, or its time differs by more than 5 minutes.
+        BadWebhookError: If it is not genuine, or its time differs by more than 5 minutes.
     """
     webhook_id, timestamp, signatures = (
         headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature")
@@ -113,7 +113,7 @@ def read_call(body: bytes) -> IncomingCall | None:
     """Return the call that a webhook names, or None if its event is of another type.
 
     Raises:
-        BadWebhookError: if it cannot be read.
+        BadWebhookError: If it cannot be read.
     """
     try:
         event = mapping(loads(body))
@@ -141,8 +141,8 @@ def call_metadata(headers: Iterable[tuple[str, str]], keys: Mapping[str, str]) -
     """Return the metadata that a call's SIP headers give, within OpenAI's limits.
 
     Args:
-        headers: names in lower case, and values, which the caller may have written.
-        keys: the key of metadata for each header's name. If a header is repeated, the first
+        headers: Names in lower case, and values, which the caller may have written.
+        keys: The key of metadata for each header's name. If a header is repeated, the first
             counts.
     """
     found: dict[str, str] = {}

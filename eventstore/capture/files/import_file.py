@@ -98,27 +98,27 @@ def import_file(
     If it holds several connections and one cannot be stored, the others are stored all the same.
 
     Args:
-        path: a file in one of the formats of formats/registry.py, or a binary stream of one.
-        session_id: the id to store it under, if the file holds one connection.
-        metadata: pairs to set on each of its sessions.
-        keep_going: leave out lines that cannot be read.
-        progress: called with the bytes of the file that the second reading has read.
-        redact: remove secrets from frames before they are written.
-        failures: receives the connections that cannot be stored, if there are several; None to
+        path: A file in one of the formats of formats/registry.py, or a binary stream of one.
+        session_id: The id to store it under, if the file holds one connection.
+        metadata: Pairs to set on each of its sessions.
+        keep_going: Leave out lines that cannot be read.
+        progress: Called with the bytes of the file that the second reading has read.
+        redact: Remove secrets from frames before they are written.
+        failures: Receives the connections that cannot be stored, if there are several; None to
             raise.
-        format: the name of its format; None to recognize it by the file's content.
-        rates: samples a second of its PCM, if its server does not say them or says wrong ones.
+        format: The name of its format; None to recognize it by the file's content.
+        rates: Samples a second of its PCM, if its server does not say them or says wrong ones.
 
     Returns:
         One entry for each connection in the file that is stored.
 
     Raises:
-        InvalidInputError: if a line cannot be read (it is named, and nothing is imported), there
+        InvalidInputError: If a line cannot be read (it is named, and nothing is imported), there
             are no events, a session id is given for several connections, or another session has the
             same id.
-        ErasedError: if the session was erased.
-        SomeFailedError: at the end, if several connections could not be stored.
-        DatabaseUnavailableError: if the database failed. Each session is whole or not there.
+        ErasedError: If the session was erased.
+        SomeFailedError: At the end, if several connections could not be stored.
+        DatabaseUnavailableError: If the database failed. Each session is whole or not there.
     """
     if session_id is not None:
         check_session_id(session_id)
@@ -188,15 +188,15 @@ class _RecordingImport:
     """Imports the connections of a recording that was checked.
 
     Args:
-        log: where they are stored.
-        recording: the recording, which is read again from its start.
-        options: how it is imported.
-        skipped: how many of its lines cannot be read.
-        warnings: what was noticed while it was checked.
+        log: Where they are stored.
+        recording: The recording, which is read again from its start.
+        options: How it is imported.
+        skipped: How many of its lines cannot be read.
+        warnings: What was noticed while it was checked.
 
     Attributes:
-        results: an entry for each connection that is stored.
-        failed: the connections that could not be stored.
+        results: An entry for each connection that is stored.
+        failed: The connections that could not be stored.
     """
 
     def __init__(

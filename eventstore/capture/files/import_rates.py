@@ -28,7 +28,7 @@ def parse_rates(input_rate: int | None, output_rate: int | None) -> SampleRates:
     """Return the sample rates that the user named.
 
     Raises:
-        InvalidInputError: if one is not between 8000 and 48000 samples a second.
+        InvalidInputError: If one is not between 8000 and 48000 samples a second.
     """
     rates = SampleRates(input_rate, output_rate)
     for side, rate in rates._asdict().items():
@@ -54,7 +54,7 @@ def check_stored_rates(log: WritableLog, session_id: str, rates: SampleRates) ->
     """Compare the sample rates that the user named with those of a session that is stored.
 
     Raises:
-        InvalidInputError: if they differ.
+        InvalidInputError: If they differ.
     """
     if rates == NO_SAMPLE_RATES:
         return

@@ -22,14 +22,14 @@ class FoundConnection(NamedTuple):
     """A connection of a recording.
 
     Attributes:
-        first, last: the numbers of its first and last frame, from 1.
-        session_id: the id to store it under, unless the user names one.
-        metadata: the metadata that notes of the store in it set.
-        made_id: an id made of its content.
-        responses: the ids of its responses, a thousand at most.
-        is_exported: whether a store exported it, with all its notes. Other tools number lines too,
+        first, last: The numbers of its first and last frame, from 1.
+        session_id: The id to store it under, unless the user names one.
+        metadata: The metadata that notes of the store in it set.
+        made_id: An id made of its content.
+        responses: The ids of its responses, a thousand at most.
+        is_exported: Whether a store exported it, with all its notes. Other tools number lines too,
             but only a store's export has exactly its members, and no gap.
-        is_dated: whether the date of its times is known, and not assumed by the import.
+        is_dated: Whether the date of its times is known, and not assumed by the import.
     """
 
     first: int
@@ -136,7 +136,7 @@ def survey(
     frames behind it belong to the next connection if a `session.created` follows.
 
     Raises:
-        InvalidInputError: if a line cannot be read, unless `keep_going` is True.
+        InvalidInputError: If a line cannot be read, unless `keep_going` is True.
     """
     connections = _Connections()
     skipped = 0

@@ -16,7 +16,7 @@ class Redaction:
         redact: False leaves all frames unchanged.
 
     Attributes:
-        secrets: how many were removed so far.
+        secrets: How many were removed so far.
     """
 
     def __init__(self, redact: bool) -> None:

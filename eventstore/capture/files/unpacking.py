@@ -47,8 +47,8 @@ class _FrameReader:
     """Reads data that are packed in frames, one after the other.
 
     Args:
-        stream: the file.
-        begin: returns a decompressor for the next frame.
+        stream: The file.
+        begin: Returns a decompressor for the next frame.
     """
 
     def __init__(self, stream: BinaryIO, begin: Callable[[], Any]) -> None:
@@ -61,8 +61,8 @@ class _FrameReader:
         """Return up to so many unpacked bytes; empty at the end.
 
         Raises:
-            EOFError: if the file ends within a frame.
-            ZstdError, zlib.error: if it is damaged.
+            EOFError: If the file ends within a frame.
+            ZstdError, zlib.error: If it is damaged.
         """
         while self._at == len(self._held):
             piece = self._behind or self._stream.read(_READ_BYTES)
@@ -93,7 +93,7 @@ def unpacked(stream: BinaryIO) -> BinaryIO:
     """Return a stream of a packed file's content; the file itself if it is not packed.
 
     Args:
-        stream: a file that can seek to its start.
+        stream: A file that can seek to its start.
     """
     stream.seek(0)
     first = stream.read(4)
@@ -108,7 +108,7 @@ class _UnpackedStream(io.RawIOBase):
     """The content of a packed file. To seek back, it begins again.
 
     Raises:
-        InvalidInputError: while reading, if the file is damaged or unpacks to too much.
+        InvalidInputError: While reading, if the file is damaged or unpacks to too much.
     """
 
     def __init__(self, stream: BinaryIO, compression: _Compression) -> None:

@@ -45,17 +45,17 @@ class FrameScanner:
     """Finds the messages in one direction's bytes, however these are cut into chunks.
 
     Args:
-        masked: whether it is the client's direction, whose frames are masked.
-        deflate: whether permessage-deflate was agreed on.
-        limit: a message of more bytes is skipped.
-        unfinished: counts the bytes of messages that are not complete.
+        masked: Whether it is the client's direction, whose frames are masked.
+        deflate: Whether permessage-deflate was agreed on.
+        limit: A message of more bytes is skipped.
+        unfinished: Counts the bytes of messages that are not complete.
 
     Attributes:
-        close: the first close frame.
-        failed: whether something came that is not a frame. The bytes behind it are not read.
-        pending: how many of the last bytes belong to a frame that is not complete.
-        behind: whether some of the last bytes are not scanned yet; call `feed` again.
-        held: bytes of memory that the unfinished message takes.
+        close: The first close frame.
+        failed: Whether something came that is not a frame. The bytes behind it are not read.
+        pending: How many of the last bytes belong to a frame that is not complete.
+        behind: Whether some of the last bytes are not scanned yet; call `feed` again.
+        held: Bytes of memory that the unfinished message takes.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class FrameScanner:
         """Take the next bytes, and return what they complete. Never raises.
 
         Args:
-            most: how many frames to scan; the rest waits for the next call (`behind`). None for
+            most: How many frames to scan; the rest waits for the next call (`behind`). None for
                 all.
 
         Returns:

@@ -26,8 +26,8 @@ class Compression(NamedTuple):
     """What a handshake agreed on about compression (RFC 7692).
 
     Attributes:
-        agreed: whether permessage-deflate is used.
-        client_takeover, server_takeover: whether that side's compressed messages may refer to its
+        agreed: Whether permessage-deflate is used.
+        client_takeover, server_takeover: Whether that side's compressed messages may refer to its
             earlier ones.
     """
 
@@ -41,8 +41,8 @@ class MessageGap(NamedTuple):
 
     Attributes:
         reason: `message_too_large`, `overflow` if memory was full, or `protocol_error`.
-        facts: what is known of it.
-        compressed: whether a compressed message is missing. Later ones may refer to its content.
+        facts: What is known of it.
+        compressed: Whether a compressed message is missing. Later ones may refer to its content.
     """
 
     reason: str
@@ -54,10 +54,10 @@ class Payload(NamedTuple):
     """The payload of a whole message, as it came, without its mask.
 
     Attributes:
-        parts: its bytes, in pieces.
-        size: how many bytes they are.
-        is_text: whether it is a text message; otherwise it is binary.
-        compressed: whether it is compressed.
+        parts: Its bytes, in pieces.
+        size: How many bytes they are.
+        is_text: Whether it is a text message; otherwise it is binary.
+        compressed: Whether it is compressed.
     """
 
     parts: list[bytes]
@@ -88,8 +88,8 @@ class Unpacker:
     """Unpacks the messages of one direction in order; one is finished before the next begins.
 
     Args:
-        takeover: whether a compressed message may refer to earlier ones, which is usual.
-        limit: bytes that a compressed message may have once it is inflated.
+        takeover: Whether a compressed message may refer to earlier ones, which is usual.
+        limit: Bytes that a compressed message may have once it is inflated.
     """
 
     def __init__(self, takeover: bool = True, limit: int = INFLATED_LIMIT) -> None:
@@ -135,9 +135,9 @@ class UnpackingJob:
     """One message that is being unpacked. Another thread may continue it.
 
     Attributes:
-        result: the message, or the gap in its place, once `step` has returned True.
-        size: bytes of the payload.
-        made: bytes of the message so far.
+        result: The message, or the gap in its place, once `step` has returned True.
+        size: Bytes of the payload.
+        made: Bytes of the message so far.
     """
 
     def __init__(self, unpacker: Unpacker, payload: Payload, inflater: Any) -> None:

@@ -42,7 +42,7 @@ class UnpackingThread:
         """Queue a message for the thread.
 
         Args:
-            done: called in the event loop once the result is there.
+            done: Called in the event loop once the result is there.
 
         Returns:
             False if too much waits already, or the thread is closed or cannot be started. Then

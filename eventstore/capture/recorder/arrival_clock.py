@@ -25,8 +25,8 @@ class ArrivalClock:
     """Give the arrival times of one session, which never go back.
 
     Args:
-        wall: returns the wall clock's time in microseconds since 1970 UTC.
-        steady: returns the time of a monotonic clock in nanoseconds.
+        wall: Returns the wall clock's time in microseconds since 1970 UTC.
+        steady: Returns the time of a monotonic clock in nanoseconds.
     """
 
     __slots__ = ("_ahead", "_began", "_compare_at", "_reported", "_steady", "_steady_zero", "_wall")
@@ -49,7 +49,7 @@ class ArrivalClock:
         """Return the time of a frame that arrives now, after it has reported a jump.
 
         Args:
-            note_jump: called with a jump of the wall clock, in microseconds, and the time.
+            note_jump: Called with a jump of the wall clock, in microseconds, and the time.
         """
         at = self.now()
         jump = self.jumped(at)
@@ -61,7 +61,7 @@ class ArrivalClock:
         """Return how far the wall clock has jumped; it is compared at most once a second.
 
         Args:
-            at: what `now` returned.
+            at: What `now` returned.
 
         Returns:
             Microseconds since the last jump that was reported: positive if the wall clock was set

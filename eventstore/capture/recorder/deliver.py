@@ -31,8 +31,8 @@ def deliver(log: WritableLog, target: TargetSession, entries: Sequence[Entry]) -
     `deliver_missing` is called instead.
 
     Raises:
-        ErasedError: if the session was erased.
-        DatabaseUnavailableError: if it is not known whether the entries were written.
+        ErasedError: If the session was erased.
+        DatabaseUnavailableError: If it is not known whether the entries were written.
     """
     frames = [entry.frame for entry in entries]
     for session_id, seq in _likely_places(target):
@@ -52,12 +52,12 @@ def deliver_together(
     """Append the entries of several recordings in one transaction: all of them, or none.
 
     Args:
-        groups: recordings that have their session ids, each with its next entries.
+        groups: Recordings that have their session ids, each with its next entries.
 
     Raises:
-        ConflictError: if somebody else appended to one of the sessions.
-        ErasedError: if one of the sessions was erased.
-        DatabaseUnavailableError: if it is not known whether the entries were written.
+        ConflictError: If somebody else appended to one of the sessions.
+        ErasedError: If one of the sessions was erased.
+        DatabaseUnavailableError: If it is not known whether the entries were written.
     """
     done = log.append_together(
         [
@@ -89,11 +89,11 @@ def deliver_missing(
     first ones.
 
     Args:
-        projects: write read models too, as the store does.
+        projects: Write read models too, as the store does.
 
     Raises:
-        ErasedError: if the session was erased.
-        DatabaseUnavailableError: if it is not known whether the entries were written, or other
+        ErasedError: If the session was erased.
+        DatabaseUnavailableError: If it is not known whether the entries were written, or other
             processes append to the session all the time.
     """
     number, seq = target.last_written

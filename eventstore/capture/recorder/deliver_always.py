@@ -54,15 +54,15 @@ def deliver_always(
     """Append entries; without read models, or one by one, if they cannot be appended otherwise.
 
     Args:
-        sure: none of the entries can be in the log already.
+        sure: None of the entries can be in the log already.
 
     Returns:
         The entries that the database refuses. The log has a note in the place of each. A session
         that was erased refuses all entries, and gets no notes.
 
     Raises:
-        DatabaseUnavailableError: if it is not known whether the entries were written.
-        SchemaError: if the database's schema is missing or is not this code's.
+        DatabaseUnavailableError: If it is not known whether the entries were written.
+        SchemaError: If the database's schema is missing or is not this code's.
     """
     if target.erased:
         return list(entries)

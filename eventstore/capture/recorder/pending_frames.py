@@ -38,8 +38,8 @@ class _Missed:
     """Frames that found no room in memory since the last frame that did.
 
     Attributes:
-        since, until: arrival of the first and the last of them, in microseconds since 1970 UTC.
-        frames: how many, by direction.
+        since, until: Arrival of the first and the last of them, in microseconds since 1970 UTC.
+        frames: How many, by direction.
     """
 
     since: int
@@ -52,15 +52,15 @@ class ActiveRecording:
     """A session that is being recorded, or has ended and is not wholly in the database yet.
 
     Attributes:
-        target: the session of the store that the recording is written to.
-        number: the number of the last entry.
-        delivered: the number of the entry up to which all are in the database.
-        refused: the number of the last entry that the database refused.
-        waiting: entries that wait until the session's id is decided; None once it is.
-        naming_deadline: when the id is decided at the latest, by the monotonic clock.
-        waiters: numbers of entries, each with a future to resolve when the entry is delivered.
-        ended: whether the session is closed and takes no more entries.
-        missed: the frames that found no room and are not noted in the log yet.
+        target: The session of the store that the recording is written to.
+        number: The number of the last entry.
+        delivered: The number of the entry up to which all are in the database.
+        refused: The number of the last entry that the database refused.
+        waiting: Entries that wait until the session's id is decided; None once it is.
+        naming_deadline: When the id is decided at the latest, by the monotonic clock.
+        waiters: Numbers of entries, each with a future to resolve when the entry is delivered.
+        ended: Whether the session is closed and takes no more entries.
+        missed: The frames that found no room and are not noted in the log yet.
     """
 
     target: TargetSession
@@ -94,20 +94,20 @@ class PendingFrames:
     """A bounded queue that takes entries from any thread without waiting; `lock` guards all of it.
 
     Args:
-        memory: bytes of entries that it holds at most. Frames beyond are counted as missed, and
+        memory: Bytes of entries that it holds at most. Frames beyond are counted as missed, and
             noted in their session.
 
     Attributes:
-        changed: the condition that wakes the writer.
-        recordings: the sessions in progress, by their recording's key.
-        begun: new recordings, which the spool's journal does not name yet.
-        held: bytes of entries that are queued, or being written.
-        urgent: whether somebody waits for a commit.
-        spool_fails: whether the disk does not take entries either.
-        accepted, missed: how many frames were taken, and how many found no room.
-        is_closed: whether no more sessions are accepted.
-        delivery_ended: whether nothing is written to the database any more.
-        in_forked_child: whether this process was forked off the one that writes.
+        changed: The condition that wakes the writer.
+        recordings: The sessions in progress, by their recording's key.
+        begun: New recordings, which the spool's journal does not name yet.
+        held: Bytes of entries that are queued, or being written.
+        urgent: Whether somebody waits for a commit.
+        spool_fails: Whether the disk does not take entries either.
+        accepted, missed: How many frames were taken, and how many found no room.
+        is_closed: Whether no more sessions are accepted.
+        delivery_ended: Whether nothing is written to the database any more.
+        in_forked_child: Whether this process was forked off the one that writes.
     """
 
     def __init__(self, memory: int) -> None:
@@ -141,7 +141,7 @@ class PendingFrames:
         """Add a session, with the note that opens it.
 
         Raises:
-            EventStoreError: if the recorder is closed.
+            EventStoreError: If the recorder is closed.
         """
         with self.lock:
             if self.is_closed:

@@ -56,14 +56,14 @@ class Counters(NamedTuple):
     """Numbers of frames of clients and servers that went through a recorder.
 
     Attributes:
-        accepted: frames that were handed over and taken.
-        written: frames that are in the database.
-        spooled: frames that went through the spool on disk.
-        behind: frames that were accepted and are not in the database yet.
-        missed: frames that found no room, or that the database refused. The log says where.
-        unprojected: frames that are in the log, but whose projection failed.
-        faults: unforeseen errors, each logged with its traceback.
-        fold_errors: events that the projection could not handle because of an error in its code.
+        accepted: Frames that were handed over and taken.
+        written: Frames that are in the database.
+        spooled: Frames that went through the spool on disk.
+        behind: Frames that were accepted and are not in the database yet.
+        missed: Frames that found no room, or that the database refused. The log says where.
+        unprojected: Frames that are in the log, but whose projection failed.
+        faults: Unforeseen errors, each logged with its traceback.
+        fold_errors: Events that the projection could not handle because of an error in its code.
     """
 
     accepted: int
@@ -82,19 +82,19 @@ class Recorder:
     A forked child process must make its own: a recorder of its parent takes nothing there.
 
     Args:
-        store: a store, or a database's URL. It need not be reachable: frames wait in the spool.
-        spool: the folder of the spool; by default EVENTSTORE_SPOOL, or beside an SQLite file, else
+        store: A store, or a database's URL. It need not be reachable: frames wait in the spool.
+        spool: The folder of the spool; by default EVENTSTORE_SPOOL, or beside an SQLite file, else
             under `~/.local/state/eventstore`.
-        interval: seconds from one append to the next.
-        memory: bytes of frames that are held in memory at most.
-        patience: seconds that the database may take before frames go to the spool.
-        keys: the URL of the database of keys, if `store` is a URL; as for `EventStore`.
-        redact: remove secrets from frames before anything is written, also to the spool. Each
+        interval: Seconds from one append to the next.
+        memory: Bytes of frames that are held in memory at most.
+        patience: Seconds that the database may take before frames go to the spool.
+        keys: The URL of the database of keys, if `store` is a URL; as for `EventStore`.
+        redact: Remove secrets from frames before anything is written, also to the spool. Each
             secret becomes "[removed]", and a note behind its frame, `eventstore.session.redacted`,
             counts them. All other frames stay exact, and so does audio.
 
     Raises:
-        InvalidInputError: if the URL is not a database's, or the spool cannot be written.
+        InvalidInputError: If the URL is not a database's, or the spool cannot be written.
     """
 
     def __init__(
@@ -142,17 +142,17 @@ class Recorder:
         """Begin to record a session, and return what takes its frames.
 
         Args:
-            metadata: pairs to set on the session.
-            session_id: the id to store the session under, behind what is there. By default it is
+            metadata: Pairs to set on the session.
+            session_id: The id to store the session under, behind what is there. By default it is
                 the server's id if that is free, else one that the store makes.
-            notes: what the log shall say of how the session was recorded, such as `{"by":
+            notes: What the log shall say of how the session was recorded, such as `{"by":
                 "relay"}`.
-            at: when it began, in microseconds since 1970 UTC; by default now.
+            at: When it began, in microseconds since 1970 UTC; by default now.
 
         Raises:
-            InvalidInputError: if metadata exceed OpenAI's limits, or the session id or time is
+            InvalidInputError: If metadata exceed OpenAI's limits, or the session id or time is
                 bad.
-            EventStoreError: if the recorder is closed, or another process made it.
+            EventStoreError: If the recorder is closed, or another process made it.
         """
         pairs = check_metadata(metadata or {})
         if session_id is not None:
@@ -168,9 +168,9 @@ class Recorder:
         """Check that the database can be written; recording itself does not wait for that.
 
         Raises:
-            SchemaError: if the schema is missing or is not this code's.
-            DatabaseUnavailableError: if the database cannot be reached.
-            MissingKeyError: if the store is encrypted and its database of keys is not named.
+            SchemaError: If the schema is missing or is not this code's.
+            DatabaseUnavailableError: If the database cannot be reached.
+            MissingKeyError: If the store is encrypted and its database of keys is not named.
         """
         engine = self._checked_store().engine
         with read(engine) as tx:
@@ -217,9 +217,9 @@ class Recorder:
         Futures of `committed` that are not done by then fail. CallEnd again does nothing.
 
         Args:
-            timeout: seconds to wait for the database. Entries that it has not taken by then stay in
+            timeout: Seconds to wait for the database. Entries that it has not taken by then stay in
                 the spool, for the next recorder or `eventstore spool`.
-            reason: why sessions that are still open end here.
+            reason: Why sessions that are still open end here.
         """
         atexit.unregister(self._at_exit)
         if self._in_forked_child:

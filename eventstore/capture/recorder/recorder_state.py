@@ -30,23 +30,23 @@ class RecorderState:
     """The state of the recorder's two threads, guarded by the lock of `pending`.
 
     Attributes:
-        pending: the frames in memory.
-        spool: the entries on disk.
-        interval: seconds from one append to the next.
-        patience: seconds that an append may take before the spool thread takes over.
-        spooling: whether all entries go to the spool, and the writer appends from there.
-        in_flight: entries that the writer has taken and not appended yet, by recording.
-        append_started: when the writer took them, by the monotonic clock.
-        unconfirmed: for each recording, the number of the last entry that may have been written
+        pending: The frames in memory.
+        spool: The entries on disk.
+        interval: Seconds from one append to the next.
+        patience: Seconds that an append may take before the spool thread takes over.
+        spooling: Whether all entries go to the spool, and the writer appends from there.
+        in_flight: Entries that the writer has taken and not appended yet, by recording.
+        append_started: When the writer took them, by the monotonic clock.
+        unconfirmed: For each recording, the number of the last entry that may have been written
             without our knowing.
-        spool_busy: whether the spool thread has entries that are not on disk yet.
-        flood_since: when the spool thread was first flooded, by the monotonic clock; None if it is
+        spool_busy: Whether the spool thread has entries that are not on disk yet.
+        flood_since: When the spool thread was first flooded, by the monotonic clock; None if it is
             not.
-        stop_deadline: when the writer shall stop at the latest, by the monotonic clock; None while
+        stop_deadline: When the writer shall stop at the latest, by the monotonic clock; None while
             the recorder is open.
-        writer_ended: whether the writer has stopped; the spool thread takes what is left.
-        trouble: why frames are not in the database, for people; None if all is well.
-        written, spooled, lost: numbers of frames.
+        writer_ended: Whether the writer has stopped; the spool thread takes what is left.
+        trouble: Why frames are not in the database, for people; None if all is well.
+        written, spooled, lost: Numbers of frames.
     """
 
     pending: PendingFrames

@@ -36,11 +36,11 @@ class Recovered(NamedTuple):
     """What was found of one process, and written.
 
     Attributes:
-        name: the name that its files begin with.
-        frames: how many frames were in its spool.
-        sessions: ids of sessions that it had not ended, and that are closed now.
-        damaged: files with damage in them, which are kept under another name.
-        failures: recordings that could not be written. Their entries are kept beside the spool.
+        name: The name that its files begin with.
+        frames: How many frames were in its spool.
+        sessions: Ids of sessions that it had not ended, and that are closed now.
+        damaged: Files with damage in them, which are kept under another name.
+        failures: Recordings that could not be written. Their entries are kept beside the spool.
     """
 
     name: str
@@ -54,10 +54,10 @@ class SpoolStatus(NamedTuple):
     """What one process has in the spool.
 
     Attributes:
-        name: the name that its files begin with.
-        ended: whether the process has ended, so that it will not write the entries itself.
-        frames: how many frames there are.
-        sessions: keys of recordings that it has not ended.
+        name: The name that its files begin with.
+        ended: Whether the process has ended, so that it will not write the entries itself.
+        frames: How many frames there are.
+        sessions: Keys of recordings that it has not ended.
     """
 
     name: str
@@ -87,7 +87,7 @@ def recover_next(log: WritableLog, folder: Path) -> Recovered | None:
     """Recover the oldest process that has ended; return None if there is none.
 
     Raises:
-        DatabaseUnavailableError: if the database is away; nothing in the spool is lost by that.
+        DatabaseUnavailableError: If the database is away; nothing in the spool is lost by that.
     """
     for name in orphaned_spools.process_names(folder):
         try:
@@ -113,13 +113,13 @@ def recover(
     """Append the entries that a process has spooled, and close the sessions that it had not closed.
 
     Args:
-        progress: called with the number of frames so far.
+        progress: Called with the number of frames so far.
 
     Returns:
         What was found; None if the process is alive, or another process recovers it.
 
     Raises:
-        DatabaseUnavailableError: if the database is away; what is not written stays in the spool.
+        DatabaseUnavailableError: If the database is away; what is not written stays in the spool.
     """
     lock = orphaned_spools.take_over(folder, name)
     if lock is None:
@@ -138,8 +138,8 @@ class _Recovery:
     """Moves one process's files into the store; an error in one recording does not stop the others.
 
     Attributes:
-        frames: how many frames were read so far.
-        damaged: files with damage in them, which are kept under another name.
+        frames: How many frames were read so far.
+        damaged: Files with damage in them, which are kept under another name.
     """
 
     def __init__(self, log: WritableLog, folder: Path, name: str) -> None:
@@ -154,7 +154,7 @@ class _Recovery:
         """Append the entries of a file, keep those that the database refuses, and delete the file.
 
         Raises:
-            DatabaseUnavailableError: if the database is away; the file is still there.
+            DatabaseUnavailableError: If the database is away; the file is still there.
         """
         entries = orphaned_spools.read_entries(path, self._begun)
         while batch := _next_batch(entries):

@@ -22,7 +22,7 @@ class SessionRecorder:
     Any thread may call its methods, and none of them blocks.
 
     Attributes:
-        clock: the clock that gives frames their times if they come without one.
+        clock: The clock that gives frames their times if they come without one.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class SessionRecorder:
 
         Args:
             direction: `client` or `server`.
-            text: the frame exactly as on the wire; bytes for a binary message.
-            at: arrival in microseconds since 1970 UTC; by default now, by `clock`.
+            text: The frame exactly as on the wire; bytes for a binary message.
+            at: Arrival in microseconds since 1970 UTC; by default now, by `clock`.
 
         Raises:
-            InvalidInputError: if the direction or time is bad, or the frame is neither text nor
+            InvalidInputError: If the direction or time is bad, or the frame is neither text nor
                 bytes.
         """
         if type(text) is not str and type(text) is not bytes:
@@ -82,8 +82,8 @@ class SessionRecorder:
         """Note in the log that something is missing here, and why.
 
         Args:
-            reason: a word for the cause, such as `overflow`.
-            facts: what is known of it; values as in JSON.
+            reason: A word for the cause, such as `overflow`.
+            facts: What is known of it; values as in JSON.
         """
         self._pending.put(self._recording, notes.gap(reason, facts, self.clock.now()))
 
@@ -114,12 +114,12 @@ class SessionRecorder:
         """End the session: no more frames will come. CallEnd again does nothing.
 
         Args:
-            by: who closed the connection: client, server or recorder.
-            code, reason: those of its close frame; 1006 if there was none (RFC 6455, 7.4.1).
-            at: when, in microseconds since 1970 UTC; by default now.
+            by: Who closed the connection: client, server or recorder.
+            code, reason: Those of its close frame; 1006 if there was none (RFC 6455, 7.4.1).
+            at: When, in microseconds since 1970 UTC; by default now.
 
         Raises:
-            InvalidInputError: if the time is not one.
+            InvalidInputError: If the time is not one.
         """
         at = checked_time(self.clock.now() if at is None else at)
         self._pending.end(self._recording, notes.closed(by, code, reason, at))
@@ -129,7 +129,7 @@ def checked_time(at: object) -> int:
     """Return a time, or refuse what no log could store: it would block all that comes behind it.
 
     Raises:
-        InvalidInputError: if it is not in microseconds since 1970 UTC.
+        InvalidInputError: If it is not in microseconds since 1970 UTC.
     """
     if not is_time(at):
         raise InvalidInputError(f"time {at!r}: use microseconds since 1970 UTC")
@@ -142,7 +142,7 @@ def _plain_type(text: object) -> str | bytes:
     A frame that they do not take would stay in the recorder's memory, before all other sessions'.
 
     Raises:
-        InvalidInputError: if it is neither text nor bytes.
+        InvalidInputError: If it is neither text nor bytes.
     """
     if isinstance(text, str):
         return str.__str__(text)

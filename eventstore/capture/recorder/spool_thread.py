@@ -20,7 +20,7 @@ class SpoolThread:
     """Takes over from the writer if that fails or is slow.
 
     Args:
-        state: shared with the writer.
+        state: Shared with the writer.
     """
 
     def __init__(self, state: RecorderState) -> None:

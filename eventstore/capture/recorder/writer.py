@@ -39,8 +39,8 @@ class Writer:
     """Appends to the store; while it cannot, the spool thread keeps the entries.
 
     Args:
-        state: shared with the spool thread.
-        open_store: returns the store; it is called again until it succeeds.
+        state: Shared with the spool thread.
+        open_store: Returns the store; it is called again until it succeeds.
     """
 
     def __init__(self, state: RecorderState, open_store: Callable[[], WritableLog]) -> None:

@@ -25,10 +25,10 @@ def opened(key: str, metadata: Mapping[str, str], notes: Mapping[str, Any], at: 
     """Return the note that a recording began.
 
     Args:
-        key: the recording's key, whatever the session's id is.
-        metadata: pairs to set on the session.
-        notes: how it is recorded, such as `{"by": "relay", "url": …}`.
-        at: when, in microseconds since 1970 UTC.
+        key: The recording's key, whatever the session's id is.
+        metadata: Pairs to set on the session.
+        notes: How it is recorded, such as `{"by": "relay", "url": …}`.
+        at: When, in microseconds since 1970 UTC.
     """
     event: dict[str, Any] = {"type": OPENED, "recording": key, **notes}
     if metadata:
@@ -45,8 +45,8 @@ def clock(jump: int, at: int) -> Frame:
     """Return the note that the wall clock jumped while the log's times did not.
 
     Args:
-        jump: by how much, in microseconds; negative if the clock was set back.
-        at: when that was noticed, by the log's clock.
+        jump: By how much, in microseconds; negative if the clock was set back.
+        at: When that was noticed, by the log's clock.
     """
     return Frame(STORE, dumps({"type": CLOCK, "jump_ms": jump / 1000}), at)
 
@@ -60,8 +60,8 @@ def sample_rates(rates: SampleRates, at: int | None) -> Frame:
     """Return the note that the session's PCM has these rates, whatever its server says.
 
     Args:
-        rates: the rates that were named; a rate that is None is left out.
-        at: when the session's first frame came.
+        rates: The rates that were named; a rate that is None is left out.
+        at: When the session's first frame came.
     """
     return Frame(STORE, dumps({"type": SAMPLE_RATES, **non_empty(rates._asdict())}), at)
 
@@ -70,8 +70,8 @@ def same_call(session_id: str, only_here: Iterable[str]) -> Frame:
     """Return the note that another session of the same call counts this one's usage.
 
     Args:
-        session_id: the other session, which was opened first.
-        only_here: the ids of usage that no earlier recording of the call has.
+        session_id: The other session, which was opened first.
+        only_here: The ids of usage that no earlier recording of the call has.
     """
     event = {"type": SAME_CALL, "session": session_id, "only_here": sorted(only_here)}
     return Frame(STORE, dumps(event), None)
@@ -81,7 +81,7 @@ def closed(by: str | None, code: int | None, reason: str | None, at: int | None)
     """Return the note that the session ended, with the code and reason of the close frame.
 
     Args:
-        by: who closed the connection: client, server or recorder; None if it was cut off.
+        by: Who closed the connection: client, server or recorder; None if it was cut off.
     """
     event = {"type": CLOSED, "by": by, "code": code, "reason": reason}
     return Frame(STORE, dumps(event), at)

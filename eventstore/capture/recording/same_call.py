@@ -63,8 +63,8 @@ def note_same_calls(log: WritableLog, session_id: str, is_dated: bool = True) ->
     known. An open session is left unchanged.
 
     Args:
-        log: the store's log.
-        session_id: the session.
+        log: The store's log.
+        session_id: The session.
         is_dated: False if the date of the session's times is assumed. Then they do not show whether
             another recording was made at the same time.
 
@@ -72,7 +72,7 @@ def note_same_calls(log: WritableLog, session_id: str, is_dated: bool = True) ->
         The session that counts this one's usage; None if it counts itself.
 
     Raises:
-        DatabaseUnavailableError: if the database is away; call it again to note the rest.
+        DatabaseUnavailableError: If the database is away; call it again to note the rest.
     """
     with read(log.engine) as tx:
         noted = notes_of(tx, session_id)
@@ -106,7 +106,7 @@ def note_ended(log: WritableLog, session_id: str | None) -> None:
     """Call `note_same_calls` for a session that was just recorded to its end; never fails.
 
     Args:
-        session_id: the session; None if nothing of it was written.
+        session_id: The session; None if nothing of it was written.
     """
     if session_id is None:
         return
@@ -136,8 +136,8 @@ def _other_recordings(
     """Return other recordings of the same call; none if the session is a copy of one that counts.
 
     Args:
-        alike: ids of sessions that may be recordings of the call.
-        is_dated: whether the session's times show when it was.
+        alike: Ids of sessions that may be recordings of the call.
+        is_dated: Whether the session's times show when it was.
     """
     found = []
     for other in filter(None, (_recording(log, name) for name in alike)):

@@ -55,7 +55,7 @@ def export_lines(
     """Yield a session's events as lines that `import` stores under the same id.
 
     Args:
-        naming: the events that may name the session's id. If they name another one, or none, the
+        naming: The events that may name the session's id. If they name another one, or none, the
             first line says under which id the session was stored.
     """
     named = (session_event(Frame(event.direction, event.text, event.at))[1] for event in naming)

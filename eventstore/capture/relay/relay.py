@@ -35,9 +35,9 @@ class Relay:
     """A relay that is running.
 
     Attributes:
-        sockets: where it listens.
-        counts: its counters.
-        port: the port of the first socket.
+        sockets: Where it listens.
+        counts: Its counters.
+        port: The port of the first socket.
     """
 
     def __init__(self, server: asyncio.Server, shared: RelayState) -> None:
@@ -57,7 +57,7 @@ class Relay:
         A second call with no grace ends the grace of the first.
 
         Args:
-            grace: seconds in which connections may end by themselves.
+            grace: Seconds in which connections may end by themselves.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + grace
@@ -113,24 +113,24 @@ async def relay(
     """Relay websockets to an upstream and record them, until the block is left.
 
     Args:
-        recorder: records the messages of every session.
-        upstream: the server's URL, such as `wss://api.openai.com`. Its path is put before the path
+        recorder: Records the messages of every session.
+        upstream: The server's URL, such as `wss://api.openai.com`. Its path is put before the path
             of each request.
-        host, port: where to listen; port 0 for any free port.
-        listen_tls: certificate and key to listen with; None for no TLS.
-        upstream_tls: which certificates of the upstream to trust; None for those that the system
+        host, port: Where to listen; port 0 for any free port.
+        listen_tls: Certificate and key to listen with; None for no TLS.
+        upstream_tls: Which certificates of the upstream to trust; None for those that the system
             trusts.
-        connect_timeout: seconds for the upstream to answer a handshake.
-        durable: pass a message on only after it is committed.
-        metadata: pairs to set on every session.
-        on_event: called with the connection's number and a text for people when something happens.
-        origins: origins of browser pages that may connect, such as `https://app.example`; `*` for
+        connect_timeout: Seconds for the upstream to answer a handshake.
+        durable: Pass a message on only after it is committed.
+        metadata: Pairs to set on every session.
+        on_event: Called with the connection's number and a text for people when something happens.
+        origins: Origins of browser pages that may connect, such as `https://app.example`; `*` for
             all. Pages of this machine always may.
-        max_calls: how many connections are relayed at once. More are refused with 503.
+        max_calls: How many connections are relayed at once. More are refused with 503.
 
     Raises:
-        InvalidInputError: if the upstream is not such a URL, or an origin is not one.
-        OSError: if the address cannot be listened on.
+        InvalidInputError: If the upstream is not such a URL, or an origin is not one.
+        OSError: If the address cannot be listened on.
     """
     server = parse_upstream(upstream)
     tls = (upstream_tls or ssl.create_default_context()) if server.tls else None

@@ -45,9 +45,9 @@ def join_created(
     """Start to record the call that an answer says was created, if it says so.
 
     Args:
-        number: the connection's number, for messages.
-        request: the request that asked for the call.
-        reader: the reader of the answer, whose head has arrived.
+        number: The connection's number, for messages.
+        request: The request that asked for the call.
+        reader: The reader of the answer, whose head has arrived.
     """
     call_id = created_call(reader)
     if call_id is None:

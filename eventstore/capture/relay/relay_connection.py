@@ -49,9 +49,9 @@ class RelayedConnection:
     """A client's connection, and the connection to the upstream that belongs to it.
 
     Attributes:
-        client: the client's side, as the event loop's protocol.
-        request: the client's request, or None until its head is whole.
-        tee: the tee of the session in progress, or None if there is no session.
+        client: The client's side, as the event loop's protocol.
+        request: The client's request, or None until its head is whole.
+        tee: The tee of the session in progress, or None if there is no session.
     """
 
     def __init__(self, shared: RelayState) -> None:

@@ -28,9 +28,9 @@ class DuplexForwarder:
     """Forwards bytes in both directions, and reads a copy of a session's.
 
     Args:
-        tee: reads the copy; None for plain HTTP.
-        durable: forward messages only after they are committed.
-        deadline: the connection's deadline.
+        tee: Reads the copy; None for plain HTTP.
+        durable: Forward messages only after they are committed.
+        deadline: The connection's deadline.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class DuplexForwarder:
         """Read the rest of the copy in turns with the other calls; until then read no more bytes.
 
         Args:
-            whole: a future to resolve once all of the copy is committed.
+            whole: A future to resolve once all of the copy is committed.
         """
         loop = asyncio.get_running_loop()
         side.hold("copy")

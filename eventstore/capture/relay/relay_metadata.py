@@ -27,8 +27,8 @@ class Metadata(NamedTuple):
     """A session's metadata, as its request states them.
 
     Attributes:
-        pairs: the pairs within OpenAI's limits.
-        refused: why others were left out, in words; empty if none was.
+        pairs: The pairs within OpenAI's limits.
+        refused: Why others were left out, in words; empty if none was.
     """
 
     pairs: dict[str, str]
@@ -46,9 +46,9 @@ def read_metadata(
     """Return a request's metadata: of its headers `X-Eventstore-Metadata`, then of path and query.
 
     Args:
-        target: the request's path and query: see `read_target`.
-        headers: the value of such a header is a JSON object of texts, or `key=value&key2=value2`.
-        own: pairs that the relay itself sets, and no request replaces.
+        target: The request's path and query: see `read_target`.
+        headers: The value of such a header is a JSON object of texts, or `key=value&key2=value2`.
+        own: Pairs that the relay itself sets, and no request replaces.
     """
     pairs, refused = dict(own), list[str]()
     for key, value in _stated_pairs(target, headers, refused):
@@ -122,10 +122,10 @@ def session_notes(
     """Return what a session's `opened` event says of how it was recorded.
 
     Args:
-        url: the upstream's URL without secrets.
-        subprotocol: the subprotocol that the server chose.
-        request_id: the `x-request-id` of the upstream's answer.
-        refused: why metadata were left out.
+        url: The upstream's URL without secrets.
+        subprotocol: The subprotocol that the server chose.
+        request_id: The `x-request-id` of the upstream's answer.
+        refused: Why metadata were left out.
     """
     notes = {
         "by": "relay",

@@ -27,9 +27,9 @@ class RelayCounts:
     """Numbers since the relay was started.
 
     Attributes:
-        sessions: sessions that were begun.
-        frames, bytes: frames and bytes of sessions, by direction.
-        refused: handshakes and requests that were answered with an error, by status.
+        sessions: Sessions that were begun.
+        frames, bytes: Frames and bytes of sessions, by direction.
+        refused: Handshakes and requests that were answered with an error, by status.
     """
 
     def __init__(self) -> None:

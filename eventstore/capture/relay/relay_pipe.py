@@ -43,11 +43,11 @@ class PipeSide(asyncio.Protocol):
 
     Args:
         name: `client` or `server`.
-        owner: is called when something happens.
+        owner: Is called when something happens.
 
     Attributes:
-        other: the side that its bytes go to.
-        open: whether its connection exists, even if it is about to close.
+        other: The side that its bytes go to.
+        open: Whether its connection exists, even if it is about to close.
     """
 
     def __init__(self, name: str, owner: SideOwner) -> None:
@@ -207,7 +207,7 @@ class Forwarder:
         """Forward bytes.
 
         Args:
-            behind: forward them only when this future is done, whether it failed or not.
+            behind: Forward them only when this future is done, whether it failed or not.
         """
         if not self._waiting and (behind is None or behind.done()):
             self._target.write(data)

@@ -43,12 +43,12 @@ class Upstream(NamedTuple):
     """The server behind the relay.
 
     Attributes:
-        tls: whether it is connected to by TLS.
-        host, port: where to connect.
-        authority: the value of its Host header.
-        path: is put before a request's path; without a slash at its end.
-        query: is put before a request's query.
-        authorization: the header for requests that have none, from user and password in the URL.
+        tls: Whether it is connected to by TLS.
+        host, port: Where to connect.
+        authority: The value of its Host header.
+        path: Is put before a request's path; without a slash at its end.
+        query: Is put before a request's query.
+        authorization: The header for requests that have none, from user and password in the URL.
     """
 
     tls: bool
@@ -109,7 +109,7 @@ def parse_upstream(url: str) -> Upstream:
     """Return the server of a URL such as `wss://api.openai.com`.
 
     Raises:
-        InvalidInputError: if it is not such a URL.
+        InvalidInputError: If it is not such a URL.
     """
     parts = split_upstream(url, _EXAMPLE_URL)
     # The URL is written into the heads of requests, so it must hold no line ends.
@@ -128,7 +128,7 @@ class RequestReader:
     """Reads the head of the first request that a client sends.
 
     Attributes:
-        rest: the bytes that came behind the head.
+        rest: The bytes that came behind the head.
     """
 
     def __init__(self) -> None:
@@ -139,7 +139,7 @@ class RequestReader:
         """Take the next bytes; return the request once its head is whole, else None.
 
         Raises:
-            BadRequestError: if it is not HTTP, or too long.
+            BadRequestError: If it is not HTTP, or too long.
         """
         try:
             self._parser.receive_data(data)
@@ -162,10 +162,10 @@ class AnswerReader:
     """Reads a copy of an upstream's answer to a handshake.
 
     Attributes:
-        status: the answer's status, or None until its head is whole.
-        headers: the answer's headers, names in lower case.
-        ended: whether all of the answer has come, including its body.
-        rest: the bytes that came behind a 101.
+        status: The answer's status, or None until its head is whole.
+        headers: The answer's headers, names in lower case.
+        ended: Whether all of the answer has come, including its body.
+        rest: The bytes that came behind a 101.
     """
 
     def __init__(self) -> None:
@@ -184,7 +184,7 @@ class AnswerReader:
         """Take the next bytes. If a body is not HTTP, or very long, `ended` stays False.
 
         Raises:
-            ValueError: if the head is not HTTP, or too long.
+            ValueError: If the head is not HTTP, or too long.
         """
         if self._broken:
             return
@@ -297,7 +297,7 @@ def header(headers: Iterable[Header], name: bytes) -> str | None:
     """Return the values of a header, joined by commas, or None if there is none.
 
     Args:
-        name: the header's name in lower case.
+        name: The header's name in lower case.
     """
     values = [value for key, value in headers if key.lower() == name]
     return b", ".join(values).decode("latin-1") if values else None

@@ -41,23 +41,23 @@ class RelayState:
 
     Attributes:
         tls: TLS settings for the upstream; None if it has no TLS.
-        connect_timeout: seconds for the upstream to answer a handshake.
-        durable: whether messages are passed on only after they are committed.
-        metadata: pairs that are set on every session.
-        unpacking: the thread that unpacks large messages.
-        visitors: decides which hosts and origins may connect.
-        max_calls: how many connections may have one to the upstream at once.
-        created: records the calls that the upstream says it has created.
-        unfinished: counts the bytes of unfinished messages.
-        counts: the relay's counters.
-        live: the open connections.
-        calls: the open connections that have one to the upstream, or are making one.
-        waiting: the open connections that have not, the oldest first.
-        idle: set while no connection is open.
-        reporting: tasks that report how sessions went.
-        connections: how many connections there have been.
-        draining: whether no more connections are accepted.
-        warned_of_client_secret: whether a message said that a client secret cannot join a call.
+        connect_timeout: Seconds for the upstream to answer a handshake.
+        durable: Whether messages are passed on only after they are committed.
+        metadata: Pairs that are set on every session.
+        unpacking: The thread that unpacks large messages.
+        visitors: Decides which hosts and origins may connect.
+        max_calls: How many connections may have one to the upstream at once.
+        created: Records the calls that the upstream says it has created.
+        unfinished: Counts the bytes of unfinished messages.
+        counts: The relay's counters.
+        live: The open connections.
+        calls: The open connections that have one to the upstream, or are making one.
+        waiting: The open connections that have not, the oldest first.
+        idle: Set while no connection is open.
+        reporting: Tasks that report how sessions went.
+        connections: How many connections there have been.
+        draining: Whether no more connections are accepted.
+        warned_of_client_secret: Whether a message said that a client secret cannot join a call.
     """
 
     recorder: Recorder | RecorderProcess

@@ -44,8 +44,8 @@ class CallEnd(NamedTuple):
     """How a session ended.
 
     Attributes:
-        by: client, server or recorder.
-        code, reason: those of the first close frame. If there was none, 1006 and what happened (RFC
+        by: Client, server or recorder.
+        code, reason: Those of the first close frame. If there was none, 1006 and what happened (RFC
             6455, 7.4.1).
     """
 
@@ -65,8 +65,8 @@ class _Waiting(NamedTuple):
     """Something that waits behind a message that is being unpacked.
 
     Attributes:
-        found: what the scanner found, or a future to resolve once what came before is committed.
-        at: arrival in microseconds since 1970 UTC.
+        found: What the scanner found, or a future to resolve once what came before is committed.
+        at: Arrival in microseconds since 1970 UTC.
     """
 
     direction: str
@@ -78,20 +78,20 @@ class Tee:
     """Reads one session's copy.
 
     Args:
-        session: takes the messages.
-        compression: what the handshake agreed on.
-        counts: the relay's counters.
-        unpacking: the relay's thread for large messages.
-        unfinished: counts the relay's messages that are unfinished or wait to be unpacked.
+        session: Takes the messages.
+        compression: What the handshake agreed on.
+        counts: The relay's counters.
+        unpacking: The relay's thread for large messages.
+        unfinished: Counts the relay's messages that are unfinished or wait to be unpacked.
 
     Attributes:
-        scanners: the scanner of each direction.
-        closing: how the session ended, once that is known.
-        closed: whether both sides sent a close frame.
-        frames: how many messages were recorded.
-        problem: the first error of the recorder. The session goes on without it.
-        named: done once the session's id is known; None if it was known when the session ended.
-        held: bytes of whole messages that wait to be unpacked.
+        scanners: The scanner of each direction.
+        closing: How the session ended, once that is known.
+        closed: Whether both sides sent a close frame.
+        frames: How many messages were recorded.
+        problem: The first error of the recorder. The session goes on without it.
+        named: Done once the session's id is known; None if it was known when the session ended.
+        held: Bytes of whole messages that wait to be unpacked.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class Tee:
         """Read and record the next bytes of a direction.
 
         Args:
-            most: how many frames to read at most; the rest waits for the next call. None for all.
+            most: How many frames to read at most; the rest waits for the next call. None for all.
 
         Returns:
             How many messages are complete now.

@@ -27,15 +27,15 @@ def recorded_model(
     `previous`. An error of the recording is never raised into the runner.
 
     Args:
-        recorder: writes the frames to a store.
-        metadata: pairs to set on the sessions.
-        session_id: the id to store the first session under; by default the server's, if that is
+        recorder: Writes the frames to a store.
+        metadata: Pairs to set on the sessions.
+        session_id: The id to store the first session under; by default the server's, if that is
             free.
-        model: a model of your own to record, such as an `OpenAIRealtimeSIPModel`; by default a new
+        model: A model of your own to record, such as an `OpenAIRealtimeSIPModel`; by default a new
             `OpenAIRealtimeWebSocketModel`.
 
     Raises:
-        ImportError: if openai-agents is not installed.
+        ImportError: If openai-agents is not installed.
     """
     try:
         from agents.realtime import OpenAIRealtimeWebSocketModel

@@ -43,17 +43,17 @@ def tap(
     the caller's code.
 
     Args:
-        connection: what `connect()` returns. A connection that is already open is accepted too, but
+        connection: What `connect()` returns. A connection that is already open is accepted too, but
             then server frames are recorded only when the app reads them.
-        recorder: writes the frames to a store.
-        metadata: pairs to set on the session.
-        session_id: the id to store it under; by default the server's, if that is free.
+        recorder: Writes the frames to a store.
+        metadata: Pairs to set on the session.
+        session_id: The id to store it under; by default the server's, if that is free.
 
     Returns:
         The same object.
 
     Raises:
-        TypeError: if it is neither.
+        TypeError: If it is neither.
     """
     begin = session_starter(
         recorder, {"by": "tap", "client": client_name("openai")}, metadata, session_id

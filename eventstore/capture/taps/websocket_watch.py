@@ -38,8 +38,8 @@ class ConnectionEnd(NamedTuple):
     """How a connection ended.
 
     Attributes:
-        by: who closed it, client or server; None if it was cut off without a close frame.
-        code, reason: those of the close frame; 1006 if there was none (RFC 6455, 7.4.1).
+        by: Who closed it, client or server; None if it was cut off without a close frame.
+        code, reason: Those of the close frame; 1006 if there was none (RFC 6455, 7.4.1).
     """
 
     by: str | None
@@ -66,9 +66,9 @@ def session_starter(
     """Return a function that begins a session for each websocket of one client.
 
     Args:
-        notes: what each session says of how it was recorded. The URL is added without secrets, and
+        notes: What each session says of how it was recorded. The URL is added without secrets, and
             from the second session on the `previous` recording, by the name in its `opened` note.
-        session_id: the id to store the first session under.
+        session_id: The id to store the first session under.
     """
     begun: list[SessionRecorder] = []
 

@@ -33,7 +33,7 @@ class TableFile:
             by its length.
 
     Raises:
-        MissingExtraError: pyarrow is not installed.
+        MissingExtraError: `pyarrow` is not installed.
     """
 
     def __init__(self, path: Path, columns: Columns) -> None:

@@ -88,7 +88,7 @@ def write_parquet(
 
     Raises:
         NotFoundError: There is no such session.
-        MissingExtraError: pyarrow is not installed.
+        MissingExtraError: `pyarrow` is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     sessions = 0

@@ -28,7 +28,7 @@ class AllowedLocations:
     """The places that may be opened for one database. Each engine has one.
 
     Args:
-        folder: the folder of the database's own file; None if it has no file.
+        folder: The folder of the database's own file; None if it has no file.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -39,7 +39,7 @@ class AllowedLocations:
         """Allow a place for as long as this process has the database open.
 
         Args:
-            base: a URL as `base_url` returns it.
+            base: A URL as `base_url` returns it.
         """
         if base not in self._given:
             self._given.append(base)
@@ -92,7 +92,7 @@ def base_url(text: str | Path) -> str:
     """Return the URL of a place: a URL as given, or that of a folder's path.
 
     Raises:
-        InvalidInputError: the text is not such a URL, or the URL has a password or a query.
+        InvalidInputError: The text is not such a URL, or the URL has a password or a query.
     """
     if not isinstance(text, str | Path) or "\0" in str(text) or not is_storable(str(text)):
         raise InvalidInputError(f"{brief(text)} is no place for segments; name a folder or a URL")

@@ -52,7 +52,7 @@ def parse_url(url: str) -> URL:
     """Return a database URL with the driver that the store uses.
 
     Raises:
-        InvalidInputError: it is not a database URL, or the database is not supported.
+        InvalidInputError: It is not a database URL, or the database is not supported.
     """
     try:
         parsed = make_url(url)
@@ -80,16 +80,16 @@ def create(
     SQLite runs in WAL mode with synchronous=FULL, PostgreSQL with its durable defaults.
 
     Args:
-        url: the URL of the database.
-        keys: the URL of the database of its sessions' keys. By default it is EVENTSTORE_KEYS;
+        url: The URL of the database.
+        keys: The URL of the database of its sessions' keys. By default it is EVENTSTORE_KEYS;
             without both, nothing is encrypted.
-        time_limit: how long a query may take, in seconds; None means no limit. On SQLite it limits
+        time_limit: How long a query may take, in seconds; None means no limit. On SQLite it limits
             a reading transaction, on PostgreSQL each statement of one. Writing is not limited.
-        prices: returns the prices of usage; called when money is asked for.
+        prices: Returns the prices of usage; called when money is asked for.
 
     Raises:
-        InvalidInputError: a URL is not valid, or the database is not supported.
-        MissingExtraError: keys are named, and the package that encrypts is not installed.
+        InvalidInputError: A URL is not valid, or the database is not supported.
+        MissingExtraError: Keys are named, and the package that encrypts is not installed.
     """
     parsed = parse_url(url)
     keys = keys or os.environ.get("EVENTSTORE_KEYS")

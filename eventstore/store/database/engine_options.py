@@ -51,7 +51,7 @@ def prices_of(engine: Engine) -> Prices:
     """Return the prices of usage in an engine's database.
 
     Raises:
-        InvalidInputError: the file of prices that EVENTSTORE_PRICES names cannot be used.
+        InvalidInputError: The file of prices that EVENTSTORE_PRICES names cannot be used.
     """
     find: Callable[[], Prices] = engine.get_execution_options()[PRICES]
     return find()

@@ -55,7 +55,7 @@ def own_folder_name(tx: Transaction) -> str:
     another store's folder by what it contains.
 
     Args:
-        tx: a transaction that may write, because the id is made if there is none.
+        tx: A transaction that may write, because the id is made if there is none.
 
     Returns:
         32 hexadecimal digits.

@@ -67,10 +67,10 @@ class KeyRing:
     """The keys of a store's sessions. Each engine has one; threads may share it.
 
     Args:
-        engine: the engine of the keys' database; None if the store is opened without keys.
+        engine: The engine of the keys' database; None if the store is opened without keys.
 
     Attributes:
-        engine: as given.
+        engine: As given.
     """
 
     def __init__(self, engine: Engine | None) -> None:
@@ -91,15 +91,15 @@ class KeyRing:
         The first key also marks the store as encrypted.
 
         Args:
-            tx: a transaction of the store.
+            tx: A transaction of the store.
 
         Returns:
             The cipher; None if the store is not encrypted.
 
         Raises:
-            MissingKeyError: the store is encrypted, and its keys are in another database, or not
+            MissingKeyError: The store is encrypted, and its keys are in another database, or not
                 named.
-            ErasedError: the session's key was dropped.
+            ErasedError: The session's key was dropped.
         """
         if not self._matches_store:
             self._matches_store = self.check(tx)
@@ -127,7 +127,7 @@ class KeyRing:
         The keys of another store may have the same session ids.
 
         Raises:
-            MissingKeyError: the keys are those of another store.
+            MissingKeyError: The keys are those of another store.
         """
         if self.engine is not None and not self._matches_store:
             self._matches_store = self.check(tx)
@@ -136,9 +136,9 @@ class KeyRing:
         """Return the cipher that decrypts a session's content. Call `check_once` before.
 
         Raises:
-            MissingKeyError: no keys are named.
-            MissingSessionKeyError: the named database of keys does not have the session's key.
-            ErasedError: the session's key was dropped.
+            MissingKeyError: No keys are named.
+            MissingSessionKeyError: The named database of keys does not have the session's key.
+            ErasedError: The session's key was dropped.
         """
         if self.engine is None:
             raise MissingKeyError(f"session {session_id} is encrypted; {_ADVICE}")
@@ -154,11 +154,11 @@ class KeyRing:
         """Return a session's cipher; None if the store is not encrypted, or the session has no key.
 
         Args:
-            tx: a transaction of the store.
+            tx: A transaction of the store.
 
         Raises:
-            MissingKeyError: the keys are those of another store.
-            ErasedError: the session's key was dropped.
+            MissingKeyError: The keys are those of another store.
+            ErasedError: The session's key was dropped.
         """
         self.check_once(tx)
         return self._find(session_id) if self.engine is not None and self._matches_store else None
@@ -167,7 +167,7 @@ class KeyRing:
         """Delete keys for good, so that no copy of their sessions can be read again.
 
         Raises:
-            DatabaseUnavailableError: the database of the keys failed, and no key was dropped.
+            DatabaseUnavailableError: The database of the keys failed, and no key was dropped.
         """
         if self.engine is None:
             return
@@ -183,7 +183,7 @@ class KeyRing:
         """Check in the database, not in the cache, that a session's key was not dropped.
 
         Raises:
-            ErasedError: the key was dropped; another process may have done so.
+            ErasedError: The key was dropped; another process may have done so.
         """
         if self.engine is not None:
             self._ciphers.pop(session_id, None)
@@ -222,13 +222,13 @@ class KeyRing:
         """Check that these are the keys of a store, or that the store has none.
 
         Args:
-            tx: a transaction of the store.
+            tx: A transaction of the store.
 
         Returns:
             False if the store is not yet marked with the name of these keys.
 
         Raises:
-            MissingKeyError: the store's keys are in another database, or not named.
+            MissingKeyError: The store's keys are in another database, or not named.
         """
         marked = self.name(tx)
         if self.engine is None:
@@ -324,7 +324,7 @@ def upgrade(engine: Engine) -> None:
     """Create or upgrade the schema of a database of keys.
 
     Raises:
-        SchemaError: the schema is newer than this code.
+        SchemaError: The schema is newer than this code.
     """
     with _errors_of_key_database():
         _keep_private(engine)

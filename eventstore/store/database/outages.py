@@ -74,14 +74,14 @@ def attempt(name: str, work: Callable[[], Result]) -> Result | EventStoreError:
     """Call a function for one of several things, and return its error instead of raising it.
 
     Args:
-        name: what the function works on, for people, such as `session sess_123`.
-        work: the function.
+        name: What the function works on, for people, such as `session sess_123`.
+        work: The function.
 
     Returns:
         What the function returns, or the error that it raised.
 
     Raises:
-        EventStoreError: the whole database is away, full or locked; the other things would fail
+        EventStoreError: The whole database is away, full or locked; the other things would fail
             too.
     """
     try:

@@ -63,7 +63,7 @@ def upgrade(engine: Engine) -> tuple[str | None, str]:
         The migration before, and the one after.
 
     Raises:
-        SchemaError: the schema is newer than this code.
+        SchemaError: The schema is newer than this code.
     """
     from alembic import command  # Alembic is slow to import, and seldom needed.
     from alembic.config import Config

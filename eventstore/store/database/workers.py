@@ -39,19 +39,19 @@ def for_each(
     """Call a function for each session, in this process or in several others.
 
     Args:
-        engine: the engine of the database.
-        work: a function at the top level of a module, so that other processes can import it.
-        ids: the sessions.
-        workers: how many processes; 1 means this process alone.
+        engine: The engine of the database.
+        work: A function at the top level of a module, so that other processes can import it.
+        ids: The sessions.
+        workers: How many processes; 1 means this process alone.
 
     Yields:
         What the function returns for each session, or the error that it raised, in the order of
         `ids`.
 
     Raises:
-        EventStoreError: the whole database is away, full or locked, or no process can work.
-        ClosedError: the store is closed.
-        ForkError: this process cannot use its database.
+        EventStoreError: The whole database is away, full or locked, or no process can work.
+        ClosedError: The store is closed.
+        ForkError: This process cannot use its database.
     """
     connections: Connections = engine.get_execution_options()[CONNECTIONS]
     connections.check()  # Worker processes would open a closed database again.

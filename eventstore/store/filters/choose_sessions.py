@@ -36,11 +36,11 @@ class SessionChoice(NamedTuple):
     """A choice of sessions that are not erased.
 
     Attributes:
-        filters: conditions on their metadata, model and time.
+        filters: Conditions on their metadata, model and time.
         closed: True chooses only closed sessions.
-        closed_before: only sessions that were closed before this time, in microseconds since 1970
+        closed_before: Only sessions that were closed before this time, in microseconds since 1970
             UTC.
-        undone: an SQL condition on `streams t` that holds if something is left to do, such as
+        undone: An SQL condition on `streams t` that holds if something is left to do, such as
             `NOT_SEALED`.
     """
 
@@ -54,9 +54,9 @@ class ChosenSession(NamedTuple):
     """A session that was chosen.
 
     Attributes:
-        session_id: its id.
-        events, responses: how many it has; for an erased session, how many events it had.
-        erased_at: when it was erased, in microseconds since 1970 UTC; None if it was not.
+        session_id: Its id.
+        events, responses: How many it has; for an erased session, how many events it had.
+        erased_at: When it was erased, in microseconds since 1970 UTC; None if it was not.
     """
 
     session_id: str
@@ -71,8 +71,8 @@ def choose_sessions(
     """Yield the sessions of a choice in the order of their ids. Only one page is in memory.
 
     Args:
-        choice: the choice.
-        besides: other choices; the sessions that they choose are left out.
+        choice: The choice.
+        besides: Other choices; the sessions that they choose are left out.
     """
     last = ""
     while True:

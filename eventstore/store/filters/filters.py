@@ -51,10 +51,10 @@ def read_conditions(value: Any) -> tuple[Condition, ...]:
     """Return the conditions on metadata that a value from outside names.
 
     Args:
-        value: a mapping of keys to values, a text such as `K=V`, or a list of texts or conditions.
+        value: A mapping of keys to values, a text such as `K=V`, or a list of texts or conditions.
 
     Raises:
-        ValueError, InvalidInputError: there are too many conditions, or one is not valid.
+        ValueError, InvalidInputError: There are too many conditions, or one is not valid.
     """
     if value is None:
         return ()
@@ -138,9 +138,9 @@ class Paging:
     """Which part of a list is asked for.
 
     Attributes:
-        limit: how many entries at most.
-        after: the id of an entry; the page begins behind it.
-        before: the id of an entry; the page ends before it. Not together with `after`.
+        limit: How many entries at most.
+        after: The id of an entry; the page begins behind it.
+        before: The id of an entry; the page ends before it. Not together with `after`.
         order: `desc` for the newest first, `asc` for the oldest first.
     """
 
@@ -163,7 +163,7 @@ class Paging:
         """Return the arguments that ask for the page behind `page`, in the same direction.
 
         Args:
-            page: a page that was asked for with these arguments.
+            page: A page that was asked for with these arguments.
         """
         if self.before is not None:
             return {"before": page.first_id}
@@ -180,7 +180,7 @@ class SessionPaging(Paging):
     """Which part of a list of sessions, and how it is sorted.
 
     Attributes:
-        sort: by which figure; `started` means the time of the first event.
+        sort: By which figure; `started` means the time of the first event.
     """
 
     sort: SessionSort = "started"
@@ -191,7 +191,7 @@ class ResponsePaging(Paging):
     """Which part of a list of responses, and how it is sorted.
 
     Attributes:
-        sort: by which figure; `created` means the time of the response.
+        sort: By which figure; `created` means the time of the response.
     """
 
     sort: ResponseSort = "created"
@@ -202,10 +202,10 @@ class BasicFilter:
     """The conditions that filters of sessions and of responses share. All of them must hold.
 
     Attributes:
-        scope: a pair of session metadata. Other sessions are treated as not there.
-        metadata: conditions on metadata.
-        model: the model.
-        since, until: a range of time in microseconds since 1970 UTC; `until` is excluded.
+        scope: A pair of session metadata. Other sessions are treated as not there.
+        metadata: Conditions on metadata.
+        model: The model.
+        since, until: A range of time in microseconds since 1970 UTC; `until` is excluded.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
@@ -282,9 +282,9 @@ class SuggestionFilter:
     """Which suggestions are asked for.
 
     Attributes:
-        key: the metadata key whose values are suggested.
-        prefix: what the suggestions begin with.
-        limit: how many at most.
+        key: The metadata key whose values are suggested.
+        prefix: What the suggestions begin with.
+        limit: How many at most.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
@@ -300,11 +300,11 @@ def checked_filter(kind: type[Filter], values: Mapping[str, Any]) -> Filter:
     """Return a filter made from values that come from outside.
 
     Args:
-        kind: the class of the filter.
-        values: by the names of the attributes.
+        kind: The class of the filter.
+        values: By the names of the attributes.
 
     Raises:
-        InvalidInputError: a value is wrong. The error says in one line which one, and why.
+        InvalidInputError: A value is wrong. The error says in one line which one, and why.
     """
     try:
         made: Filter = _ADAPTERS[kind].validate_python(dict(values))

@@ -19,13 +19,13 @@ def find_response(
     """Return the time, session and id of the response that an id or `session/response` names.
 
     Args:
-        id_: the id, or the session's id and the response's id with a slash between them.
-        session: the session; None for any.
-        scope: a pair of session metadata; other sessions are treated as not there.
+        id_: The id, or the session's id and the response's id with a slash between them.
+        session: The session; None for any.
+        scope: A pair of session metadata; other sessions are treated as not there.
 
     Raises:
-        NotFoundError: there is no such response.
-        AmbiguousError: responses of several sessions have the id.
+        NotFoundError: There is no such response.
+        AmbiguousError: Responses of several sessions have the id.
     """
     check_text("response_id", id_)
     found = _places(tx, id_, session, scope)
@@ -67,8 +67,8 @@ def response_cursor(tx: Transaction, row: Row, scope: Condition | None) -> str:
     It is the response's id, with the session's id before it if several sessions have that id.
 
     Args:
-        row: its first two columns are the session's id and the response's id.
-        scope: as for `find_response`.
+        row: Its first two columns are the session's id and the response's id.
+        scope: As for `find_response`.
     """
     session_id, response_id = str(row[0]), str(row[1])
     if len(_places(tx, response_id, None, scope)) > 1:

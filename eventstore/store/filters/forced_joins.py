@@ -21,10 +21,10 @@ def lookup_join(
     """Return a join that looks up the rows of a table one by one, in the order of the left side.
 
     Args:
-        table: the table to join.
-        name: its alias.
-        by: the alias of the left side.
-        keys: the columns that both sides share.
+        table: The table to join.
+        name: Its alias.
+        by: The alias of the left side.
+        keys: The columns that both sides share.
     """
     if tx.postgresql:
         same = " AND ".join(f"{key} = {by}.{key}" for key in keys)

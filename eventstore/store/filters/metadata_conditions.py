@@ -15,7 +15,7 @@ def parse_condition(text: str) -> Condition:
     """Return the condition in a text: `K=V`, `K!=V`, `K^=PREFIX` or `K`.
 
     Raises:
-        InvalidInputError: there is no key, or a part exceeds the limits of metadata.
+        InvalidInputError: There is no key, or a part exceeds the limits of metadata.
     """
     key, operator, value = text, "has", ""
     position = text.find("=")
@@ -31,11 +31,11 @@ def within_limits(condition: Condition, text: str) -> Condition:
     """Return a condition if its key and value are within the limits of metadata.
 
     Args:
-        condition: the condition.
-        text: how it was written, for the error message.
+        condition: The condition.
+        text: How it was written, for the error message.
 
     Raises:
-        InvalidInputError: there is no key, or a part exceeds the limits.
+        InvalidInputError: There is no key, or a part exceeds the limits.
     """
     key, _, value = condition
     if not key or len(key) > MAX_KEY_LENGTH or len(value) > MAX_VALUE_LENGTH or "\0" in key + value:

@@ -28,8 +28,8 @@ def narrowing_conditions(
     """Yield the conditions on metadata, facets and time, each as rows of the index that knows it.
 
     Args:
-        of: whose tables of metadata and facets to use.
-        timed: the table with an index by time.
+        of: Whose tables of metadata and facets to use.
+        timed: The table with an index by time.
     """
     # A session's pairs are also in the metadata of its responses.
     scope = (filters.scope,) if filters.scope is not None else ()
@@ -51,8 +51,8 @@ def narrowest(
     """Return a source of keys by the condition that the fewest rows pass.
 
     Args:
-        conditions: as `narrowing_conditions` yields them.
-        keys: the columns that the source has.
+        conditions: As `narrowing_conditions` yields them.
+        keys: The columns that the source has.
 
     Returns:
         The source, a subquery in parentheses, and its parameters; None if every condition has

@@ -32,8 +32,8 @@ def rows_that_fit(
     """Return the rows of a page, in its order, and True if more entries follow.
 
     Args:
-        rows: the rows as they were read, with one more than the page's limit if there are more.
-        size: returns the bytes of a row's texts.
+        rows: The rows as they were read, with one more than the page's limit if there are more.
+        size: Returns the bytes of a row's texts.
     """
     kept, total = rows[: paging.limit], 0
     for number, row in enumerate(kept):

@@ -43,8 +43,8 @@ def add_response_conditions(
     """Add the conditions of a filter on `responses r`, except those on its text and on `start`.
 
     Args:
-        start: the condition on metadata that the query already starts from.
-        time: the alias with the column `at`.
+        start: The condition on metadata that the query already starts from.
+        time: The alias with the column `at`.
         counted: True compares metadata only with pairs that count for a response; see
             `counts_for_response`.
     """

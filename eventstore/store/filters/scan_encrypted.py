@@ -24,10 +24,10 @@ def scan_page(
     """Return the rows of a page that pass a function, reading rows in order until the page is full.
 
     Args:
-        paging: the page that is asked for.
-        read_page: returns the rows of a page, and one more if there are more.
-        passes: returns True if a row is wanted.
-        cursor_of: returns the value of `after` that names a row.
+        paging: The page that is asked for.
+        read_page: Returns the rows of a page, and one more if there are more.
+        passes: Returns True if a row is wanted.
+        cursor_of: Returns the value of `after` that names a row.
 
     Returns:
         The page's rows, and one more if there are more.

@@ -21,7 +21,7 @@ def parse_terms(query: str) -> list[Term]:
     """Return the terms that the words and phrases of a query look for.
 
     Raises:
-        InvalidInputError: the query has no word, or is longer than a person would type.
+        InvalidInputError: The query has no word, or is longer than a person would type.
     """
     if len(query) > _LONGEST_QUERY:
         raise InvalidInputError(f"search for at most {_LONGEST_QUERY} characters")
@@ -90,8 +90,8 @@ def session_says(
     """Return the condition that an item of a session says the terms, and its parameters.
 
     Args:
-        at_once: as for `response_says`.
-        alias: the alias with the session's id.
+        at_once: As for `response_says`.
+        alias: The alias with the session's id.
     """
     if postgresql:
         return _one_says(f"i.session_id = {alias}.session_id", terms)

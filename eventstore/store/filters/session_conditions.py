@@ -26,8 +26,8 @@ def session_joins(tx: Transaction, by: str, names: tuple[str, ...] = ("s", "t"))
     They stand for `sessions`, `streams`, `session_figures` and `session_costs`.
 
     Args:
-        by: the alias of the left side.
-        names: the aliases of the tables to join.
+        by: The alias of the left side.
+        names: The aliases of the tables to join.
     """
     return " ".join(lookup_join(tx, _TABLES[name], name, by) for name in names)
 
@@ -52,8 +52,8 @@ def add_session_text(
     """Add the condition that an item of the session says the terms.
 
     Args:
-        few: the sessions that say them, if they are few; None if each session is looked at.
-        lead: the alias with the session's id.
+        few: The sessions that say them, if they are few; None if each session is looked at.
+        lead: The alias with the session's id.
     """
     if few is not None:
         found, values = values_source(few, SESSION_ID)

@@ -23,8 +23,8 @@ class Where(NamedTuple):
     """Conditions that are joined by AND, and their parameters, in order.
 
     Attributes:
-        conditions: the conditions.
-        parameters: the parameters of the clauses before them, and of the conditions.
+        conditions: The conditions.
+        parameters: The parameters of the clauses before them, and of the conditions.
     """
 
     conditions: list[str]
@@ -70,12 +70,12 @@ def add_facets(
     """Add the condition that the rows of `alias` have all facets.
 
     Args:
-        table: the table of facets.
-        keys: the columns that rows and their facets share.
-        facets: pairs of name and value.
+        table: The table of facets.
+        keys: The columns that rows and their facets share.
+        facets: Pairs of name and value.
 
     Raises:
-        InvalidInputError: the store is encrypted, and so has no facets.
+        InvalidInputError: The store is encrypted, and so has no facets.
     """
     if facets and tx.keys.name(tx) is not None:
         names = ", ".join(f"--{name}" for name, _ in facets)
@@ -118,8 +118,8 @@ def add_metadata_condition(
     `K!=V` holds if the pair is missing, so also if the key is missing.
 
     Args:
-        table: the table of metadata.
-        keys: the columns that rows and their metadata share, besides the session.
+        table: The table of metadata.
+        keys: The columns that rows and their metadata share, besides the session.
         timed: True if they share the time as well.
         counted: True compares only with pairs that count for a response; see `counts_for_response`.
     """
@@ -179,7 +179,7 @@ def choose_start(
     It is the only condition with `=`, or the one with the fewest rows.
 
     Args:
-        table: the table of metadata.
+        table: The table of metadata.
     """
     equal = [c for c in conditions if c.operator == "="]
     if len(equal) == 1:
@@ -218,7 +218,7 @@ def few_matching_rows(
     """Return columns of the items that say the terms, without duplicates, or None if they are many.
 
     Args:
-        names: the columns.
+        names: The columns.
     """
     # Counting in the index first spares SQLite to read each item, to find that there are many.
     if not tx.postgresql and count_up_to(tx, *search.fts_matches(terms)) >= MOST_COUNTED:

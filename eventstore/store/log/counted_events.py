@@ -18,8 +18,8 @@ def counted_body(repeats: Repeats, event: StoredEvent) -> dict[str, Any] | None:
     """Return the parsed event; None if it cannot be read, or does not count.
 
     Args:
-        repeats: was called with all events before this one; it remembers this one, too.
-        event: the event.
+        repeats: Was called with all events before this one; it remembers this one, too.
+        event: The event.
     """
     if not isinstance(event.text, str) or is_made_up(event.direction, event.type):
         return None

@@ -25,11 +25,11 @@ def decrypted_events(tx: Transaction, session_id: str, rows: list[EventRow]) -> 
     like those of any damaged row, and readers report that.
 
     Args:
-        rows: of one session.
+        rows: Of one session.
 
     Raises:
-        MissingKeyError: the session's key is not at hand.
-        ErasedError: the session's key was dropped.
+        MissingKeyError: The session's key is not at hand.
+        ErasedError: The session's key was dropped.
     """
     if _ENCRYPTIONS.isdisjoint(map(_OFFSET, rows)):  # This is the usual case.
         return rows

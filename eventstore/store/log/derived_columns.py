@@ -22,9 +22,9 @@ class Derived(NamedTuple):
     """The columns of an event's row that are derived from its frame.
 
     Attributes:
-        audio_bytes: how many bytes of audio were cut out of the frame; None if none were.
-        load_key: the key by which `load_state` finds the event; None if it does not read it.
-        audio_offset: as stored, that is before decryption.
+        audio_bytes: How many bytes of audio were cut out of the frame; None if none were.
+        load_key: The key by which `load_state` finds the event; None if it does not read it.
+        audio_offset: As stored, that is before decryption.
     """
 
     audio_bytes: int | None
@@ -36,8 +36,8 @@ class DerivedColumns:
     """Reads the derived columns of events that are asked for in order, one page of rows at a time.
 
     Args:
-        engine: the engine of the database.
-        session_id: the session.
+        engine: The engine of the database.
+        session_id: The session.
     """
 
     def __init__(self, engine: Engine, session_id: str) -> None:

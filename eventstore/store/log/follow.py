@@ -37,15 +37,15 @@ def follow_events(
     """Yield a session's events so far, and then each new one, until the session is closed.
 
     Args:
-        types: only events of these types; the types that close a session must be among them.
-        stopped: called between events, and at least five times a second; True ends the iteration.
-        away: called once each time that the database goes away. The function then retries until the
+        types: Only events of these types; the types that close a session must be among them.
+        stopped: Called between events, and at least five times a second; True ends the iteration.
+        away: Called once each time that the database goes away. The function then retries until the
             database is back.
 
     Raises:
-        NotFoundError: there is no such session.
-        ErasedError: the session was erased.
-        MissingKeyError: the session is encrypted, and its key is not at hand.
+        NotFoundError: There is no such session.
+        ErasedError: The session was erased.
+        MissingKeyError: The session is encrypted, and its key is not at hand.
     """
     seen, pause, closing, reached = 0, FASTEST, None, True
     while not stopped():

@@ -49,8 +49,8 @@ class StreamRow(NamedTuple):
     """The row of a stream.
 
     Attributes:
-        head, sealed, projected: up to which seq its events, its segments and its read models go.
-        opened_at, closed_at, erased_at: in microseconds since 1970 UTC.
+        head, sealed, projected: Up to which seq its events, its segments and its read models go.
+        opened_at, closed_at, erased_at: In microseconds since 1970 UTC.
     """
 
     head: int
@@ -81,9 +81,9 @@ class LogExtent(NamedTuple):
     """How far the log of a session really goes.
 
     Attributes:
-        sealed: the last seq of its segments; 0 for none.
-        last: the last seq of all events; 0 for none.
-        faults: what is wrong in the log itself. Only a copy of the session can mend that.
+        sealed: The last seq of its segments; 0 for none.
+        last: The last seq of all events; 0 for none.
+        faults: What is wrong in the log itself. Only a copy of the session can mend that.
     """
 
     sealed: int
@@ -98,8 +98,8 @@ def read_stream(tx: Transaction, session_id: str, lock: bool = False) -> StreamR
         lock: True keeps other transactions from changing it until this one ends.
 
     Raises:
-        NotFoundError: there is no such session.
-        DamagedError: a column holds a value that is not a number, which SQLite permits.
+        NotFoundError: There is no such session.
+        DamagedError: A column holds a value that is not a number, which SQLite permits.
     """
     row = tx.locked_row(STREAM, (session_id,)) if lock else tx.row(STREAM, (session_id,))
     if row is None:
@@ -113,7 +113,7 @@ def read_log_extent(tx: Transaction, session_id: str) -> LogExtent:
     """Return how far a session's log goes, and what is missing in it.
 
     Raises:
-        DamagedError: the row of a segment, or the seq of an event, is not valid.
+        DamagedError: The row of a segment, or the seq of an event, is not valid.
     """
     faults: list[Fault] = []
     end = 0
@@ -143,7 +143,7 @@ def check_complete(tx: Transaction, session_id: str, head: int) -> None:
     """Check that the log has as many events as the session's head says.
 
     Raises:
-        DamagedError: it has fewer.
+        DamagedError: It has fewer.
     """
     if int(tx.rows(COUNT_EVENTS, (session_id, head) * 2)[0][0]) >= head:
         return
@@ -174,11 +174,11 @@ def raise_if_head_broken(engine: Engine, session_ids: Iterable[str], error: Exce
     """Raise BrokenHeadError if an append failed because the log has events behind the head.
 
     Args:
-        session_ids: the sessions of the append.
-        error: why the append failed. Nothing is looked up unless it was a duplicate key.
+        session_ids: The sessions of the append.
+        error: Why the append failed. Nothing is looked up unless it was a duplicate key.
 
     Raises:
-        BrokenHeadError: one of the sessions has events behind its head.
+        BrokenHeadError: One of the sessions has events behind its head.
     """
     duplicate = error_classes(sqlite3.IntegrityError, "UniqueViolation")
     if not isinstance(error.__cause__, duplicate):

@@ -82,12 +82,12 @@ class StreamHead(NamedTuple):
     """The head of a stream, and how far its read models are.
 
     Attributes:
-        seq: the seq of the last event; 0 if there are no events.
-        projected_seq: up to which seq the read models are written.
-        projector_version: the version of the projector that wrote them.
-        opened_at: when the stream was opened, in microseconds since 1970 UTC.
-        closed_at: when it was closed; None while more events may come.
-        erased_at: when it was erased; None if it was not.
+        seq: The seq of the last event; 0 if there are no events.
+        projected_seq: Up to which seq the read models are written.
+        projector_version: The version of the projector that wrote them.
+        opened_at: When the stream was opened, in microseconds since 1970 UTC.
+        closed_at: When it was closed; None while more events may come.
+        erased_at: When it was erased; None if it was not.
     """
 
     seq: int
@@ -108,11 +108,11 @@ def open_stream(tx: Transaction, session_id: str, at: int, version: int) -> Stre
     """Create a stream if it does not exist, and lock it.
 
     Args:
-        at: when it is opened, in microseconds since 1970 UTC.
-        version: the version of the projector.
+        at: When it is opened, in microseconds since 1970 UTC.
+        version: The version of the projector.
 
     Raises:
-        ConflictError: the row was deleted again by another transaction.
+        ConflictError: The row was deleted again by another transaction.
     """
     tx.run(OPEN_STREAM, (session_id, at, version))
     head = lock_stream(tx, session_id)
@@ -131,13 +131,13 @@ def decoded_rows(
     """Yield the row to insert for each frame, and fold each event into a state if one is given.
 
     Args:
-        base: the seq of the event before the first frame.
-        frames: the frames.
-        state: the session's state at `base`; None if nothing is to be folded.
-        cipher: the cipher that encrypts the rows; None for plain rows.
+        base: The seq of the event before the first frame.
+        frames: The frames.
+        state: The session's state at `base`; None if nothing is to be folded.
+        cipher: The cipher that encrypts the rows; None for plain rows.
 
     Raises:
-        InvalidInputError: the direction or the time of a frame is not valid.
+        InvalidInputError: The direction or the time of a frame is not valid.
     """
     seq = base
     for entry in frames:
@@ -177,8 +177,8 @@ def no_frame(place: int, frame: object) -> InvalidInputError:
     """Return the error for a value that is not a frame.
 
     Args:
-        place: the number of the value among the frames of an append, from 1.
-        frame: the value.
+        place: The number of the value among the frames of an append, from 1.
+        frame: The value.
     """
     return InvalidInputError(
         f"frame {place} is {brief(frame)}; give Frame(direction, text, at), with the text as it"
@@ -190,7 +190,7 @@ def insert_events(tx: Transaction, rows: Iterable[Row], few: bool) -> None:
     """Insert rows of events: by executemany on SQLite, by COPY on PostgreSQL.
 
     Args:
-        rows: of one session, as `decoded_rows` yields them.
+        rows: Of one session, as `decoded_rows` yields them.
         few: True inserts them one by one.
     """
     if few:

@@ -24,8 +24,8 @@ def mask_events(events: Iterable[StoredEvent], mask: SessionMask) -> Iterator[St
     """Yield events with "[removed]" in place of secrets.
 
     Args:
-        events: the events, in order.
-        mask: has read the texts that began before these events; see `session_mask_at`.
+        events: The events, in order.
+        mask: Has read the texts that began before these events; see `session_mask_at`.
     """
     for event in events:
         text = mask.mask(event.text).text

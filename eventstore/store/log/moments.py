@@ -23,8 +23,8 @@ def seq_at_moment(tx: Transaction, session_id: str, head: int, seconds: float) -
     """Return the seq of the last event that had arrived after so many seconds of a session.
 
     Args:
-        head: the seq of the session's last event.
-        seconds: since the first event whose arrival time is known.
+        head: The seq of the session's last event.
+        seconds: Since the first event whose arrival time is known.
 
     Returns:
         The seq, or 0 if no event had arrived; None if no arrival time is known.

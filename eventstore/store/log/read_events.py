@@ -50,13 +50,13 @@ def read_events(
     """Yield a session's events from `first` to `last`, both included, in order.
 
     Args:
-        types: only these types, or the types that match a glob such as `response.*`; None for all.
-        direction: only the events of one side; None for all.
+        types: Only these types, or the types that match a glob such as `response.*`; None for all.
+        direction: Only the events of one side; None for all.
 
     Raises:
-        DamagedError: an event cannot be read.
-        ErasedError: the session was erased, maybe while it was read.
-        MissingKeyError: the events are encrypted, and the session's key is not at hand.
+        DamagedError: An event cannot be read.
+        ErasedError: The session was erased, maybe while it was read.
+        MissingKeyError: The events are encrypted, and the session's key is not at hand.
     """
     for seq, at, of_row, type_, frame, offset, _, audio in read_rows(
         engine, session_id, first, last, types, direction
@@ -79,7 +79,7 @@ def read_rows(
     """Yield the same events as `read_events`, as the columns in which the frames are stored.
 
     Raises:
-        DamagedError, ErasedError, MissingKeyError: as for `read_events`.
+        DamagedError, ErasedError, MissingKeyError: As for `read_events`.
     """
     rows = read_stored_rows(engine, session_id, first, last, types, direction)
     return _checked(session_id, rows)

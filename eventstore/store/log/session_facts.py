@@ -32,7 +32,7 @@ def find_last_seq(engine: Engine, session_id: str) -> int | None:
     """Return the seq of a session's last event, or None if there is no such session.
 
     Raises:
-        ErasedError: the session was erased.
+        ErasedError: The session was erased.
     """
     with read(engine) as tx:
         row = tx.row(HEAD_SEQ, (session_id,))
@@ -46,7 +46,7 @@ def find_revision(engine: Engine, session_id: str) -> Revision | None:
     """Return a session's revision, or None if there is no such session.
 
     Raises:
-        ErasedError: the session was erased, or its key was dropped.
+        ErasedError: The session was erased, or its key was dropped.
     """
     keys_of(engine).refuse_dropped(session_id)
     with read(engine) as tx:
@@ -109,7 +109,7 @@ def check_session_id(session_id: str) -> None:
     """Check that a text can be the id of a session.
 
     Raises:
-        InvalidInputError: the text is empty, too long, or has control characters.
+        InvalidInputError: The text is empty, too long, or has control characters.
     """
     check_text("session_id", session_id)
     if not session_id or len(session_id.encode("utf-8", "replace")) > MAX_KEY_BYTES:
@@ -131,8 +131,8 @@ def metadata_frame(metadata: Mapping[str, str], at: int | None) -> Frame:
     """Return the store's own event that sets metadata of a session.
 
     Args:
-        metadata: the pairs.
-        at: the time of the event, in microseconds since 1970 UTC.
+        metadata: The pairs.
+        at: The time of the event, in microseconds since 1970 UTC.
     """
     event = {"type": "eventstore.session.metadata", "metadata": dict(metadata)}
     return Frame(STORE, dumps(event), at)

@@ -55,8 +55,8 @@ def refuse_erased(
     """Raise ErasedError if the session's stream says that it was erased.
 
     Args:
-        erased_at: the column of the stream; None if it was not erased.
-        advice: what the user can do, added behind the reason.
+        erased_at: The column of the stream; None if it was not erased.
+        advice: What the user can do, added behind the reason.
     """
     if erased_at is not None:
         row = tx.row(REASON, (session_id,))
@@ -105,12 +105,12 @@ def insert_tombstone(
     """Insert a tombstone.
 
     Args:
-        at: the time of the erasure, in microseconds since 1970 UTC.
+        at: The time of the erasure, in microseconds since 1970 UTC.
         what: `session` or `audio`.
-        reason: why, or None.
-        events: how many events the session has.
-        sha256: its digest before the erasure.
-        locations: the bytes outside of the database that are to be deleted; see
+        reason: Why, or None.
+        events: How many events the session has.
+        sha256: Its digest before the erasure.
+        locations: The bytes outside of the database that are to be deleted; see
             maintenance/scrub.py.
 
     Returns:

@@ -64,9 +64,9 @@ def scrub(engine: Engine, vacuum: bool = True) -> None:
         vacuum: True rewrites the files.
 
     Raises:
-        DatabaseUnavailableError: another process holds a lock, the disk is full, or bytes outside
+        DatabaseUnavailableError: Another process holds a lock, the disk is full, or bytes outside
             could not be deleted or may belong to another store. Call it again later.
-        MissingKeyError: sessions were erased, and the database of the store's keys is not named.
+        MissingKeyError: Sessions were erased, and the database of the store's keys is not named.
     """
     began = now()
     keys = keys_of(engine)

@@ -44,9 +44,9 @@ class Troubles(NamedTuple):
     """What is wrong with a store's read models, as numbers.
 
     Attributes:
-        behind: how many sessions are behind their log.
-        failed: how many sessions could not be projected, by the name of the error's class.
-        fold_errors: how many events the projection could not handle because of a bug in it.
+        behind: How many sessions are behind their log.
+        failed: How many sessions could not be projected, by the name of the error's class.
+        fold_errors: How many events the projection could not handle because of a bug in it.
     """
 
     behind: int
@@ -65,7 +65,7 @@ def ping(engine: Engine) -> None:
     """Read one row of the log, to check that the database answers.
 
     Raises:
-        DatabaseUnavailableError: the database does not answer.
+        DatabaseUnavailableError: The database does not answer.
     """
     with read(engine) as tx:
         tx.row(ANY)

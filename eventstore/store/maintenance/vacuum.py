@@ -28,8 +28,8 @@ class ExclusiveConnection(NamedTuple):
     """A connection to SQLite while no other thread of this process writes.
 
     Attributes:
-        connection: the driver's connection.
-        user: its registration for forks.
+        connection: The driver's connection.
+        user: Its registration for forks.
     """
 
     connection: sqlite3.Connection
@@ -60,7 +60,7 @@ def vacuum(engine: Engine) -> None:
     PostgreSQL locks each table while it rewrites it.
 
     Raises:
-        DatabaseUnavailableError: the disk is full, or the database is locked.
+        DatabaseUnavailableError: The disk is full, or the database is locked.
     """
     if engine.dialect.name == "postgresql":
         with autocommit(engine) as tx:

@@ -35,10 +35,10 @@ def vacuum_tables(engine: Engine, of_tables: Sequence[str]) -> None:
     """Rewrite tables, one after the other. Each table is locked while it is rewritten.
 
     Args:
-        of_tables: their names.
+        of_tables: Their names.
 
     Raises:
-        psycopg.Error: another process holds a table for longer than `LOCK_WAIT`; the tables behind
+        psycopg.Error: Another process holds a table for longer than `LOCK_WAIT`; the tables behind
             it are not rewritten.
     """
     with autocommit(engine) as tx:

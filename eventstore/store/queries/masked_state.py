@@ -18,11 +18,11 @@ def masked_state(log: Log, session_id: str, at: str | int | None = None) -> dict
     The keys are `session`, `conversations` (each with its items), `responses` and `usage`.
 
     Args:
-        at: a seq, or `+SECONDS` since the session's first event; None for now.
+        at: A seq, or `+SECONDS` since the session's first event; None for now.
 
     Raises:
-        NotFoundError: there is no such session.
-        ErasedError: the session was erased.
+        NotFoundError: There is no such session.
+        ErasedError: The session was erased.
         InvalidInputError: `at` is not valid, or the session has no times.
     """
     log.check_seen(session_id)

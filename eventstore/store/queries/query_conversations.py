@@ -34,8 +34,8 @@ class ConversationPlace(NamedTuple):
     """Where a conversation is stored.
 
     Attributes:
-        session_id: its session.
-        number: its index among the session's conversations.
+        session_id: Its session.
+        number: Its index among the session's conversations.
     """
 
     session_id: str
@@ -46,9 +46,9 @@ class ConversationChoice(NamedTuple):
     """The conversation that is asked for.
 
     Attributes:
-        conversation_id: its id.
-        session: its session, needed if several sessions have a conversation with this id.
-        scope: a pair of session metadata; other sessions are treated as not there.
+        conversation_id: Its id.
+        session: Its session, needed if several sessions have a conversation with this id.
+        scope: A pair of session metadata; other sessions are treated as not there.
     """
 
     conversation_id: str
@@ -60,8 +60,8 @@ def find_conversation(engine: Engine, chosen: ConversationChoice) -> str:
     """Return the id of a conversation's session.
 
     Raises:
-        NotFoundError: there is no such conversation.
-        AmbiguousError: several sessions have a conversation with this id.
+        NotFoundError: There is no such conversation.
+        AmbiguousError: Several sessions have a conversation with this id.
     """
     with read(engine) as tx:
         return _place(tx, chosen).session_id
@@ -71,8 +71,8 @@ def read_conversation(engine: Engine, chosen: ConversationChoice) -> dict[str, A
     """Return a conversation with all its items, in order.
 
     Raises:
-        NotFoundError: there is no such conversation.
-        AmbiguousError: several sessions have a conversation with this id.
+        NotFoundError: There is no such conversation.
+        AmbiguousError: Several sessions have a conversation with this id.
     """
     with read(engine) as tx:
         place = _place(tx, chosen)
@@ -89,8 +89,8 @@ def query_items(engine: Engine, chosen: ConversationChoice, paging: Paging) -> P
     """Return a page of a conversation's items, in their order in the conversation.
 
     Raises:
-        NotFoundError: there is no such conversation, or the cursor names no item of it.
-        AmbiguousError: several sessions have a conversation with this id.
+        NotFoundError: There is no such conversation, or the cursor names no item of it.
+        AmbiguousError: Several sessions have a conversation with this id.
     """
     with read(engine) as tx:
         place = _place(tx, chosen)
@@ -115,8 +115,8 @@ def read_item(engine: Engine, chosen: ConversationChoice, item_id: str) -> dict[
     """Return one item of a conversation.
 
     Raises:
-        NotFoundError: there is no such conversation or item.
-        AmbiguousError: several sessions have a conversation with this id.
+        NotFoundError: There is no such conversation or item.
+        AmbiguousError: Several sessions have a conversation with this id.
     """
     with read(engine) as tx:
         place = _place(tx, chosen)

@@ -46,13 +46,13 @@ def query_responses(
     """Return a page of responses, by their time unless `paging` names another order.
 
     Args:
-        filters: the filter.
-        paging: which part of the list, and its order.
+        filters: The filter.
+        paging: Which part of the list, and its order.
 
     Raises:
         NotFoundError: `after` or `before` names no response.
         AmbiguousError: `after` or `before` names responses of several sessions.
-        InvalidInputError: the text to search has no word.
+        InvalidInputError: The text to search has no word.
     """
     terms = search.parse_terms(filters.text) if filters.text is not None else []
     with read(engine) as tx:
@@ -200,11 +200,11 @@ def read_response(
     """Return the resource of one response.
 
     Args:
-        id_, session, scope: as for `find_response`.
+        id_, session, scope: As for `find_response`.
 
     Raises:
-        NotFoundError: there is no such response.
-        AmbiguousError: responses of several sessions have the id.
+        NotFoundError: There is no such response.
+        AmbiguousError: Responses of several sessions have the id.
     """
     with read(engine) as tx:
         _, session_id, response_id = find_response(tx, id_, session, scope)

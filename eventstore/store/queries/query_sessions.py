@@ -55,14 +55,14 @@ def query_sessions(
     """Return a page of sessions, by the time of their first event unless `paging` says otherwise.
 
     Args:
-        filters: the filter.
-        paging: which part of the list, and its order.
+        filters: The filter.
+        paging: Which part of the list, and its order.
         live: True lists only open sessions, each with what goes on in it.
         summary: True adds to each session its turns, tokens, cost and slowest answer.
 
     Raises:
         NotFoundError: `after` or `before` names no session.
-        InvalidInputError: the text to search has no word; or the cost is needed, and too many
+        InvalidInputError: The text to search has no word; or the cost is needed, and too many
             sessions have no cost yet.
     """
 
@@ -91,7 +91,7 @@ def matching_session_ids(engine: Engine, filters: SessionFilter) -> Iterator[str
     """Yield the ids of all sessions that match a filter, the oldest first, page by page.
 
     Raises:
-        InvalidInputError: the text to search has no word.
+        InvalidInputError: The text to search has no word.
     """
     paging = SessionPaging(limit=MAX_LIMIT, order="asc")
 
@@ -114,7 +114,7 @@ def costs_for(
     """Return what sessions cost, or None if they are neither filtered nor sorted by cost.
 
     Raises:
-        UnpricedError: too many sessions have no cost by the engine's prices yet.
+        UnpricedError: Too many sessions have no cost by the engine's prices yet.
     """
     if filters.min_cost is None and paging.sort != "cost":
         return None
@@ -142,8 +142,8 @@ def read_session(engine: Engine, session_id: str) -> dict[str, Any]:
     """Return the resource of one session.
 
     Raises:
-        NotFoundError: there is no such session.
-        ErasedError: the session was erased.
+        NotFoundError: There is no such session.
+        ErasedError: The session was erased.
     """
     session: dict[str, Any] = show_session(engine, session_id)["session"]
     return session
@@ -153,10 +153,10 @@ def show_session(engine: Engine, session_id: str, at: str | int | None = None) -
     """Return a session's state as resources: `session`, `conversations`, `responses` and `usage`.
 
     Args:
-        at: as for `state_at`.
+        at: As for `state_at`.
 
     Raises:
-        NotFoundError, ErasedError, InvalidInputError: as for `state_at`.
+        NotFoundError, ErasedError, InvalidInputError: As for `state_at`.
     """
     from eventstore.store.log.tombstones import audio_erased_at
 
@@ -177,8 +177,8 @@ def state_at(engine: Engine, session_id: str, at: str | int | None = None) -> Se
         at: None for now; a seq; or `+SECONDS` since the session's first event.
 
     Raises:
-        NotFoundError: there is no such session.
-        ErasedError: the session was erased.
+        NotFoundError: There is no such session.
+        ErasedError: The session was erased.
         InvalidInputError: `at` is not valid, or the session has no times.
     """
     from eventstore.store.log.tombstones import refuse_erased
@@ -200,9 +200,9 @@ def state_resources(
     """Return all resources of a state: `session`, `conversations`, `responses` and `usage`.
 
     Args:
-        state: the state.
-        prices: the prices of usage; None for published prices.
-        opened_at: when the session was opened in this store, in microseconds since 1970 UTC; used
+        state: The state.
+        prices: The prices of usage; None for published prices.
+        opened_at: When the session was opened in this store, in microseconds since 1970 UTC; used
             for recordings without times.
     """
     from eventstore.pricing.prices import published_prices
@@ -239,7 +239,7 @@ def resolve_at(tx: Transaction, session_id: str, head_seq: int, at: str | int) -
     """Return the seq that `SEQ` or `+SECONDS` names. A value behind the end names the last event.
 
     Raises:
-        InvalidInputError: the value is neither, or the session has no times.
+        InvalidInputError: The value is neither, or the session has no times.
     """
     from eventstore.store.log.moments import seq_at_moment
 

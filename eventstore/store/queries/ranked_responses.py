@@ -50,11 +50,11 @@ def ranked_keys(
     """Return the statement of the keys of a page, its parameters, and its ORDER BY for alias `k`.
 
     Args:
-        where: the conditions on `responses r`, except those on the text.
+        where: The conditions on `responses r`, except those on the text.
 
     Raises:
-        NotFoundError: the cursor names no response.
-        AmbiguousError: the cursor names responses of several sessions.
+        NotFoundError: The cursor names no response.
+        AmbiguousError: The cursor names responses of several sessions.
     """
     terms = search.parse_terms(filters.text) if filters.text is not None else []
     few = few_matching_rows(tx, terms, IDS) if terms else None

@@ -70,10 +70,10 @@ class _Branch(NamedTuple):
 
     Attributes:
         source: SQL behind FROM, with `session_figures f`.
-        where: its conditions; the parameters of `source` come first.
-        value: the expression that the sessions are sorted by.
-        by: the alias with the time and the id of its sessions.
-        steps: an indexed column that rises with `value`, if `value` itself has no index; otherwise
+        where: Its conditions; the parameters of `source` come first.
+        value: The expression that the sessions are sorted by.
+        by: The alias with the time and the id of its sessions.
+        steps: An indexed column that rises with `value`, if `value` itself has no index; otherwise
             None.
     """
 
@@ -88,8 +88,8 @@ class _FewSessions(NamedTuple):
     """A source of few sessions: all that pass one condition.
 
     Attributes:
-        sql: a subquery with their ids.
-        parameters: its parameters.
+        sql: A subquery with their ids.
+        parameters: Its parameters.
     """
 
     sql: str
@@ -113,12 +113,12 @@ def ranked_sql(
 
     Args:
         live: True lists only open sessions.
-        columns: of `sessions s` and `streams t`.
-        costs: what sessions cost; None if that is not needed.
+        columns: Of `sessions s` and `streams t`.
+        costs: What sessions cost; None if that is not needed.
 
     Raises:
-        NotFoundError: the cursor names no session.
-        InvalidInputError: the text to search has no word.
+        NotFoundError: The cursor names no session.
+        InvalidInputError: The text to search has no word.
     """
     terms = search.parse_terms(filters.text) if filters.text is not None else []
     few = few_matching_rows(tx, terms, SESSION_ID) if terms else None
@@ -196,7 +196,7 @@ def _branch_of_figures(
     """Return the sessions in the order of an index of `session_figures`, or the few sessions.
 
     Args:
-        known: a column that must not be NULL.
+        known: A column that must not be NULL.
         by_steps: True if the index is of steps of the value, not of the value.
     """
     where = Where([], [])
@@ -223,8 +223,8 @@ def _add_steps(
     last row in the order of steps, and the values of rows in other steps need not be looked up.
 
     Args:
-        where: all other conditions on the rows, with those of the page's cursor.
-        place: the sort values of the page's cursor; None if there is no cursor.
+        where: All other conditions on the rows, with those of the page's cursor.
+        place: The sort values of the page's cursor; None if there is no cursor.
     """
     direction, beyond, within = ("ASC", ">=", "<=") if paging.ascends else ("DESC", "<=", ">=")
     if place is not None:

@@ -43,8 +43,8 @@ def check_sessions(tx: Transaction, session_ids: Sequence[str]) -> None:
     """Check that all sessions exist.
 
     Raises:
-        NotFoundError: a session does not exist.
-        ErasedError: a session was erased.
+        NotFoundError: A session does not exist.
+        ErasedError: A session was erased.
     """
     sql = f"SELECT session_id, erased_at FROM streams WHERE session_id IN ({_marks(session_ids)})"
     found = {row[0]: row[1] for row in tx.rows(sql, session_ids)}
@@ -60,9 +60,9 @@ def table_pieces(
     """Yield the rows of sessions in batches, in the order of the table's primary key.
 
     Args:
-        select: the statement, of a table `t`; its first two columns are the session and `key`.
-        key: the second column of the primary key.
-        session_ids: the sessions.
+        select: The statement, of a table `t`; its first two columns are the session and `key`.
+        key: The second column of the primary key.
+        session_ids: The sessions.
     """
     sessions = f"t.session_id IN ({_marks(session_ids)})"
     order = f"ORDER BY t.session_id, t.{key} LIMIT {_PIECE_ROWS}"
@@ -100,7 +100,7 @@ def read_response_metadata(
     A value of the session wins over the response's own value of the same key.
 
     Args:
-        responses: rows of consecutive responses, as `table_pieces` yields them.
+        responses: Rows of consecutive responses, as `table_pieces` yields them.
     """
     session_ids = list(dict.fromkeys(row[0] for row in responses))
     rows = tx.rows(

@@ -35,7 +35,7 @@ class StreamTimes(NamedTuple):
     """When a session was opened and closed in this store.
 
     Attributes:
-        opened_at, closed_at: in microseconds since 1970 UTC; `closed_at` is None for an open
+        opened_at, closed_at: In microseconds since 1970 UTC; `closed_at` is None for an open
             session.
     """
 
@@ -50,8 +50,8 @@ def other_recordings(tx: Transaction, session_id: str, metadata: Mapping[str, An
     response id in several calls.
 
     Args:
-        session_id: the session.
-        metadata: its notes, as `notes_of` returns them.
+        session_id: The session.
+        metadata: Its notes, as `notes_of` returns them.
     """
     ids = metadata.get("server_id"), call_of(mapping(metadata.get("opened")))
     if ids == (None, None):
@@ -70,7 +70,7 @@ def call_of(opened: Mapping[str, Any]) -> str | None:
     """Return the id of the call that a recording joined, or whose URL it connected to, or None.
 
     Args:
-        opened: the session's first note, which says how it is recorded.
+        opened: The session's first note, which says how it is recorded.
     """
     names = names_of_session(opened, {}, ())
     return next((value for name, value in names if name == "call_id"), None)

@@ -29,8 +29,8 @@ class Requested(NamedTuple):
     """The result of a search.
 
     Attributes:
-        session_id: the newest session that is not left out; None if there is none.
-        left_out: how many matching sessions were left out before it.
+        session_id: The newest session that is not left out; None if there is none.
+        left_out: How many matching sessions were left out before it.
     """
 
     session_id: str | None
@@ -43,8 +43,8 @@ def requested_session(
     """Return the newest session that passes one of the filters and is not left out.
 
     Args:
-        filters: the filters.
-        left_out: the ids of sessions to leave out.
+        filters: The filters.
+        left_out: The ids of sessions to leave out.
     """
     found, seen = list[Row](), set[str]()
     with read(engine) as tx:

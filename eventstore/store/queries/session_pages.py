@@ -53,12 +53,12 @@ def read_session_page(
 
     Args:
         live: True lists only open sessions.
-        columns: of `sessions s` and `streams t`; the last one is the session's id.
-        costs: what sessions cost; None if they are neither filtered nor sorted by it.
+        columns: Of `sessions s` and `streams t`; the last one is the session's id.
+        costs: What sessions cost; None if they are neither filtered nor sorted by it.
 
     Raises:
-        NotFoundError: the cursor names no session.
-        InvalidInputError: the text to search has no word.
+        NotFoundError: The cursor names no session.
+        InvalidInputError: The text to search has no word.
     """
     terms = search.parse_terms(filters.text) if filters.text is not None else []
     if not terms or tx.keys.name(tx) is None:
@@ -96,11 +96,11 @@ def sessions_sql(
     """Return the statement of a page, and its parameters.
 
     Args:
-        live, columns, costs: as for `read_session_page`.
+        live, columns, costs: As for `read_session_page`.
 
     Raises:
-        NotFoundError: the cursor names no session.
-        InvalidInputError: the text to search has no word.
+        NotFoundError: The cursor names no session.
+        InvalidInputError: The text to search has no word.
     """
     live = live or filters.status == "live"
     if is_ranked_sessions(filters, paging):
@@ -137,10 +137,10 @@ class _SessionSource(NamedTuple):
 
     Attributes:
         sql: SQL behind FROM, with `sessions s` and `streams t` if they are needed.
-        parameters: the parameters of `sql`.
-        lead: the alias of the first table, which has the session's id.
-        time: the alias whose column `at` the rows are ordered by.
-        start: the condition on metadata that `sql` already fulfils.
+        parameters: The parameters of `sql`.
+        lead: The alias of the first table, which has the session's id.
+        time: The alias whose column `at` the rows are ordered by.
+        start: The condition on metadata that `sql` already fulfils.
         says: True if all sessions in `sql` say the terms.
     """
 

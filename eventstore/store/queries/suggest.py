@@ -34,8 +34,8 @@ class _Column(NamedTuple):
     """A column, and an index that has it in order.
 
     Attributes:
-        table, name: of the column.
-        by_index: the name of the index.
+        table, name: Of the column.
+        by_index: The name of the index.
     """
 
     table: str
@@ -53,8 +53,8 @@ def metadata_keys(engine: Engine, filters: SuggestionFilter, scope: Condition | 
     """Return keys of metadata, in the order of code points.
 
     Args:
-        filters: the prefix and the number of suggestions.
-        scope: a pair of session metadata. Only the newest sessions with the pair are read.
+        filters: The prefix and the number of suggestions.
+        scope: A pair of session metadata. Only the newest sessions with the pair are read.
     """
     return _suggested(engine, _KEYS, Where([], []), filters, scope)
 
@@ -65,8 +65,8 @@ def metadata_values(
     """Return values of a metadata key, in the order of code points.
 
     Args:
-        filters: the key, the prefix and the number of suggestions.
-        scope: as for `metadata_keys`.
+        filters: The key, the prefix and the number of suggestions.
+        scope: As for `metadata_keys`.
     """
     return _suggested(engine, _VALUES, Where(["x.key = ?"], [filters.key]), filters, scope)
 
@@ -75,8 +75,8 @@ def models(engine: Engine, filters: SuggestionFilter, scope: Condition | None) -
     """Return models of sessions and of responses, in the order of code points.
 
     Args:
-        filters: the prefix and the number of suggestions.
-        scope: as for `metadata_keys`.
+        filters: The prefix and the number of suggestions.
+        scope: As for `metadata_keys`.
     """
     return _suggested(engine, _MODELS, Where([], []), filters, scope)
 
@@ -85,8 +85,8 @@ def session_ids(engine: Engine, prefix: str, limit: int) -> list[str]:
     """Return ids of sessions that begin with a prefix, in order, without erased sessions.
 
     Args:
-        prefix: the beginning of the ids.
-        limit: how many at most.
+        prefix: The beginning of the ids.
+        limit: How many at most.
     """
     with read(engine) as tx:
         where = Where(["t.erased_at IS NULL"], [])
@@ -104,8 +104,8 @@ def suggestions(kind: str, found: list[str], limit: int) -> Page[dict[str, Any]]
 
     Args:
         kind: `KEY_OBJECT`, `VALUE_OBJECT` or `MODEL_OBJECT`.
-        found: the suggestions, and one more than `limit` if there are more.
-        limit: how many the page has at most.
+        found: The suggestions, and one more than `limit` if there are more.
+        limit: How many the page has at most.
     """
     data = [{"id": value, "object": kind} for value in found[:limit]]
     first, last = (found[0], data[-1]["id"]) if data else (None, None)

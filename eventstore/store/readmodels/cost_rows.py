@@ -23,7 +23,7 @@ def reset_cost(figures: Row) -> Rows:
     """Return the row of `session_costs` that says that the cost is not computed yet, by table.
 
     Args:
-        figures: the session's row of `session_figures`.
+        figures: The session's row of `session_figures`.
     """
     return {_NAME: [(figures[0], figures[_AT], "", UNKNOWN, random_number())]}
 
@@ -32,8 +32,8 @@ def needs_new_cost(before: Row | None, figures: Row, usage: list[Row]) -> bool:
     """Return True if a session's cost, or the time in its row, is no longer right.
 
     Args:
-        before: the session's row of `session_figures` as it was; None if that is unknown.
-        figures: the row as it is now.
-        usage: the rows of `usage` that are being written.
+        before: The session's row of `session_figures` as it was; None if that is unknown.
+        figures: The row as it is now.
+        usage: The rows of `usage` that are being written.
     """
     return bool(usage) or before is None or before[_AT] != figures[_AT]

@@ -44,7 +44,7 @@ def mark_rows(session_id: str, times: Iterable[int]) -> list[Row]:
     """Return the rows of `day_marks` for changes of usage at these times.
 
     Args:
-        times: in microseconds since 1970 UTC.
+        times: In microseconds since 1970 UTC.
     """
     return [(session_id, day, random_number()) for day in sorted({at // DAY_US for at in times})]
 
@@ -53,8 +53,8 @@ def marks_of_changes(state: SessionState, opened_at: int, usage_rows: list[Row])
     """Return the marks for what changed in a state since its last write.
 
     Args:
-        opened_at: the time of usage without a time of its own, in microseconds since 1970 UTC.
-        usage_rows: the rows of `usage` that are being written.
+        opened_at: The time of usage without a time of its own, in microseconds since 1970 UTC.
+        usage_rows: The rows of `usage` that are being written.
     """
     dirty = state.dirty
     times: list[int | None] = [row[_AT] for row in usage_rows]
@@ -72,8 +72,8 @@ def marks_of_rebuild(session_id: str, stored: Rows, expected: Rows, changed: set
     """Return the marks for rows that a rebuild replaces.
 
     Args:
-        stored, expected: the session's rows before and after, by table.
-        changed: the tables in which they differ.
+        stored, expected: The session's rows before and after, by table.
+        changed: The tables in which they differ.
     """
     if changed.isdisjoint(_COUNTED):
         return []

@@ -45,15 +45,15 @@ def decrypted_texts(
     """Return the texts of a read model's row, decrypted if they are encrypted.
 
     Args:
-        table: the table of the row.
-        session_id: the session.
-        key: the row's key within the session, such as an item's id; empty for a row of `sessions`.
-        texts: the row's columns of texts, in the order of encryption/encrypt_read_models.py.
+        table: The table of the row.
+        session_id: The session.
+        key: The row's key within the session, such as an item's id; empty for a row of `sessions`.
+        texts: The row's columns of texts, in the order of encryption/encrypt_read_models.py.
 
     Raises:
-        EventStoreError: the row was changed and cannot be decrypted.
-        MissingKeyError: the session's key is not at hand.
-        ErasedError: the session's key was dropped.
+        EventStoreError: The row was changed and cannot be decrypted.
+        MissingKeyError: The session's key is not at hand.
+        ErasedError: The session's key was dropped.
     """
     if not encrypt_read_models.has_encrypted_texts(texts):
         return texts
@@ -70,7 +70,7 @@ def count_plain_rows(tx: Transaction, session_id: str, begun: int) -> dict[str, 
     """Count the rows of a session's read models that should be encrypted but are not, by table.
 
     Args:
-        begun: the first event that was written encrypted. Rows of earlier events may not have been
+        begun: The first event that was written encrypted. Rows of earlier events may not have been
             written again since.
     """
     found = {}

@@ -34,9 +34,9 @@ class FigureRows(NamedTuple):
     """What a state's latest events change in the figures and facets.
 
     Attributes:
-        row: the session's row of `session_figures`, even if it did not change.
-        rows: the rows to write, by table.
-        gone: facets that no longer hold, whose rows are deleted.
+        row: The session's row of `session_figures`, even if it did not change.
+        rows: The rows to write, by table.
+        gone: Facets that no longer hold, whose rows are deleted.
         all: True if the stored facets are not known; all of them are then deleted first.
     """
 
@@ -54,7 +54,7 @@ def changed_figures(state: SessionState, opened_at: int) -> FigureRows:
     """Return what changed since the last call, and regard it as written.
 
     Args:
-        opened_at: the time of a session without times, in microseconds since 1970 UTC.
+        opened_at: The time of a session without times, in microseconds since 1970 UTC.
     """
     known, dirty = state.figures, state.dirty
     if known is None:

@@ -76,7 +76,7 @@ def conversation_rows(state: SessionState, indexes: Iterable[int]) -> list[Row]:
     """Return the rows of `conversations`.
 
     Args:
-        indexes: the indexes of the conversations in the state.
+        indexes: The indexes of the conversations in the state.
     """
     return [
         (state.session_id, index, identifier(state.conversations[index].id)) for index in indexes

@@ -69,8 +69,8 @@ def upsert_clauses(names: tuple[str, ...], condition: str = "") -> str:
     All tables are written by one statement, because each statement costs a round trip.
 
     Args:
-        names: the tables.
-        condition: another relation to select from, such as `moved, `; if it has no row, nothing is
+        names: The tables.
+        condition: Another relation to select from, such as `moved, `; if it has no row, nothing is
             written.
     """
     clauses = []
@@ -115,8 +115,8 @@ class _RowParts(NamedTuple):
     """Functions that take parts of a table's row.
 
     Attributes:
-        seldom: returns the columns that seldom change.
-        parameters: returns the parameters of the UPDATE.
+        seldom: Returns the columns that seldom change.
+        parameters: Returns the parameters of the UPDATE.
     """
 
     seldom: Callable[[Row], Row]
@@ -143,8 +143,8 @@ def upsert_rows(
     """Insert rows, or replace the rows that exist.
 
     Args:
-        rows: the rows, by table.
-        written: by table and key, the seldom changed columns of rows that certainly exist. It is
+        rows: The rows, by table.
+        written: By table and key, the seldom changed columns of rows that certainly exist. It is
             updated.
     """
     if tx.postgresql:

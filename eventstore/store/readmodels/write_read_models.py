@@ -65,9 +65,9 @@ class Changes(NamedTuple):
     """What a state's latest events change in the read models.
 
     Attributes:
-        rows: the rows to write, by table.
-        figures: the figures and facets; their rows are among `rows`.
-        tags: the responses whose metadata differ from their rows.
+        rows: The rows to write, by table.
+        figures: The figures and facets; their rows are among `rows`.
+        tags: The responses whose metadata differ from their rows.
         metadata: True if the session's metadata changed, so that its old rows are deleted.
         usage: True if all usage is counted anew, so that its old rows are deleted.
     """

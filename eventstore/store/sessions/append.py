@@ -75,19 +75,19 @@ def append(
     """Append frames in one transaction, and write the read models if `states` is given.
 
     Args:
-        states: the cached states of open sessions; None leaves the read models to a worker.
-        session_id: the session; its stream is created if there is none.
-        frames: a sequence, or an iterator. An iterator is read once and never held as a whole.
-        expected_seq: the head that the stream must have; None appends at any head.
+        states: The cached states of open sessions; None leaves the read models to a worker.
+        session_id: The session; its stream is created if there is none.
+        frames: A sequence, or an iterator. An iterator is read once and never held as a whole.
+        expected_seq: The head that the stream must have; None appends at any head.
         close: True if no more frames will come; the stream is marked as closed.
 
     Raises:
-        ConflictError: the head is not `expected_seq`, and the events behind it are not these
+        ConflictError: The head is not `expected_seq`, and the events behind it are not these
             frames.
-        ErasedError: the session was erased.
-        InvalidInputError: a frame has an unknown direction, or a time that is not an integer.
-        BrokenHeadError: the log has events behind the head; `eventstore repair` corrects that.
-        DatabaseUnavailableError: the database failed, and nothing was written.
+        ErasedError: The session was erased.
+        InvalidInputError: A frame has an unknown direction, or a time that is not an integer.
+        BrokenHeadError: The log has events behind the head; `eventstore repair` corrects that.
+        DatabaseUnavailableError: The database failed, and nothing was written.
     """
     try:
         return _append_to_one(engine, states, Append(session_id, frames, expected_seq, close))
@@ -127,7 +127,7 @@ def append_together(
         The results in the order of `appends`, which has one append at most for each session.
 
     Raises:
-        ConflictError, ErasedError, InvalidInputError, BrokenHeadError, DatabaseUnavailableError: as
+        ConflictError, ErasedError, InvalidInputError, BrokenHeadError, DatabaseUnavailableError: As
             for `append`; nothing was written.
     """
     try:
@@ -323,7 +323,7 @@ def _repeated(
     """Return the result of an append that was already made, whose answer was lost.
 
     Raises:
-        ConflictError: the events behind `expected_seq` are not these frames.
+        ConflictError: The events behind `expected_seq` are not these frames.
     """
     last_seq = expected_seq + len(frames)
     within = head is not None and expected_seq >= 0 and last_seq <= head.seq

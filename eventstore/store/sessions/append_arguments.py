@@ -71,7 +71,7 @@ def checked_appends(appends: object) -> list[Append]:
     """Return the appends to several sessions as a list, after a check of each.
 
     Raises:
-        InvalidInputError: a value is not an `Append`, or its fields are not valid.
+        InvalidInputError: A value is not an `Append`, or its fields are not valid.
     """
     if not isinstance(appends, Iterable):
         raise InvalidInputError(f"appends is {brief(appends)}; give Append(session_id, frames)")

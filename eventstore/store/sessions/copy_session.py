@@ -48,10 +48,10 @@ class SessionFacts(NamedTuple):
     """What a store knows of a session apart from its events.
 
     Attributes:
-        head_seq: the seq of the last event.
-        opened_at, last_at, closed_at, erased_at: in microseconds since 1970 UTC.
-        sealed_seq: the last event that is in a segment; None if there are no segments.
-        erasures: the rows of its tombstones.
+        head_seq: The seq of the last event.
+        opened_at, last_at, closed_at, erased_at: In microseconds since 1970 UTC.
+        sealed_seq: The last event that is in a segment; None if there are no segments.
+        erasures: The rows of its tombstones.
     """
 
     head_seq: int
@@ -86,8 +86,8 @@ def stored_segments(engine: Engine, session_id: str, last: int) -> Iterator[NewS
     The bytes are read from the database or from the place that the segment names.
 
     Raises:
-        DamagedError: the bytes are missing.
-        DatabaseUnavailableError: the bytes cannot be reached.
+        DamagedError: The bytes are missing.
+        DatabaseUnavailableError: The bytes cannot be reached.
     """
     first = 1
     while first <= last:
@@ -112,9 +112,9 @@ def insert_session(
     """Insert a session that the database does not have, and write its read models.
 
     Args:
-        facts: of the session in the other database.
-        segments: its segments, in order.
-        tail: the frames of the events behind its segments.
+        facts: Of the session in the other database.
+        segments: Its segments, in order.
+        tail: The frames of the events behind its segments.
 
     Returns:
         False, with nothing written, if the session exists already.

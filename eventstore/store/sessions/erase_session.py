@@ -37,9 +37,9 @@ class LockedStream(NamedTuple):
     """A session's stream, whose row this transaction has locked.
 
     Attributes:
-        head: the seq of its last event.
-        closed_at, erased_at: in microseconds since 1970 UTC; None if it is not closed or erased.
-        sealed: the last event that is in a segment; 0 if there are no segments.
+        head: The seq of its last event.
+        closed_at, erased_at: In microseconds since 1970 UTC; None if it is not closed or erased.
+        sealed: The last event that is in a segment; 0 if there are no segments.
     """
 
     head: int
@@ -52,12 +52,12 @@ class Erased(NamedTuple):
     """The result of an erasure.
 
     Attributes:
-        session_id: the session.
+        session_id: The session.
         what: `session` if all of it was erased, `audio` if only its audio was.
-        at: the time of the erasure, in microseconds since 1970 UTC.
-        events: how many events the session has (`audio`) or had (`session`).
-        responses: how many responses it had.
-        sha256: the session's digest before the erasure.
+        at: The time of the erasure, in microseconds since 1970 UTC.
+        events: How many events the session has (`audio`) or had (`session`).
+        responses: How many responses it had.
+        sha256: The session's digest before the erasure.
     """
 
     session_id: str
@@ -72,8 +72,8 @@ def lock_to_erase(tx: Transaction, session_id: str) -> LockedStream:
     """Lock a session's stream until the transaction ends, and have deleted rows overwritten.
 
     Raises:
-        NotFoundError: there is no such session.
-        MissingKeyError: the store is encrypted, and the database of its keys is not named.
+        NotFoundError: There is no such session.
+        MissingKeyError: The store is encrypted, and the database of its keys is not named.
     """
     tx.keys.check(tx)  # An erasure also drops the session's key.
     if not tx.postgresql:
@@ -88,14 +88,14 @@ def erase_session(engine: Engine, session_id: str, reason: str | None = None) ->
     """Delete a session's content. Its id and its event numbers are never used again.
 
     Args:
-        reason: why it is erased, for the tombstone.
+        reason: Why it is erased, for the tombstone.
 
     Returns:
         What was erased; None if the session was already erased.
 
     Raises:
-        NotFoundError: there is no such session.
-        DatabaseUnavailableError: the database failed, and nothing was changed.
+        NotFoundError: There is no such session.
+        DatabaseUnavailableError: The database failed, and nothing was changed.
     """
     with write(engine) as tx:
         stream = lock_to_erase(tx, session_id)

@@ -46,11 +46,11 @@ class Log:
     """The log of a store's sessions, for reading.
 
     Args:
-        engine: the engine of the database.
-        scope: a pair of session metadata. Sessions without the pair are treated as not there.
+        engine: The engine of the database.
+        scope: A pair of session metadata. Sessions without the pair are treated as not there.
 
     Attributes:
-        engine, scope: as given.
+        engine, scope: As given.
     """
 
     def __init__(self, engine: Engine, scope: Condition | None = None) -> None:
@@ -185,7 +185,7 @@ class WritableLog(Log):
     """The log of a store's sessions, for reading and appending. Threads may share it.
 
     Args:
-        engine: the engine of the database.
+        engine: The engine of the database.
         projection: `inline` if an append also writes the read models, otherwise `deferred`.
     """
 
@@ -294,11 +294,11 @@ def open_log(url: str, keys: str | None = None) -> WritableLog:
     """Open the log of a database. The schema is not checked.
 
     Args:
-        url: the URL of the database.
-        keys: the URL of the database of the sessions' keys; by default EVENTSTORE_KEYS.
+        url: The URL of the database.
+        keys: The URL of the database of the sessions' keys; by default EVENTSTORE_KEYS.
 
     Raises:
-        InvalidInputError: a URL is not valid, or names a database that is not supported.
-        MissingExtraError: keys are named, and the package that encrypts is not installed.
+        InvalidInputError: A URL is not valid, or names a database that is not supported.
+        MissingExtraError: Keys are named, and the package that encrypts is not installed.
     """
     return WritableLog(engines.create(url, keys))

@@ -68,9 +68,9 @@ class Projected(NamedTuple):
     """The result of projecting one session.
 
     Attributes:
-        session_id: the session.
-        seq: the seq of its last event.
-        changed: how many rows of its read models were wrong, missing or too many.
+        session_id: The session.
+        seq: The seq of its last event.
+        changed: How many rows of its read models were wrong, missing or too many.
     """
 
     session_id: str
@@ -90,9 +90,9 @@ def project_session(engine: Engine, session_id: str, only_stale: bool = False) -
         The result; None if nothing had to be done.
 
     Raises:
-        NotFoundError: there is no such session.
-        ErasedError: the session was erased.
-        DamagedError: the log lacks events that it had when the session was projected before. The
+        NotFoundError: There is no such session.
+        ErasedError: The session was erased.
+        DamagedError: The log lacks events that it had when the session was projected before. The
             rows then know more than the log, and stay as they are.
     """
     with write(engine) as tx:
@@ -123,8 +123,8 @@ def sessions_behind(
     The rows are behind the log, or an older version of the projector wrote them.
 
     Args:
-        limit: how many ids at most.
-        after: only ids that sort after this one.
+        limit: How many ids at most.
+        after: Only ids that sort after this one.
         failed: False leaves out sessions whose last attempt failed.
     """
     sql = BEHIND if failed else BEHIND_NOT_FAILED
@@ -208,8 +208,8 @@ def rebuild(
     from rows that were wrong.
 
     Args:
-        ids: the sessions.
-        workers: how many processes share the work; each has its own connection.
+        ids: The sessions.
+        workers: How many processes share the work; each has its own connection.
         named: True if the user named the sessions; an erased one is then a failure. False if they
             are all sessions of the store.
 

@@ -62,11 +62,11 @@ class FailedProjection(NamedTuple):
     """A session that could not be projected.
 
     Attributes:
-        session_id: the session.
-        seq: the last event that was to be projected.
-        tries: how many attempts failed since the last success.
-        failed_at: the time of the last failure, in microseconds since 1970 UTC.
-        error: the name of the error's class.
+        session_id: The session.
+        seq: The last event that was to be projected.
+        tries: How many attempts failed since the last success.
+        failed_at: The time of the last failure, in microseconds since 1970 UTC.
+        error: The name of the error's class.
     """
 
     session_id: str
@@ -82,11 +82,11 @@ def note_projection_failure(engine: Engine, session_id: str, error: EventStoreEr
     Nothing is noted if the session is not behind.
 
     Args:
-        error: the error; only the name of its class is stored, because its text may contain
+        error: The error; only the name of its class is stored, because its text may contain
             content.
 
     Raises:
-        DatabaseUnavailableError: the database is away, full or locked.
+        DatabaseUnavailableError: The database is away, full or locked.
     """
     kind, at = Failure(session_id, error).kind[:64], now()
     try:
@@ -116,7 +116,7 @@ def due_sessions(engine: Engine, limit: int) -> list[str]:
     """Return the ids of sessions to try again, the one that is due longest first.
 
     Args:
-        limit: how many at most.
+        limit: How many at most.
     """
     at = now()
     with read(engine) as tx:
@@ -129,7 +129,7 @@ def list_failures(tx: Transaction, limit: int) -> list[FailedProjection]:
     """Return sessions that could not be projected, the latest failure first.
 
     Args:
-        limit: how many at most.
+        limit: How many at most.
     """
     return [FailedProjection(*row) for row in tx.rows(LIST, (limit,))]
 

@@ -43,12 +43,12 @@ class NewSegment(NamedTuple):
     """A segment to insert.
 
     Attributes:
-        first_seq, last_seq: its first and last event.
-        first_at, least_at: the time of the first event, and the earliest time of any, in
+        first_seq, last_seq: Its first and last event.
+        first_at, least_at: The time of the first event, and the earliest time of any, in
             microseconds since 1970 UTC; None if unknown.
-        frame_bytes: how many bytes its frames had on the wire.
-        sha256, previous_sha256: its digest, and that of the segment before it.
-        data: the packed events.
+        frame_bytes: How many bytes its frames had on the wire.
+        sha256, previous_sha256: Its digest, and that of the segment before it.
+        data: The packed events.
     """
 
     first_seq: int
@@ -65,8 +65,8 @@ class MovedSegment(NamedTuple):
     """The new place of a segment's bytes.
 
     Attributes:
-        first_seq, sha256: of the segment.
-        location, data: the URL of the bytes, or the bytes themselves; the other one is None.
+        first_seq, sha256: Of the segment.
+        location, data: The URL of the bytes, or the bytes themselves; the other one is None.
     """
 
     first_seq: int
@@ -87,15 +87,15 @@ def put_segments(
     """Replace the events that segments were made of by these segments.
 
     Args:
-        sealed_seq: up to which seq the session was sealed when the segments were made.
-        erasures: how many erasures the session had then; see `count_erasures`.
-        first: existing segments from this seq on are replaced as well.
-        last: the last seq of the new segments.
-        made: the segments, in order.
+        sealed_seq: Up to which seq the session was sealed when the segments were made.
+        erasures: How many erasures the session had then; see `count_erasures`.
+        first: Existing segments from this seq on are replaced as well.
+        last: The last seq of the new segments.
+        made: The segments, in order.
 
     Raises:
-        ConflictError: the session was sealed, unsealed or erased in the meantime.
-        DatabaseUnavailableError: the database failed, and nothing was changed.
+        ConflictError: The session was sealed, unsealed or erased in the meantime.
+        DatabaseUnavailableError: The database failed, and nothing was changed.
     """
     with write(engine) as tx:
         _lock(tx, session_id, sealed_seq, erasures)
@@ -111,13 +111,13 @@ def restore_events(
     """Replace all segments of a session by their events.
 
     Args:
-        sealed_seq: up to which seq the session is sealed.
-        erasures: how many erasures the session had when the events were read.
-        rows: the events from 1 to `sealed_seq`.
+        sealed_seq: Up to which seq the session is sealed.
+        erasures: How many erasures the session had when the events were read.
+        rows: The events from 1 to `sealed_seq`.
 
     Raises:
-        ConflictError: the session was sealed, unsealed or erased in the meantime.
-        DatabaseUnavailableError: the database failed, and nothing was changed.
+        ConflictError: The session was sealed, unsealed or erased in the meantime.
+        DatabaseUnavailableError: The database failed, and nothing was changed.
     """
     with write(engine) as tx:
         _lock(tx, session_id, sealed_seq, erasures)
@@ -133,8 +133,8 @@ def move_bytes(engine: Engine, session_id: str, placed: Iterable[MovedSegment]) 
     """Move the bytes of a session's segments to other places, or into the database.
 
     Raises:
-        NotFoundError: the session was unsealed or deleted in the meantime.
-        DatabaseUnavailableError: the database failed, and nothing was changed.
+        NotFoundError: The session was unsealed or deleted in the meantime.
+        DatabaseUnavailableError: The database failed, and nothing was changed.
     """
     with write(engine) as tx:
         for first, sha256, location, data in placed:

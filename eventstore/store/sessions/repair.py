@@ -40,12 +40,12 @@ class Repaired(NamedTuple):
     """What was repaired of a session, or would be by a dry run.
 
     Attributes:
-        session_id: the session.
-        head_before: its head as it was found.
-        head: its head now, or what it would be.
-        mended: the faults that are corrected.
-        unmended: the faults that stay, because the log does not say what would be right.
-        changed_rows: how many rows of its read models were wrong; 0 for a dry run.
+        session_id: The session.
+        head_before: Its head as it was found.
+        head: Its head now, or what it would be.
+        mended: The faults that are corrected.
+        unmended: The faults that stay, because the log does not say what would be right.
+        changed_rows: How many rows of its read models were wrong; 0 for a dry run.
     """
 
     session_id: str
@@ -65,9 +65,9 @@ def repair_session(engine: Engine, session_id: str, dry_run: bool = False) -> Re
         dry_run: True changes nothing, and returns what would be done.
 
     Raises:
-        NotFoundError: there is no such session.
-        ErasedError: the session was erased.
-        DamagedError: an event cannot be read; nothing was changed.
+        NotFoundError: There is no such session.
+        ErasedError: The session was erased.
+        DamagedError: An event cannot be read; nothing was changed.
     """
     with read(engine) if dry_run else write(engine) as tx:
         stream = read_stream(tx, session_id, lock=not dry_run)

@@ -17,7 +17,7 @@ def check_lines(rows: Sized, limit: int) -> None:
     """Check that an answer is short enough; its query asks for one row more than is allowed.
 
     Raises:
-        InvalidInputError: the answer has more rows.
+        InvalidInputError: The answer has more rows.
     """
     if len(rows) > limit:
         raise InvalidInputError(

@@ -25,7 +25,7 @@ def sum_turns(tx: Transaction, source: UsageSource) -> list[Row]:
     out.
 
     Args:
-        source: usage `u` of responses `r`.
+        source: Usage `u` of responses `r`.
     """
     return tx.rows(
         f"WITH chosen AS (SELECT u.session_id, u.response_id, u.model, {_OF_ROW}"

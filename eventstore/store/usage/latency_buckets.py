@@ -46,11 +46,11 @@ def count_answers(
     """Return how many answers of a source are in each bucket, by group and model.
 
     Args:
-        source: usage `u` of responses `r`.
-        group, values: the SQL expression to group by, and its parameters.
+        source: Usage `u` of responses `r`.
+        group, values: The SQL expression to group by, and its parameters.
 
     Raises:
-        InvalidInputError: there are too many different times.
+        InvalidInputError: There are too many different times.
     """
     rows = tx.rows(
         "SELECT d.grouped, d.model, d.ms, COUNT(*) FROM"
@@ -76,8 +76,8 @@ def quantile(counts: Mapping[int, int], share: float) -> float | None:
     """Return the time in milliseconds within which a share of all answers came, by nearest rank.
 
     Args:
-        counts: how many answers are in each bucket.
-        share: from 0 to 1.
+        counts: How many answers are in each bucket.
+        share: From 0 to 1.
 
     Returns:
         The time; None if there are no answers.

@@ -25,7 +25,7 @@ def query_context(engine: Engine, filters: ResponseFilter) -> dict[str, Any]:
     """Return the mean usage of the first response of a session, of its second, and so on.
 
     Args:
-        filters: the filter on responses.
+        filters: The filter on responses.
     """
     turns: dict[int, list[int]] = {}
     with read(engine) as tx:

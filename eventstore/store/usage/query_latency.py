@@ -37,7 +37,7 @@ def query_latency(engine: Engine, by: str | None, filters: ResponseFilter) -> di
     Args:
         by: `session`, `model`, `day` (UTC), `day,model` or `metadata:KEY`; None for the total
             alone.
-        filters: the filter on responses.
+        filters: The filter on responses.
 
     Raises:
         InvalidInputError: `by` is not valid, or the answer would be too long.

@@ -62,8 +62,8 @@ class UsageSelect(NamedTuple):
     """The statement that selects one part of the rows of an answer.
 
     Attributes:
-        sql: the statement.
-        parameters: its parameters.
+        sql: The statement.
+        parameters: Its parameters.
     """
 
     sql: str
@@ -74,9 +74,9 @@ class PackedSumsSelect(NamedTuple):
     """The packed sums of a range of days, by the values of a metadata key.
 
     Attributes:
-        key: the key.
-        days: the first and the last day.
-        model: only sums of this model; None for all.
+        key: The key.
+        days: The first and the last day.
+        model: Only sums of this model; None for all.
     """
 
     key: str
@@ -90,7 +90,7 @@ def query_usage(engine: Engine, by: str | None, filters: ResponseFilter) -> dict
     Args:
         by: `session`, `model`, `day` (UTC), `day,model` or `metadata:KEY`; None for the total
             alone.
-        filters: the filter on responses; transcriptions and sessions count if they pass it.
+        filters: The filter on responses; transcriptions and sessions count if they pass it.
 
     Raises:
         InvalidInputError: `by` is not valid, or the answer would be too long.
@@ -198,15 +198,15 @@ def _grouped(tx: Transaction, parts: list[UsageSelect], boundaries: list[int]) -
     rows.
 
     Args:
-        parts: the statements.
-        boundaries: when prices change, in microseconds. With any boundary PostgreSQL sorts all rows
+        parts: The statements.
+        boundaries: When prices change, in microseconds. With any boundary PostgreSQL sorts all rows
             instead of hashing them, because it cannot tell how few periods there are.
 
     Returns:
         The columns that identify a sum, its first and last time, the number, and the tokens.
 
     Raises:
-        InvalidInputError: there are too many rows.
+        InvalidInputError: There are too many rows.
     """
     period, found = _period(len(boundaries)), []
     for part in parts:
@@ -225,7 +225,7 @@ def _boundaries(prices: Prices, spans: Iterable[Row]) -> list[int]:
     """Return when prices of models change within the time in which the models were used.
 
     Args:
-        spans: models, each with the first and the last time of its usage.
+        spans: Models, each with the first and the last time of its usage.
     """
     used: dict[str, tuple[int, int]] = {}
     for model, since, at in spans:

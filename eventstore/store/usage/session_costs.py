@@ -45,8 +45,8 @@ class Costs(NamedTuple):
     """What an answer needs to know of the costs of sessions.
 
     Attributes:
-        prices: the fingerprint of the prices; rows with this fingerprint are valid.
-        pending: the costs of all other sessions, by their ids, in US dollars.
+        prices: The fingerprint of the prices; rows with this fingerprint are valid.
+        pending: The costs of all other sessions, by their ids, in US dollars.
     """
 
     prices: str
@@ -74,10 +74,10 @@ def answer_with_costs(engine: Engine, ask: Callable[[], _Answer]) -> _Answer:
     overwrite the costs that all others see.
 
     Args:
-        ask: returns the answer, or raises UnpricedError.
+        ask: Returns the answer, or raises UnpricedError.
 
     Raises:
-        UnpricedError: too many sessions still have no cost by the engine's prices.
+        UnpricedError: Too many sessions still have no cost by the engine's prices.
     """
     try:
         return ask()
@@ -98,14 +98,14 @@ def price_sessions(engine: Engine, conditions: tuple[str, ...] = _OTHER) -> Iter
     it was read. A session whose usage cannot be added up gets no known cost.
 
     Args:
-        conditions: conditions on the rows to compute.
+        conditions: Conditions on the rows to compute.
 
     Yields:
         The id of each session whose cost was set, and a failure for each whose usage cannot be
         added up.
 
     Raises:
-        InvalidInputError: the prices cannot be used.
+        InvalidInputError: The prices cannot be used.
     """
     prices = prices_of(engine)
     done = [""]
@@ -161,8 +161,8 @@ def pending_rows(
     """Return sessions without a cost by these prices, each with its mark, in the order of ids.
 
     Args:
-        limit: how many at most.
-        conditions: conditions on the rows.
+        limit: How many at most.
+        conditions: Conditions on the rows.
     """
     sides = " UNION ALL ".join(
         f"SELECT * FROM (SELECT session_id, mark FROM session_costs WHERE {side} LIMIT ?) d"
@@ -178,7 +178,7 @@ def costs_at_hand(tx: Transaction, prices: Prices) -> Costs:
     """Return what is needed to filter or sort sessions by cost.
 
     Raises:
-        UnpricedError: too many sessions have no cost by these prices.
+        UnpricedError: Too many sessions have no cost by these prices.
     """
     rows = pending_rows(tx, prices, MOST_PENDING + 1)
     if len(rows) > MOST_PENDING:

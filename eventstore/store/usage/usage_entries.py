@@ -36,13 +36,13 @@ class PricedUsage(NamedTuple):
     """The usage of one model in one group and one period of prices, with its cost.
 
     Attributes:
-        key: what it is grouped by.
-        model: the model.
+        key: What it is grouped by.
+        model: The model.
         kind: `response`, `transcription` or `session`.
-        reported: the flags of `Reported` that all of the usage has.
-        number: how many responses, transcriptions or sessions.
-        tokens: the sums of tokens and seconds.
-        cost: what it costs.
+        reported: The flags of `Reported` that all of the usage has.
+        number: How many responses, transcriptions or sessions.
+        tokens: The sums of tokens and seconds.
+        cost: What it costs.
     """
 
     key: str | None
@@ -112,9 +112,9 @@ def name_group(entry: dict[str, Any], name: tuple[Any, ...], by: str) -> dict[st
     """Return an entry with the name of its group behind `object`: `key`, and maybe `model`.
 
     Args:
-        entry: the entry; its `object` is removed.
-        name: the value that the group has in common, and its model if `by` is `day,model`.
-        by: what the entries are grouped by.
+        entry: The entry; its `object` is removed.
+        name: The value that the group has in common, and its model if `by` is `day,model`.
+        by: What the entries are grouped by.
     """
     named: dict[str, Any] = {"object": entry.pop("object"), "key": group_label(name[0], by)}
     if by == DAY_AND_MODEL:
@@ -128,9 +128,9 @@ def usage_of_state(
     """Return a session's usage as one entry, from its state.
 
     Args:
-        state: the state.
-        prices: the prices of usage.
-        opened_at: the time of usage without a time of its own, in microseconds since 1970 UTC.
+        state: The state.
+        prices: The prices of usage.
+        opened_at: The time of usage without a time of its own, in microseconds since 1970 UTC.
     """
     at = next((t for t in (opened_at, state.last_at, state.first_at) if t is not None), 0)
 

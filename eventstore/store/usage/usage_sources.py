@@ -39,7 +39,7 @@ class UsageSource(NamedTuple):
 
     Attributes:
         sql: SQL behind FROM.
-        where: the conditions.
+        where: The conditions.
     """
 
     sql: str
@@ -54,8 +54,8 @@ def sources_of(
     Transcriptions, and sessions that are billed by time, are filtered by their session's metadata.
 
     Args:
-        filters: the filter.
-        day: only usage of sessions that the sums of this day lack; None for all usage. Only for
+        filters: The filter.
+        day: Only usage of sessions that the sums of this day lack; None for all usage. Only for
             filters that sums by day can answer.
     """
     of_all = {"scope", "metadata", "since", "until", "session", "model"}
@@ -97,10 +97,10 @@ def responses_of(tx: Transaction, filters: ResponseFilter, day: int | None = Non
     """Return the source of the usage of responses that a filter asks for, with their rows as `r`.
 
     Args:
-        filters, day: as for `sources_of`.
+        filters, day: As for `sources_of`.
 
     Raises:
-        InvalidInputError: the filter has a text, and the store is encrypted.
+        InvalidInputError: The filter has a text, and the store is encrypted.
     """
     where = _conditions(filters)
     start = choose_start(tx, filters.metadata)

@@ -36,16 +36,16 @@ async def made_once(
     """Answer with a file that is made of a session, from the cache if it is there.
 
     Args:
-        request: the request.
-        queries: queries that may see the session.
-        session_id: the session's id.
-        kind: what the file contains, for the key in `SoundCache`.
-        media_type: the media type of the file.
-        make: writes the file's content to a stream.
+        request: The request.
+        queries: Queries that may see the session.
+        session_id: The session's id.
+        kind: What the file contains, for the key in `SoundCache`.
+        media_type: The media type of the file.
+        make: Writes the file's content to a stream.
 
     Raises:
-        NotFoundError: the queries see no such session.
-        ErasedError: the session was erased.
+        NotFoundError: The queries see no such session.
+        ErasedError: The session was erased.
     """
     cache: SoundCache = request.app.state.sounds
     try:

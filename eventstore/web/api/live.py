@@ -70,8 +70,8 @@ def news(sent: SentDigests, sessions: Iterable[dict[str, Any]]) -> Iterator[byte
     """Yield an event for each session that is new or has changed, and note it in `sent`.
 
     Args:
-        sent: what the client knows, which is changed here.
-        sessions: resources of open sessions.
+        sent: What the client knows, which is changed here.
+        sessions: Resources of open sessions.
     """
     for session in sessions:
         digest = hashlib.sha256(dumps(session).encode()).digest()
@@ -84,8 +84,8 @@ def endings(sent: SentDigests, open_: Set[str]) -> Iterator[bytes]:
     """Yield an event for each session that is not open any more, and remove it from `sent`.
 
     Args:
-        sent: what the client knows, which is changed here.
-        open_: the ids of all open sessions.
+        sent: What the client knows, which is changed here.
+        open_: The ids of all open sessions.
     """
     for session_id in sent.keys() - open_:
         yield _event("ended", {"id": session_id})

@@ -153,9 +153,9 @@ def _ending_with_one_sessions(
     must name one response. A page is made shorter until it does.
 
     Args:
-        ask: returns a page of at most so many entries.
-        limit: how many entries the page may have.
-        backwards: the client goes on from the first entry, not from the last one.
+        ask: Returns a page of at most so many entries.
+        limit: How many entries the page may have.
+        backwards: The client goes on from the first entry, not from the last one.
     """
     whole = page = ask(limit)
     for _ in range(_SHORTER):

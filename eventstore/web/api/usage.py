@@ -49,8 +49,8 @@ def _grouped(kind: str, **values: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the schema of a list of groups with a total, and an example of one.
 
     Args:
-        kind: the value of the entries' field `object`.
-        values: the entries' other fields, with values for the example.
+        kind: The value of the entries' field `object`.
+        values: The entries' other fields, with values for the example.
     """
     entry = {"object": kind, **values}
     schema = an_object("list", "by", "data", "total")

@@ -55,8 +55,8 @@ def make_webhook_app(calls: IncomingCalls, health: Callable[[], bytes]) -> FastA
     """Return an application that takes webhooks, and shows its health at `/healthz`.
 
     Args:
-        calls: records the calls that the webhooks announce.
-        health: returns the health as JSON.
+        calls: Records the calls that the webhooks announce.
+        health: Returns the health as JSON.
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.incoming_calls, app.state.stopping = calls, False

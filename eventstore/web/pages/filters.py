@@ -75,8 +75,8 @@ def named_parameters(query: QueryParams, names: Mapping[str, str]) -> dict[str, 
     """Return the filters in an address that have a value, under the store's names for them.
 
     Args:
-        query: the address's query.
-        names: parameters of the address, by the store's names of the filters.
+        query: The address's query.
+        names: Parameters of the address, by the store's names of the filters.
     """
     return {name: query[field] for field, name in names.items() if query.get(field)}
 
@@ -85,9 +85,9 @@ def address(path: str, query: QueryParams, **changed: str | None) -> str:
     """Return an address with some of its parameters changed.
 
     Args:
-        path: the address's path.
-        query: the parameters that it has now. Those without a value are left out.
-        changed: new values of parameters; None removes a parameter.
+        path: The address's path.
+        query: The parameters that it has now. Those without a value are left out.
+        changed: New values of parameters; None removes a parameter.
     """
     kept = [(k, v) for k, v in query.multi_items() if v and k not in ("key", "op", "value")]
     kept = [pair for pair in kept if pair[0] not in changed]

@@ -20,8 +20,8 @@ class PagerLinks(NamedTuple):
     """The addresses of the pages before and after a page.
 
     Attributes:
-        newer: the address of the page before; None if there is none.
-        older: the address of the page after; None if there is none.
+        newer: The address of the page before; None if there is none.
+        older: The address of the page after; None if there is none.
         by_time: True if the list is sorted from new to old, so that the page before has newer
             entries.
     """
@@ -44,9 +44,9 @@ def pager_links(query: QueryParams, page: Page[Any], path: str = "/") -> PagerLi
     """Return the addresses of the pages before and after a page.
 
     Args:
-        query: the query of the page's own address.
-        page: the page.
-        path: the path of its address.
+        query: The query of the page's own address.
+        page: The page.
+        path: The path of its address.
     """
     backwards = bool(query.get("before")) and not query.get("after")
     newer = page.has_more if backwards else bool(query.get("after"))

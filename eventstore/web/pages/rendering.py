@@ -46,10 +46,10 @@ def page(request: Request, template: str, status: int = 200, **shown: Any) -> Re
     """Return a page as a response.
 
     Args:
-        request: the request that the page answers.
-        template: the name of a template of the package.
-        status: the HTTP status.
-        shown: the template's variables, all of which are escaped.
+        request: The request that the page answers.
+        template: The name of a template of the package.
+        status: The HTTP status.
+        shown: The template's variables, all of which are escaped.
     """
     nonce = secrets.token_urlsafe(16)
     body = (

@@ -81,10 +81,10 @@ class Period(NamedTuple):
     """The span of time that the page covers.
 
     Attributes:
-        name: its name in `SPANS`; None if the address gives days.
-        start: its beginning, in microseconds since 1970; None if it has none.
-        end: its end, in microseconds since 1970; None if it has none.
-        filters: the store's filters `since` and `until`.
+        name: Its name in `SPANS`; None if the address gives days.
+        start: Its beginning, in microseconds since 1970; None if it has none.
+        end: Its end, in microseconds since 1970; None if it has none.
+        filters: The store's filters `since` and `until`.
     """
 
     name: str | None

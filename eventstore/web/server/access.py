@@ -34,9 +34,9 @@ class Access(NamedTuple):
     """What an API key gives access to.
 
     Attributes:
-        name: the key's name, for logs.
-        rights: what the key may do.
-        scope: the pair of metadata that a session must have to be seen; None for all sessions.
+        name: The key's name, for logs.
+        rights: What the key may do.
+        scope: The pair of metadata that a session must have to be seen; None for all sessions.
     """
 
     name: str
@@ -77,7 +77,7 @@ def one_key(key: str) -> AccessKeys:
     """Return the access of a single key, which has every right.
 
     Raises:
-        InvalidInputError: the key is too short, or has characters that no HTTP header takes.
+        InvalidInputError: The key is too short, or has characters that no HTTP header takes.
     """
     if len(key) < MIN_KEY_LENGTH or not all("!" <= character <= "~" for character in key):
         raise InvalidInputError(f"an API key has {MIN_KEY_LENGTH} or more visible ASCII characters")
@@ -88,10 +88,10 @@ def parse_keys(text: str) -> AccessKeys:
     """Return the keys of a file.
 
     Args:
-        text: the file's content, in TOML as the module's docstring shows it.
+        text: The file's content, in TOML as the module's docstring shows it.
 
     Raises:
-        InvalidInputError: the file is not valid. The message is one line, and holds no key.
+        InvalidInputError: The file is not valid. The message is one line, and holds no key.
     """
     try:
         listed = _Keys.model_validate(tomllib.loads(text)).key

@@ -22,7 +22,7 @@ class BodyMemory:
     holds half of them at most.
 
     Args:
-        body_bytes: how many bytes the body of one request may have.
+        body_bytes: How many bytes the body of one request may have.
     """
 
     def __init__(self, body_bytes: int) -> None:
@@ -33,11 +33,11 @@ class BodyMemory:
         """Count bytes of a body that have arrived.
 
         Args:
-            asker: the asker that sends the body: the tenant, or the name of the key.
-            size: how many bytes have arrived.
+            asker: The asker that sends the body: the tenant, or the name of the key.
+            size: How many bytes have arrived.
 
         Raises:
-            BusyError: this asker holds too many bytes already. Nothing is counted then.
+            BusyError: This asker holds too many bytes already. Nothing is counted then.
         """
         if self._held[asker] + size > self._free - size:
             raise BusyError

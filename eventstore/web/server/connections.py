@@ -78,8 +78,8 @@ class Connection(H11Protocol):
         """Close the connection if it was idle, or too slow, since the last check.
 
         Args:
-            cycle: the request that was under way at the last check.
-            came: how many bytes had arrived until then.
+            cycle: The request that was under way at the last check.
+            came: How many bytes had arrived until then.
         """
         is_slow = self.is_half_sent() and self._came - came < _LEAST_BYTES
         if self.cycle is cycle and (self.is_idle() or is_slow):

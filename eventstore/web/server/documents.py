@@ -32,9 +32,9 @@ def deep_parameter(name: str, description: str, example: Json) -> Json:
     """Return the OpenAPI description of a query parameter in the style `deepObject`.
 
     Args:
-        name: the parameter's name: `metadata` for `metadata[customer]=42`.
-        description: what the parameter is for.
-        example: an example of its value.
+        name: The parameter's name: `metadata` for `metadata[customer]=42`.
+        description: What the parameter is for.
+        example: An example of its value.
     """
     return {
         "name": name,
@@ -85,11 +85,11 @@ def documented(
     """Return the `responses` argument of a route: what it answers, and with which errors.
 
     Args:
-        schema: the JSON schema of a successful response.
-        example: an example of one.
-        failures: the HTTP statuses of errors that not every route has, such as 404.
-        kind: the media type of a successful response.
-        others: other media types in which the route can answer.
+        schema: The JSON schema of a successful response.
+        example: An example of one.
+        failures: The HTTP statuses of errors that not every route has, such as 404.
+        kind: The media type of a successful response.
+        others: Other media types in which the route can answer.
     """
     found: dict[int | str, Json] = {
         200: {
@@ -130,8 +130,8 @@ def an_object(kind: str, *required: str) -> Json:
     """Return the schema of a resource.
 
     Args:
-        kind: the value of the resource's field `object`.
-        required: the names of other fields that a resource always has.
+        kind: The value of the resource's field `object`.
+        required: The names of other fields that a resource always has.
     """
     return {
         "type": "object",
@@ -150,7 +150,7 @@ def a_list(entry: Json) -> Json:
     """Return the schema of a list in the shape of OpenAI's lists.
 
     Args:
-        entry: the schema of the list's entries.
+        entry: The schema of the list's entries.
     """
     return {
         "type": "object",

@@ -47,8 +47,8 @@ class _Body:
     """Counts the bytes of one request's body that are in memory.
 
     Args:
-        bodies: the count for all requests.
-        most: how many bytes the body may have.
+        bodies: The count for all requests.
+        most: How many bytes the body may have.
     """
 
     def __init__(self, bodies: BodyMemory, most: int) -> None:
@@ -60,8 +60,8 @@ class _Body:
         """Count bytes that have arrived.
 
         Raises:
-            TooLargeError: the body is larger than a body may be.
-            BusyError: the asker's requests hold too many bytes together.
+            TooLargeError: The body is larger than a body may be.
+            BusyError: The asker's requests hold too many bytes together.
         """
         if self._size + size > self._most:
             raise TooLargeError
@@ -77,13 +77,13 @@ class Guard:
     """The ASGI middleware around an application.
 
     Args:
-        app: the application.
-        counts: counts the responses, for metrics.
-        body_bytes: how many bytes the body of a request may have.
-        loopback_only: accept requests only from programs and pages of this machine, because no
+        app: The application.
+        counts: Counts the responses, for metrics.
+        body_bytes: How many bytes the body of a request may have.
+        loopback_only: Accept requests only from programs and pages of this machine, because no
             API key is needed. A page of another host could otherwise send requests by the user's
             browser.
-        open_path: a path that accepts requests from anywhere, because its route checks a
+        open_path: A path that accepts requests from anywhere, because its route checks a
             signature; None if there is no such path.
     """
 

@@ -46,7 +46,7 @@ class ResponseCounts:
     """Counts the server's responses, and how long they took.
 
     Attributes:
-        registry: the counters, for `/metrics`. The process's default registry may hold others.
+        registry: The counters, for `/metrics`. The process's default registry may hold others.
     """
 
     def __init__(self) -> None:
@@ -84,8 +84,8 @@ class Readiness:
         """Return when the database has answered. Requests at the same time share one check.
 
         Raises:
-            ApiError: the database does not answer in time.
-            EventStoreError: the database answers with an error.
+            ApiError: The database does not answer in time.
+            EventStoreError: The database answers with an error.
         """
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask(stores))
@@ -107,7 +107,7 @@ class StoreNumbers:
     """Reads what is wrong with the store's read models, in a thread of its own.
 
     Attributes:
-        known: the last result; None before the first one, and while the database is away.
+        known: The last result; None before the first one, and while the database is away.
     """
 
     def __init__(self) -> None:

@@ -14,8 +14,8 @@ def note_fault(task: str, error: BaseException) -> None:
     """Count a fault, and log its traceback without its message, which may hold content.
 
     Args:
-        task: what was being done, in a few fixed words.
-        error: the fault.
+        task: What was being done, in a few fixed words.
+        error: The fault.
     """
     if unforeseen.should_log(task, error):
         kind, *frames = unforeseen.describe_fault(error)

@@ -61,8 +61,8 @@ class Places:
     before any of them gets another.
 
     Args:
-        places: how many there are; 2 at least.
-        waiting: how many requests of one asker may wait for a place; the next one is refused.
+        places: How many there are; 2 at least.
+        waiting: How many requests of one asker may wait for a place; the next one is refused.
     """
 
     def __init__(self, places: int, waiting: int) -> None:
@@ -74,10 +74,10 @@ class Places:
         """Wait for a place, and return it.
 
         Args:
-            asker: the asker: the tenant, or the name of the key.
+            asker: The asker: the tenant, or the name of the key.
 
         Raises:
-            BusyError: too many requests of this asker wait already.
+            BusyError: Too many requests of this asker wait already.
         """
         queue = self._queues.get(asker)
         if not queue and self._may_enter(asker):
@@ -128,11 +128,11 @@ class ServerPlaces(NamedTuple):
     """The places of a server, by the kind of work.
 
     Attributes:
-        reading: requests that read, whose queries have a time limit.
-        writing: requests that append or erase.
-        sound: sound files and waveforms in the making.
-        streams: responses that are sent over a long time: event streams, and exports as JSON lines.
-        stream_reads: reads of the database for these streams.
+        reading: Requests that read, whose queries have a time limit.
+        writing: Requests that append or erase.
+        sound: Sound files and waveforms in the making.
+        streams: Responses that are sent over a long time: event streams, and exports as JSON lines.
+        stream_reads: Reads of the database for these streams.
     """
 
     reading: Places

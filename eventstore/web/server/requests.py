@@ -28,9 +28,9 @@ class Stores:
     """The store as the API uses it: opened twice, with the API keys.
 
     Attributes:
-        reading: the store for queries, each of which has a time limit.
-        writing: the store without a time limit, for appends, erasures and long reads.
-        keys: the API keys; None if requests need none.
+        reading: The store for queries, each of which has a time limit.
+        writing: The store without a time limit, for appends, erasures and long reads.
+        keys: The API keys; None if requests need none.
     """
 
     def __init__(self, reading: EventStore, writing: EventStore, keys: AccessKeys | None) -> None:
@@ -119,14 +119,14 @@ def deep_objects(request: Request, *names: str) -> dict[str, dict[str, str]]:
     A misspelt filter must not be ignored: the answer would have more entries than were asked for.
 
     Args:
-        request: the request.
-        names: the names of the deep objects that the route takes.
+        request: The request.
+        names: The names of the deep objects that the route takes.
 
     Returns:
         For each name its pairs: `metadata[customer]=42` is `{"metadata": {"customer": "42"}}`.
 
     Raises:
-        ApiError: a parameter is unknown, or is given twice.
+        ApiError: A parameter is unknown, or is given twice.
     """
     declared = set(_declared(request.scope["route"].dependant))
     found: dict[str, dict[str, str]] = {name: {} for name in names}
@@ -153,10 +153,10 @@ def created_range(bounds: dict[str, str]) -> dict[str, Any]:
     """Return the filters `since` and `until` for `created[gte]`, `[gt]`, `[lt]` and `[lte]`.
 
     Args:
-        bounds: times by their operators, such as `{"gte": "2026-05-01T00:00:00Z"}`.
+        bounds: Times by their operators, such as `{"gte": "2026-05-01T00:00:00Z"}`.
 
     Raises:
-        ApiError: an operator is unknown, one side has two operators, or a value is no time.
+        ApiError: An operator is unknown, one side has two operators, or a value is no time.
     """
     found: dict[str, str | None] = {}
     for operator, value in bounds.items():

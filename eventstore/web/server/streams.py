@@ -52,7 +52,7 @@ async def take_stream(request: Request) -> Place:
     """Take a place for a stream.
 
     Raises:
-        BusyError: the request's asker has as many streams as it may have.
+        BusyError: The request's asker has as many streams as it may have.
     """
     return await places_of(request).streams.take(asker_of(request))
 

@@ -32,7 +32,7 @@ def requested_range(header: str | None, size: int) -> ByteRange | None:
 
     Args:
         header: `bytes=0-499`, `bytes=500-`, `bytes=-500` or the like; None if there is no header.
-        size: how many bytes the file has.
+        size: How many bytes the file has.
 
     Returns:
         The whole file if there is no header, if it has several ranges, or if it cannot be read:
@@ -55,9 +55,9 @@ class NamelessFileResponse(Response):
     """A response with a file's bytes. If the file is emptied meanwhile, the response ends early.
 
     Args:
-        file: the file.
-        media_type: the media type of its content.
-        tag: a text that differs for each content, for the header `ETag`.
+        file: The file.
+        media_type: The media type of its content.
+        tag: A text that differs for each content, for the header `ETag`.
     """
 
     def __init__(self, file: NamelessFile, media_type: str, tag: str) -> None:

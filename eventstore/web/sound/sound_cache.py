@@ -47,9 +47,9 @@ class SoundKey(NamedTuple):
     """The key of a file in the cache.
 
     Attributes:
-        session_id: the session that the file is made of.
-        version: the session's revision, of which the file is made.
-        kind: what the file contains: a format of sound with its selection, or `waveform`.
+        session_id: The session that the file is made of.
+        version: The session's revision, of which the file is made.
+        kind: What the file contains: a format of sound with its selection, or `waveform`.
     """
 
     session_id: str
@@ -61,8 +61,8 @@ class _Making(NamedTuple):
     """A file that is being made.
 
     Attributes:
-        task: makes the file.
-        stop: is set when the file is no longer wanted.
+        task: Makes the file.
+        stop: Is set when the file is no longer wanted.
     """
 
     task: asyncio.Task[NamelessFile]
@@ -75,10 +75,10 @@ class SoundCache:
     `forget` and `close` may be called in any thread, all other methods on the event loop.
 
     Args:
-        engine: the store's engine, from which revisions are read.
-        places: limits how many files are made at once.
-        max_bytes: how many bytes on disk the files may take together.
-        look_each: seconds between two checks for erased sessions.
+        engine: The store's engine, from which revisions are read.
+        places: Limits how many files are made at once.
+        max_bytes: How many bytes on disk the files may take together.
+        look_each: Seconds between two checks for erased sessions.
     """
 
     def __init__(
@@ -107,15 +107,15 @@ class SoundCache:
         Requests for a file that is being made wait for it together, and take one place together.
 
         Args:
-            queries: queries that may see the session.
-            key: which file to return.
-            asker: the asker, for whom the place is taken.
-            make: writes the file's content to a stream.
+            queries: Queries that may see the session.
+            key: Which file to return.
+            asker: The asker, for whom the place is taken.
+            make: Writes the file's content to a stream.
 
         Raises:
-            ErasedError: the session was erased meanwhile.
-            BusyError: too many requests of this asker wait already.
-            ApiError: making the file took too long, or some of the session was erased meanwhile.
+            ErasedError: The session was erased meanwhile.
+            BusyError: Too many requests of this asker wait already.
+            ApiError: Making the file took too long, or some of the session was erased meanwhile.
         """
         found = self._find(key)
         if found is not None:
@@ -224,8 +224,8 @@ class SoundCache:
         """Empty or drop the files of sessions that have changed.
 
         Args:
-            known: the sessions whose revisions were read.
-            now: their revisions; a session that is missing here is gone.
+            known: The sessions whose revisions were read.
+            now: Their revisions; a session that is missing here is gone.
         """
         with self._lock:
             self._erase(lambda one: one.session_id in known and _is_erased(one, now))

@@ -23,7 +23,7 @@ class NamelessFile:
     It is closed when no variable refers to it any more. `empty` deletes its content before that.
 
     Attributes:
-        stream: the open file, to write its content.
+        stream: The open file, to write its content.
         is_emptied: True if `empty` was called.
     """
 
@@ -54,8 +54,8 @@ class NamelessFile:
         """Return bytes from an offset; none once the file is emptied.
 
         Args:
-            offset: where to begin, in bytes from the start of the file.
-            size: how many bytes to read at most.
+            offset: Where to begin, in bytes from the start of the file.
+            size: How many bytes to read at most.
         """
         return os.pread(self.stream.fileno(), size, offset)
 

@@ -96,10 +96,10 @@ class Offset(NamedTuple):
     """A time that counts from the start of the recording, or from the start of another clock.
 
     Attributes:
-        value: the time as it is in the file.
-        number: the time as a number.
-        unit: microseconds of one, if the name says it. If it is None, the whole file decides.
-        is_of_day: whether it counts from a midnight.
+        value: The time as it is in the file.
+        number: The time as a number.
+        unit: Microseconds of one, if the name says it. If it is None, the whole file decides.
+        is_of_day: Whether it counts from a midnight.
     """
 
     value: Any
@@ -112,8 +112,8 @@ class FileTime(NamedTuple):
     """A time in a file.
 
     Attributes:
-        at: microseconds since 1970 UTC; None if there is no time, or it is not understood.
-        unread: the value that was not understood, or None. It is an `Offset` if it counts from
+        at: Microseconds since 1970 UTC; None if there is no time, or it is not understood.
+        unread: The value that was not understood, or None. It is an `Offset` if it counts from
             another start than 1970.
     """
 
@@ -125,8 +125,8 @@ def read_time(value: Any, name: str = "") -> FileTime:
     """Return a time of another tool: ISO 8601, or a number since 1970 in any unit.
 
     Args:
-        value: the time.
-        name: its name in the file, which may say its unit.
+        value: The time.
+        name: Its name in the file, which may say its unit.
     """
     if value is None or value == "":
         return FileTime(None)
@@ -204,10 +204,10 @@ def message_of(value: dict[str, Any], key: str, text: str | None) -> str:
     """Return the text of the message under a key: a string unchanged, an object as it is written.
 
     Args:
-        text: the text of the whole entry, or None if the file is not JSON.
+        text: The text of the whole entry, or None if the file is not JSON.
 
     Raises:
-        InvalidInputError: if it is neither a string nor an object.
+        InvalidInputError: If it is neither a string nor an object.
     """
     message = value.get(key)
     if isinstance(message, str):

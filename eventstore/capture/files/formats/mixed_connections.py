@@ -29,10 +29,10 @@ class FileMessage(NamedTuple):
     """One message of a file, or the name of a connection in it.
 
     Attributes:
-        connection: the key of the connection that it belongs to.
-        number: its place in the file, such as a line number.
-        reading: what it holds; None if it only names the connection.
-        label: the connection's name for people, such as its URL.
+        connection: The key of the connection that it belongs to.
+        number: Its place in the file, such as a line number.
+        reading: What it holds; None if it only names the connection.
+        label: The connection's name for people, such as its URL.
     """
 
     connection: str
@@ -50,11 +50,11 @@ class _Connection:
     """A connection, and where the copies of its messages are.
 
     Attributes:
-        times, numbers, offsets: for each message its time, its place in the file, and the offset of
+        times, numbers, offsets: For each message its time, its place in the file, and the offset of
             its copy.
-        bad: its messages that cannot be read.
-        broken: how many of its frames are not JSON objects.
-        known: whether it is a Realtime connection.
+        bad: Its messages that cannot be read.
+        broken: How many of its frames are not JSON objects.
+        known: Whether it is a Realtime connection.
     """
 
     label: str = ""
@@ -82,12 +82,12 @@ class MixedConnections:
     """The connections of a file, separated.
 
     Args:
-        messages: all messages of the file.
-        notes: takes what is noticed.
+        messages: All messages of the file.
+        notes: Takes what is noticed.
         ordered: False to sort the messages of each connection by their times.
 
     Raises:
-        InvalidInputError: if there are too many messages, or no space for the copy.
+        InvalidInputError: If there are too many messages, or no space for the copy.
     """
 
     def __init__(self, messages: Iterable[FileMessage], notes: Notes, ordered: bool) -> None:

@@ -52,13 +52,13 @@ class Offsets(NamedTuple):
     """Where the times of a file that count from its start are placed.
 
     Attributes:
-        zero: when the recording started, in microseconds since 1970 UTC.
-        unit: microseconds of one, if an offset's name does not say it.
-        first: is subtracted from each offset, because a clock may not have started with the
+        zero: When the recording started, in microseconds since 1970 UTC.
+        unit: Microseconds of one, if an offset's name does not say it.
+        first: Is subtracted from each offset, because a clock may not have started with the
             recording.
-        day: the first time of day, to which others are at most half a day; None if there is none.
-        is_assumed: whether the file does not say when the recording started.
-        warning: the warning for the user.
+        day: The first time of day, to which others are at most half a day; None if there is none.
+        is_assumed: Whether the file does not say when the recording started.
+        warning: The warning for the user.
     """
 
     zero: int
@@ -163,9 +163,9 @@ def offsets_of(
     """Return where the offsets of a file are placed; None if its first entries have none.
 
     Args:
-        read: yields what the entries of the file hold, from its start.
-        beside: yields what the file holds besides its list of entries.
-        written_at: when the file was written, or is imported.
+        read: Yields what the entries of the file hold, from its start.
+        beside: Yields what the file holds besides its list of entries.
+        written_at: When the file was written, or is imported.
     """
     if not any(
         isinstance(reading, Reading) and isinstance(reading.unread_time, Offset)
@@ -232,7 +232,7 @@ def start_in(value: Mapping[str, Any]) -> int | None:
     """Return the time at which a recording says that it started; None if it says nothing.
 
     Args:
-        value: what is beside its messages. The start may be in an object of it, such as `metadata`.
+        value: What is beside its messages. The start may be in an object of it, such as `metadata`.
     """
     found = _start_among(value)
     inner = (mapping(one) for one in islice(value.values(), _MOST_MEMBERS))

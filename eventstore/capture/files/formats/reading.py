@@ -19,15 +19,15 @@ class Reading(NamedTuple):
     """What one entry of a file holds.
 
     Attributes:
-        frame: the message; None if the entry holds none.
-        unread_time: the entry's time if it is not understood, else None. It is an `Offset` if it
+        frame: The message; None if the entry holds none.
+        unread_time: The entry's time if it is not understood, else None. It is an `Offset` if it
             counts from the start of the recording.
-        place: where the frame was stored, as exported lines say.
-        repeats: how many more messages the entry stands for, which are not in the file.
-        connection: the key of its connection, in formats that mix several.
-        also: the entry's second message, if it holds two.
-        started_at: when the recording or this connection started, as the file says.
-        is_offset: whether the frame's time was an offset: see offsets.py.
+        place: Where the frame was stored, as exported lines say.
+        repeats: How many more messages the entry stands for, which are not in the file.
+        connection: The key of its connection, in formats that mix several.
+        also: The entry's second message, if it holds two.
+        started_at: When the recording or this connection started, as the file says.
+        is_offset: Whether the frame's time was an offset: see offsets.py.
     """
 
     frame: Frame | None
@@ -44,10 +44,10 @@ class ValueFormat(NamedTuple):
     """A format in which each message is a JSON object.
 
     Attributes:
-        name: its name for `--format`.
-        what: its name for people.
-        looks_like: returns True if an object is of this format.
-        read: returns what an object holds. Its second argument is the object's text, or None if the
+        name: Its name for `--format`.
+        what: Its name for people.
+        looks_like: Returns True if an object is of this format.
+        read: Returns what an object holds. Its second argument is the object's text, or None if the
             file is not JSON. It raises InvalidInputError if the object is damaged.
         mixes: True if the messages of several connections are mixed, in any order.
     """
@@ -64,17 +64,17 @@ class Notes:
     """What was noticed while a file was read.
 
     Attributes:
-        frames: how many frames it has.
-        known: whether one of them is an event of a known type.
-        unread_times: how many times were not understood.
-        offsets: how many times count from the start of the recording.
-        offsets_warning: how these were placed, in words.
-        dates_assumed: whether their date is not from the file.
-        without_frame: how many entries hold no frame.
-        repeats: how many messages the file only counts.
-        broken: how many frames are not JSON objects.
-        left_out: the connections that were left out.
-        hints: how to get more than the file has.
+        frames: How many frames it has.
+        known: Whether one of them is an event of a known type.
+        unread_times: How many times were not understood.
+        offsets: How many times count from the start of the recording.
+        offsets_warning: How these were placed, in words.
+        dates_assumed: Whether their date is not from the file.
+        without_frame: How many entries hold no frame.
+        repeats: How many messages the file only counts.
+        broken: How many frames are not JSON objects.
+        left_out: The connections that were left out.
+        hints: How to get more than the file has.
     """
 
     frames: int = 0

@@ -63,11 +63,11 @@ class RecordingFile(NamedTuple):
     """A recording that is open.
 
     Attributes:
-        format: the name of its format.
-        unit: what its numbers count, such as `line`.
-        notes: takes what is noticed while it is read.
-        read: yields its frames, or what is wrong with an entry; each call begins at the start.
-        close: releases temporary files.
+        format: The name of its format.
+        unit: What its numbers count, such as `line`.
+        notes: Takes what is noticed while it is read.
+        read: Yields its frames, or what is wrong with an entry; each call begins at the start.
+        close: Releases temporary files.
     """
 
     format: str
@@ -82,11 +82,11 @@ def open_recording(stream: BinaryIO, name: str | None = None) -> Iterator[Record
     """Open a recording, and close it at the end of the block.
 
     Args:
-        stream: a file that can seek to its start; gzip, zstd and zlib are unpacked.
-        name: its format, one of `RECORDING_FORMATS`; None to recognize it by its content.
+        stream: A file that can seek to its start; gzip, zstd and zlib are unpacked.
+        name: Its format, one of `RECORDING_FORMATS`; None to recognize it by its content.
 
     Raises:
-        InvalidInputError: if there is no such format, or it is not a recording.
+        InvalidInputError: If there is no such format, or it is not a recording.
     """
     if name is not None and name not in RECORDING_FORMATS:
         raise InvalidInputError(
@@ -151,9 +151,9 @@ def _of_values(
     """Open a file of objects: JSON in one of its layouts, or YAML.
 
     Args:
-        sign: the file's first byte that is not a space.
-        text: the file's beginning.
-        at: when it was written.
+        sign: The file's first byte that is not a space.
+        text: The file's beginning.
+        at: When it was written.
     """
     notes = Notes()
     is_yaml = sign not in (b"{", b"[", b"") and yaml_values.looks_like(text)
@@ -184,11 +184,11 @@ def _of_readings(
     """Open a file whose messages are in order, and place the offsets among their times.
 
     Args:
-        name: its format.
-        unit: what its numbers count.
-        read: yields its entries.
-        beside: yields what it holds besides the entries.
-        at: when it was written.
+        name: Its format.
+        unit: What its numbers count.
+        read: Yields its entries.
+        beside: Yields what it holds besides the entries.
+        at: When it was written.
     """
     notes = Notes()
     offsets = offsets_of(read, beside, at)
@@ -293,10 +293,10 @@ def _of_connections(
     """Open a file in which several connections are mixed.
 
     Args:
-        nothing: the error if no connection is a Realtime connection; None to accept that.
+        nothing: The error if no connection is a Realtime connection; None to accept that.
 
     Raises:
-        InvalidInputError: see `nothing`.
+        InvalidInputError: See `nothing`.
     """
     notes = Notes()
     connections = MixedConnections(messages, notes, ordered)

@@ -49,7 +49,7 @@ def refuse_other_kinds(head: bytes) -> None:
     """Raise if a file's first bytes are those of another kind of file.
 
     Raises:
-        InvalidInputError: if they are.
+        InvalidInputError: If they are.
     """
     for first_bytes, what, advice in _KINDS:
         if re.match(first_bytes, head, re.DOTALL):
@@ -60,7 +60,7 @@ def refuse_objects(values: Iterable[dict[str, Any]]) -> None:
     """Raise if the first of a file's objects is known not to be a message.
 
     Raises:
-        InvalidInputError: if it is.
+        InvalidInputError: If it is.
     """
     first = next(iter(values), {})
     sides = (first.get("request"), first.get("response"))
@@ -74,7 +74,7 @@ def refuse_text(head: str) -> None:
     """Raise if none of a text's first lines could be JSON.
 
     Raises:
-        InvalidInputError: if none could.
+        InvalidInputError: If none could.
     """
     lines = [line.strip() for line in head.splitlines()[:100] if line.strip()]
     if lines and not any(line.startswith(("{", "[")) for line in lines):

@@ -77,7 +77,7 @@ class _Bounded:
     """A stream that gives no more bytes for one object than a line may have.
 
     Attributes:
-        left: bytes that may still be read for the object.
+        left: Bytes that may still be read for the object.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -88,7 +88,7 @@ class _Bounded:
         """Read up to so many bytes.
 
         Raises:
-            InvalidInputError: if the object is too long.
+            InvalidInputError: If the object is too long.
         """
         piece = self._stream.read(size)
         self.left -= len(piece)
@@ -108,8 +108,8 @@ class _Builder:
     """Builds values from the parser's events of a YAML file.
 
     Args:
-        yaml: the module.
-        events: the parser's events, in order.
+        yaml: The module.
+        events: The parser's events, in order.
     """
 
     def __init__(self, yaml: Any, events: Iterator[Any]) -> None:

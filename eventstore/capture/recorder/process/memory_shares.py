@@ -27,7 +27,7 @@ def holds_much(own: int, held: int, sessions: int, memory: int) -> bool:
     session may hold.
 
     Args:
-        sessions: how many sessions hold something.
+        sessions: How many sessions hold something.
     """
     if 2 * held <= memory:
         return False

@@ -56,7 +56,7 @@ def main(descriptor: int) -> None:
     """Record what the pipe says, until it says `stop` or the parent is gone.
 
     Args:
-        descriptor: the file descriptor of the pipe.
+        descriptor: The file descriptor of the pipe.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the parent ends this process

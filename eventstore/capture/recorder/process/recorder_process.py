@@ -56,18 +56,18 @@ class RecorderProcess:
     logs say so.
 
     Args:
-        url: the database's URL.
-        spool: the folder of the spool, as for `Recorder`.
-        memory: bytes of frames that this process holds at most; the child may hold as many.
-        keys: the URL of the database of keys, as for `EventStore`.
-        redact: remove secrets from frames before they are written, as for `Recorder`.
+        url: The database's URL.
+        spool: The folder of the spool, as for `Recorder`.
+        memory: Bytes of frames that this process holds at most; the child may hold as many.
+        keys: The URL of the database of keys, as for `EventStore`.
+        redact: Remove secrets from frames before they are written, as for `Recorder`.
 
     Attributes:
-        spool: the folder of the spool.
-        trouble: why frames are not in the database, for people; None if all is well.
+        spool: The folder of the spool.
+        trouble: Why frames are not in the database, for people; None if all is well.
 
     Raises:
-        InvalidInputError, SchemaError: as for `Recorder` and its `check`.
+        InvalidInputError, SchemaError: As for `Recorder` and its `check`.
     """
 
     def __init__(
@@ -122,8 +122,8 @@ class RecorderProcess:
         """Begin to record a session: see `Recorder.session`.
 
         Raises:
-            InvalidInputError: if metadata exceed OpenAI's limits, or the session id is bad.
-            EventStoreError: if this process was forked off the one that made the recorder.
+            InvalidInputError: If metadata exceed OpenAI's limits, or the session id is bad.
+            EventStoreError: If this process was forked off the one that made the recorder.
         """
         self._check_process()
         pairs = check_metadata(metadata or {})
@@ -171,7 +171,7 @@ class RecorderProcess:
         """End all sessions, write what is left, and end the child process.
 
         Args:
-            timeout: seconds to wait for the database: see `Recorder.close`.
+            timeout: Seconds to wait for the database: see `Recorder.close`.
         """
         if self._in_forked_child:
             return

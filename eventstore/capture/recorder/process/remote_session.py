@@ -32,11 +32,11 @@ class RemoteSession:
     """Takes the frames of one live session, as `SessionRecorder` does, for a `RecorderProcess`.
 
     Attributes:
-        clock: the clock that gives frames their times if they come without one.
-        number: the session's number in the messages to the child.
-        begun: the arguments that the session was begun with, to begin it again in a new child.
-        session_id: the id that it is stored under; None until the child reports it.
-        missed: frames that found no room since the last that did, by direction.
+        clock: The clock that gives frames their times if they come without one.
+        number: The session's number in the messages to the child.
+        begun: The arguments that the session was begun with, to begin it again in a new child.
+        session_id: The id that it is stored under; None until the child reports it.
+        missed: Frames that found no room since the last that did, by direction.
     """
 
     def __init__(self, recorder: FrameTaker, number: int, begun: tuple[Any, ...]) -> None:

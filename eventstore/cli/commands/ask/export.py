@@ -110,10 +110,10 @@ class SessionReader:
     """Reads several sessions, and goes on if one of them cannot be read.
 
     Args:
-        alone: there is only one session, whose failure ends the command.
+        alone: There is only one session, whose failure ends the command.
 
     Attributes:
-        failures: the failures of sessions that could not be read, in order.
+        failures: The failures of sessions that could not be read, in order.
     """
 
     def __init__(self, alone: bool) -> None:
@@ -269,8 +269,8 @@ def _say_spans(done: str, sizes: list[int]) -> None:
     """Print how many traces and spans were written.
 
     Args:
-        done: the verb of the line, such as `Sent`.
-        sizes: the number of spans of each session.
+        done: The verb of the line, such as `Sent`.
+        sizes: The number of spans of each session.
     """
     traces = sum(1 for size in sizes if size)
     say(f"{done} {counted(traces, 'trace')} with {counted(sum(sizes), 'span')}.")

@@ -73,10 +73,10 @@ def _check_moment(store: EventStore, session_id: str, at: str, notes: Mapping[st
     """Print a note if a moment is after the session's end, because the state is that of the end.
 
     Args:
-        store: the store.
-        session_id: the session.
-        at: the moment, as `240` or `+12.5`.
-        notes: the session's notes at that moment.
+        store: The store.
+        session_id: The session.
+        at: The moment, as `240` or `+12.5`.
+        notes: The session's notes at that moment.
     """
     events, length = notes["events"], (notes["duration_ms"] or 0) / 1000
     if not at.startswith("+"):

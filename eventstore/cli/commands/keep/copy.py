@@ -104,9 +104,9 @@ def _results(
     """Collect results with a progress bar, print the failures at the end, and return both.
 
     Args:
-        label: the text before the progress bar.
-        ids: the sessions, whose number is the bar's total.
-        results: the result of each session.
+        label: The text before the progress bar.
+        ids: The sessions, whose number is the bar's total.
+        results: The result of each session.
     """
     done: list[Done] = []
     failures: list[Failure] = []

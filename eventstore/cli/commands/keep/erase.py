@@ -32,10 +32,10 @@ class ErasedCounts(NamedTuple):
     """How much a command erases.
 
     Attributes:
-        sessions: how many sessions are to be erased.
-        events: how many events they have.
-        responses: how many responses they have.
-        erased: how many of the chosen sessions were erased before.
+        sessions: How many sessions are to be erased.
+        events: How many events they have.
+        responses: How many responses they have.
+        erased: How many of the chosen sessions were erased before.
     """
 
     sessions: int
@@ -133,8 +133,8 @@ def scrubbed(store: EventStore, vacuum: bool) -> bool:
     """Scrub the database's files, and return True if that was possible. Print an error if not.
 
     Args:
-        store: the store.
-        vacuum: also write the files of the database anew.
+        store: The store.
+        vacuum: Also write the files of the database anew.
     """
     try:
         scrub(store.engine, vacuum)

@@ -150,15 +150,15 @@ class _Projecting:
     """Projects sessions that are behind, and counts the work.
 
     Args:
-        stop: is set when the command must end.
-        follow: the command runs until it is stopped: failures are printed at once, and a session
+        stop: Is set when the command must end.
+        follow: The command runs until it is stopped: failures are printed at once, and a session
             that failed is tried again after a pause.
 
     Attributes:
-        sessions: how many sessions were projected.
-        events: how many events they have.
-        days: how many days were summed up.
-        priced: how many sessions were priced.
+        sessions: How many sessions were projected.
+        events: How many events they have.
+        days: How many days were summed up.
+        priced: How many sessions were priced.
     """
 
     def __init__(self, stop: threading.Event, follow: bool) -> None:

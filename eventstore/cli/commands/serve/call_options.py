@@ -33,7 +33,7 @@ def webhook_secret() -> str:
     """Return the secret of OpenAI's webhooks from the environment.
 
     Raises:
-        click.UsageError: the variable is not set.
+        click.UsageError: The variable is not set.
     """
     secret = os.environ.get(WEBHOOK_VARIABLE, "")
     if not secret.strip():
@@ -45,12 +45,12 @@ def parse_headers(options: Iterable[str], metadata: Mapping[str, str]) -> dict[s
     """Return the keys of metadata by the names of SIP headers in lower case.
 
     Args:
-        options: values of --header: `X-Customer=customer`, or `X-Customer` for the key
+        options: Values of --header: `X-Customer=customer`, or `X-Customer` for the key
             `x-customer`.
-        metadata: other pairs of metadata that each session gets.
+        metadata: Other pairs of metadata that each session gets.
 
     Raises:
-        click.BadParameter: a name or a key cannot be used, or there are too many of them.
+        click.BadParameter: A name or a key cannot be used, or there are too many of them.
     """
     found: dict[str, str] = {}
     for one in options:

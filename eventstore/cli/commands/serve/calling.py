@@ -49,15 +49,15 @@ class Calling(NamedTuple):
     """The settings of the command `calls`.
 
     Attributes:
-        secret: the secret of OpenAI's webhooks.
-        upstream: the URL of the server of the calls.
-        wait: how many seconds to wait until the app has accepted a call.
-        metadata: pairs to set on each session.
-        headers: the keys of metadata by the names of SIP headers in lower case.
-        max_calls: how many calls are recorded at once.
-        spool: the spool's folder; None for the usual one.
-        redact: take secrets out of frames before they are written.
-        as_json: print a line of JSON for each call on standard output.
+        secret: The secret of OpenAI's webhooks.
+        upstream: The URL of the server of the calls.
+        wait: How many seconds to wait until the app has accepted a call.
+        metadata: Pairs to set on each session.
+        headers: The keys of metadata by the names of SIP headers in lower case.
+        max_calls: How many calls are recorded at once.
+        spool: The spool's folder; None for the usual one.
+        redact: Take secrets out of frames before they are written.
+        as_json: Print a line of JSON for each call on standard output.
     """
 
     secret: str
@@ -83,16 +83,16 @@ def run(url: str, keys: str | None, settings: Calling, address: WebhookAddress) 
     """Receive webhooks and record calls until SIGINT or SIGTERM, then write the last frames.
 
     Args:
-        url: the URL of the database.
-        keys: the URL of the database of encryption keys; None if the store is not encrypted.
-        settings: the settings.
-        address: the address to listen on.
+        url: The URL of the database.
+        keys: The URL of the database of encryption keys; None if the store is not encrypted.
+        settings: The settings.
+        address: The address to listen on.
 
     Raises:
-        EventStoreError: the server cannot listen on the address.
-        SchemaError: the database has no schema, or another version of it than this code needs.
-        InvalidInputError: the secret, the upstream, its key or the certificate cannot be used.
-        MissingExtraError: no certificate can be made, because the extra `tls` is not installed.
+        EventStoreError: The server cannot listen on the address.
+        SchemaError: The database has no schema, or another version of it than this code needs.
+        InvalidInputError: The secret, the upstream, its key or the certificate cannot be used.
+        MissingExtraError: No certificate can be made, because the extra `tls` is not installed.
     """
     check_calling(settings)
     with (
@@ -108,7 +108,7 @@ def check_calling(settings: Calling) -> None:
     """Check that the settings suffice to verify webhooks and to join calls.
 
     Raises:
-        InvalidInputError: the secret or the upstream cannot be used, or the upstream's API key is
+        InvalidInputError: The secret or the upstream cannot be used, or the upstream's API key is
             missing.
     """
     parse_secret(settings.secret)
@@ -120,7 +120,7 @@ def recording(url: str, keys: str | None, settings: Calling) -> Iterator[Recorde
     """Start a recorder of calls for the block. After the block, it writes its last frames.
 
     Raises:
-        SchemaError: the database has no schema, or another version of it than this code needs.
+        SchemaError: The database has no schema, or another version of it than this code needs.
     """
     say_what_is_logged()
     recorder = RecorderProcess(url, settings.spool, keys=keys, redact=settings.redact)
@@ -136,9 +136,9 @@ def incoming_calls(recorder: RecorderProcess, store: Queries, settings: Calling)
     """Return the object that takes webhooks, and that prints what happens to calls.
 
     Args:
-        recorder: records the calls.
-        store: is asked whether a call was recorded before.
-        settings: the settings.
+        recorder: Records the calls.
+        store: Is asked whether a call was recorded before.
+        settings: The settings.
     """
     return IncomingCalls(
         parse_secret(settings.secret),
@@ -199,9 +199,9 @@ def calls_description(settings: Calling, address: str, is_tls: bool) -> str:
     """Return words that say where webhooks are received, and which server's calls are recorded.
 
     Args:
-        settings: the settings.
-        address: host and port, such as `127.0.0.1:8090`.
-        is_tls: the server listens with TLS.
+        settings: The settings.
+        address: Host and port, such as `127.0.0.1:8090`.
+        is_tls: The server listens with TLS.
     """
     scheme = "https" if is_tls else "http"
     server = public_url(settings.upstream)

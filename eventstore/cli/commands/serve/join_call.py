@@ -33,19 +33,19 @@ def join_call(
     """Record a call until it ends; SIGINT and SIGTERM leave it.
 
     Args:
-        store: the store.
-        call_id: the call's id, such as `rtc_123`.
-        upstream: the URL of the call's server.
-        metadata: pairs to set on the session.
-        wait: for how many seconds to try again if the call does not exist yet.
-        redact: take secrets out of frames before they are written.
+        store: The store.
+        call_id: The call's id, such as `rtc_123`.
+        upstream: The URL of the call's server.
+        metadata: Pairs to set on the session.
+        wait: For how many seconds to try again if the call does not exist yet.
+        redact: Take secrets out of frames before they are written.
 
     Returns:
         The recorded session's id, and how the call ended; None if a signal left it.
 
     Raises:
-        EventStoreError: the call cannot be joined.
-        click.Abort: a signal arrived before the call was joined.
+        EventStoreError: The call cannot be joined.
+        click.Abort: A signal arrived before the call was joined.
     """
     joined: list[RecordedSession] = []
 

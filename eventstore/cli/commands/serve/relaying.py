@@ -40,20 +40,20 @@ class Relaying(NamedTuple):
     """The settings of the command `record`.
 
     Attributes:
-        host: the address to listen on.
-        port: the port to listen on; 0 for any free port.
-        upstream: the URL of the provider's server.
-        spool: the spool's folder; None for the usual one.
-        tls: the certificate that `run` listens with; None for no TLS.
-        ca: a PEM file with the certificates that are trusted for the upstream; None for those of
+        host: The address to listen on.
+        port: The port to listen on; 0 for any free port.
+        upstream: The URL of the provider's server.
+        spool: The spool's folder; None for the usual one.
+        tls: The certificate that `run` listens with; None for no TLS.
+        ca: A PEM file with the certificates that are trusted for the upstream; None for those of
             the system.
-        grace: how many seconds calls may take to end when the relay is stopped.
-        durable: pass a message on only after it was committed.
-        metadata: pairs to set on each session.
-        origins: the origins of browser pages that may connect.
-        max_connections: how many connections are relayed at once; None for the usual number.
-        share_credentials: let every client use the credentials in the upstream's URL.
-        redact: take secrets out of frames before they are written.
+        grace: How many seconds calls may take to end when the relay is stopped.
+        durable: Pass a message on only after it was committed.
+        metadata: Pairs to set on each session.
+        origins: The origins of browser pages that may connect.
+        max_connections: How many connections are relayed at once; None for the usual number.
+        share_credentials: Let every client use the credentials in the upstream's URL.
+        redact: Take secrets out of frames before they are written.
     """
 
     host: str
@@ -75,15 +75,15 @@ def run(url: str, keys: str | None, settings: Relaying) -> None:
     """Relay and record until SIGINT or SIGTERM, then write the last frames.
 
     Args:
-        url: the URL of the database.
-        keys: the URL of the database of encryption keys; None if the store is not encrypted.
-        settings: the settings.
+        url: The URL of the database.
+        keys: The URL of the database of encryption keys; None if the store is not encrypted.
+        settings: The settings.
 
     Raises:
-        EventStoreError: the relay cannot listen on the address.
-        SchemaError: the database has no schema, or another version of it than this code needs.
-        InvalidInputError: the upstream, a certificate or a key cannot be used.
-        MissingExtraError: no certificate can be made, because the extra `tls` is not installed.
+        EventStoreError: The relay cannot listen on the address.
+        SchemaError: The database has no schema, or another version of it than this code needs.
+        InvalidInputError: The upstream, a certificate or a key cannot be used.
+        MissingExtraError: No certificate can be made, because the extra `tls` is not installed.
     """
     with (
         tls_for_listener(settings.tls, settings.host) as listen,
@@ -131,14 +131,14 @@ def room_for_connections(max_calls: int | None) -> int:
     """Raise the process's limit of open files, so that each connection can have two sockets.
 
     Args:
-        max_calls: how many connections; None for the usual number, or fewer if the system allows
+        max_calls: How many connections; None for the usual number, or fewer if the system allows
             fewer open files.
 
     Returns:
         How many connections there is room for.
 
     Raises:
-        InvalidInputError: there is no room for as many as are wanted.
+        InvalidInputError: There is no room for as many as are wanted.
     """
     files = 2 * (max_calls or MAX_CALLS) + _OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -183,12 +183,12 @@ async def relaying(
     """Run the relay for the block, and print what happens to calls.
 
     Args:
-        recorder: records the calls.
-        settings: the settings.
-        listen_tls: the context to listen with; None for no TLS.
+        recorder: Records the calls.
+        settings: The settings.
+        listen_tls: The context to listen with; None for no TLS.
 
     Raises:
-        EventStoreError: the relay cannot listen on the address.
+        EventStoreError: The relay cannot listen on the address.
     """
     async with AsyncExitStack() as stack:
         with listening(settings.host, settings.port):
@@ -233,9 +233,9 @@ async def drain(running: Relay, grace: float, hurry: asyncio.Event) -> None:
     """Wait until a relay's calls end by themselves, and end the rest.
 
     Args:
-        running: the relay.
-        grace: how many seconds the calls may take.
-        hurry: ends all calls at once when it is set.
+        running: The relay.
+        grace: How many seconds the calls may take.
+        hurry: Ends all calls at once when it is set.
     """
     if running.live:
         _say(f"Stopping: waiting up to {grace:g} s for {counted(running.live, 'call')} to end.")

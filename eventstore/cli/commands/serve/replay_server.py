@@ -32,16 +32,16 @@ def serve(store: EventStore, session_id: str | None, serving: Serving, speed: fl
     """Serve a session, or the whole store, until SIGINT or SIGTERM.
 
     Args:
-        store: the store.
-        session_id: the session to serve; None for the whole store.
-        serving: the options of --serve.
+        store: The store.
+        session_id: The session to serve; None for the whole store.
+        serving: The options of --serve.
         speed: 1 for the recorded pace, 2 for twice as fast; None for no pauses.
 
     Raises:
-        EventStoreError: the server cannot listen on the address.
-        NotFoundError: there is no such session.
-        InvalidInputError: the certificate or its key cannot be used.
-        MissingExtraError: no certificate can be made, because the extra `tls` is not installed.
+        EventStoreError: The server cannot listen on the address.
+        NotFoundError: There is no such session.
+        InvalidInputError: The certificate or its key cannot be used.
+        MissingExtraError: No certificate can be made, because the extra `tls` is not installed.
     """
     if session_id is not None:
         store.last_seq(session_id)

@@ -56,9 +56,9 @@ class OptionalServices(NamedTuple):
     """The settings of the services beside the API.
 
     Attributes:
-        replay: host and port of the replay server; None for no replay server.
-        relaying: the settings of the relay; None for no relay.
-        calling: the settings of the receiver of webhooks; None for no receiver.
+        replay: Host and port of the replay server; None for no replay server.
+        relaying: The settings of the relay; None for no relay.
+        calling: The settings of the receiver of webhooks; None for no receiver.
     """
 
     replay: tuple[str, int] | None = None
@@ -70,15 +70,15 @@ def run(service: Service, optional: OptionalServices) -> None:
     """Serve until SIGINT or SIGTERM, then answer running requests and write the last frames.
 
     Args:
-        service: the settings of the API.
-        optional: the settings of the other services.
+        service: The settings of the API.
+        optional: The settings of the other services.
 
     Raises:
-        InvalidInputError: there are no API keys, and an address is not on loopback; or the
+        InvalidInputError: There are no API keys, and an address is not on loopback; or the
             upstream, a certificate or its key cannot be used.
-        MissingExtraError: no certificate can be made, because the extra `tls` is not installed.
-        EventStoreError: a service cannot listen on its address.
-        SchemaError: the database has no schema, or another version of it than this code needs.
+        MissingExtraError: No certificate can be made, because the extra `tls` is not installed.
+        EventStoreError: A service cannot listen on its address.
+        SchemaError: The database has no schema, or another version of it than this code needs.
     """
     for host in (service.host, *(optional.replay or ())[:1]):
         check_host(host, service.keys)
@@ -148,7 +148,7 @@ def _settle(stores: Stores) -> None:
     A full collection of them would delay calls by 100 ms.
 
     Raises:
-        InvalidInputError: the file of prices that EVENTSTORE_PRICES names cannot be used.
+        InvalidInputError: The file of prices that EVENTSTORE_PRICES names cannot be used.
     """
     prices_of(stores.reading.engine).boundaries(["gpt-realtime"])
     gc.collect()
@@ -179,7 +179,7 @@ def _seen(stores: Stores, request: Request) -> Queries:
     """Return the queries that the API key of a handshake may use.
 
     Raises:
-        RefusedError: the key is missing or unknown, or it may not read raw frames.
+        RefusedError: The key is missing or unknown, or it may not read raw frames.
     """
     access = (stores.keys or {}).get(digest(api_key(request.headers) or ""))
     if access is None:

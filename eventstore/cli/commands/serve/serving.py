@@ -27,11 +27,11 @@ def parse_address(value: str, option: str) -> tuple[str, int]:
     """Return the host and the port of `[HOST:]PORT`. Without a host, it is loopback.
 
     Args:
-        value: the address, such as `8080`, `0.0.0.0:8080` or `[::1]:8080`.
-        option: the option that it was given for, for the error message.
+        value: The address, such as `8080`, `0.0.0.0:8080` or `[::1]:8080`.
+        option: The option that it was given for, for the error message.
 
     Raises:
-        click.BadParameter: the value is no such address.
+        click.BadParameter: The value is no such address.
     """
     host, _, port = value.rpartition(":")
     if not (port.isascii() and port.isdigit() and int(port) < 65536):
@@ -49,7 +49,7 @@ def listening(host: str, port: int) -> Iterator[None]:
     """Turn an error of listening into one line.
 
     Raises:
-        EventStoreError: the block raised an OSError.
+        EventStoreError: The block raised an OSError.
     """
     try:
         yield
@@ -62,15 +62,15 @@ class Serving(NamedTuple):
     """The settings of `replay --serve`.
 
     Attributes:
-        host: the address to listen on.
-        port: the port to listen on; 0 for any free port.
-        step: send a frame for each line of standard input.
-        rule: how a live client's frames are matched with the recorded ones.
-        fresh: make new ids and times for each client.
-        faults: the faults to inject.
-        linger: how many seconds a live client may stay after the recorded client closed.
-        tls: the certificate to listen with; None for no TLS.
-        once: serve one client, and end.
+        host: The address to listen on.
+        port: The port to listen on; 0 for any free port.
+        step: Send a frame for each line of standard input.
+        rule: How a live client's frames are matched with the recorded ones.
+        fresh: Make new ids and times for each client.
+        faults: The faults to inject.
+        linger: How many seconds a live client may stay after the recorded client closed.
+        tls: The certificate to listen with; None for no TLS.
+        once: Serve one client, and end.
     """
 
     host: str

@@ -21,7 +21,7 @@ def tls_options(command: Callable[..., Any]) -> Callable[..., Any]:
     The argument is None if no TLS is asked for.
 
     Raises:
-        click.UsageError: the options contradict each other.
+        click.UsageError: The options contradict each other.
     """
 
     @wraps(command)

@@ -17,7 +17,7 @@ def error_classes(*named: type[Exception] | str) -> Classes:
     """Return error classes for `except` and `isinstance`.
 
     Args:
-        named: classes, or names of classes of psycopg, such as `OperationalError`, or
+        named: Classes, or names of classes of psycopg, such as `OperationalError`, or
             `UniqueViolation` for one SQLSTATE. Names are left out while psycopg is not loaded.
     """
     psycopg = sys.modules.get("psycopg")

@@ -41,7 +41,7 @@ class ConnectionUser:
 
     Attributes:
         is_local: True if it uses SQLite, whose code runs in this process.
-        thread: the id of the thread.
+        thread: The id of the thread.
         calling: True while the thread is inside a call of the driver. It is set before `pending` is
             read, so that no call begins during a fork.
     """
@@ -56,7 +56,7 @@ class ConnectionUser:
         """Wait between two calls of the driver. Another thread may fork in the meantime.
 
         Args:
-            seconds: how long.
+            seconds: How long.
         """
         self.calling = False
         time.sleep(seconds)
@@ -68,8 +68,8 @@ class Fork:
     """A fork that is in progress.
 
     Attributes:
-        thread: the id of the thread that forks.
-        made: set when the fork is done.
+        thread: The id of the thread that forks.
+        made: Set when the fork is done.
     """
 
     def __init__(self) -> None:

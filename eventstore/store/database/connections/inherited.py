@@ -46,8 +46,8 @@ def close_sqlite(connections: Iterable[sqlite3.Connection], path: str) -> str | 
     """Close the parent's connections to an SQLite file in a forked child.
 
     Args:
-        connections: the connections.
-        path: the path of the database's file.
+        connections: The connections.
+        path: The path of the database's file.
 
     Returns:
         Why the child cannot use the file; None if it can.

@@ -22,8 +22,8 @@ def read_undecodable(
     """Return the rows of a query, with bytes in place of text that is not UTF-8.
 
     Args:
-        connection, sql, parameters: of the query.
-        error: why the query failed; it is raised again if the reason is another one.
+        connection, sql, parameters: Of the query.
+        error: Why the query failed; it is raised again if the reason is another one.
     """
     if not str(error).startswith(DECODE_ERROR):
         raise error

@@ -32,7 +32,7 @@ class Checkpointer:
     """Starts a checkpoint in a thread when enough was appended since the last one.
 
     Args:
-        engine: the engine of the SQLite file.
+        engine: The engine of the SQLite file.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -50,7 +50,7 @@ class Checkpointer:
         """Count a commit, and start a checkpoint if it is time for one.
 
         Args:
-            frames: how many frames the commit wrote.
+            frames: How many frames the commit wrote.
         """
         self._pages += _PAGES_A_COMMIT + frames // _FRAMES_A_PAGE
         if self._pages < _PAGES_BEFORE_CHECKPOINT:

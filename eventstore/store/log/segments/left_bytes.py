@@ -28,7 +28,7 @@ def note_locations(tx: Transaction, session_id: str, first: int = 1) -> None:
     """Note the places of the bytes of a session's segments, before the segments are deleted.
 
     Args:
-        first: only segments from this seq on.
+        first: Only segments from this seq on.
     """
     tx.run(FROM_SEGMENTS, (session_id, first))
 
@@ -37,8 +37,8 @@ def note_old_location(tx: Transaction, session_id: str, first: int, to: str | No
     """Note the place of one segment's bytes, before the segment names another place.
 
     Args:
-        first: the segment's first seq.
-        to: the new place; None for the database.
+        first: The segment's first seq.
+        to: The new place; None for the database.
     """
     tx.run(FROM_SEGMENT, (session_id, first, to))
 
@@ -49,7 +49,7 @@ def noted_locations(tx: Transaction, session_id: str) -> list[str]:
     If this database is a copy, the bytes of the original database are not this store's to delete.
 
     Args:
-        tx: a transaction that may write; see `own_folder_name`.
+        tx: A transaction that may write; see `own_folder_name`.
     """
     noted = [row[0] for row in tx.rows(LEFT_LOCATIONS, (session_id,)) if isinstance(row[0], str)]
     own = own_folder_name(tx) if noted else ""

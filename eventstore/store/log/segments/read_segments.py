@@ -41,9 +41,9 @@ class Segment(NamedTuple):
     """The seqs and digests of a segment, without its bytes.
 
     Attributes:
-        first_seq, last_seq: its first and last event.
-        frame_bytes: how many bytes its frames had on the wire.
-        sha256, previous_sha256: its digest, and that of the segment before it.
+        first_seq, last_seq: Its first and last event.
+        frame_bytes: How many bytes its frames had on the wire.
+        sha256, previous_sha256: Its digest, and that of the segment before it.
     """
 
     first_seq: int
@@ -57,8 +57,8 @@ class DigestStart(NamedTuple):
     """Where a computation of a digest begins.
 
     Attributes:
-        first: the first seq.
-        previous: the digest of the events before it.
+        first: The first seq.
+        previous: The digest of the events before it.
     """
 
     first: int = 1
@@ -83,8 +83,8 @@ class SegmentLocation(NamedTuple):
     """Where a segment's bytes are.
 
     Attributes:
-        first_seq, sha256: of the segment.
-        location: the URL of the bytes; None if they are in the database.
+        first_seq, sha256: Of the segment.
+        location: The URL of the bytes; None if they are in the database.
     """
 
     first_seq: int
@@ -96,12 +96,12 @@ class StoredSegment(NamedTuple):
     """A segment as it is stored, with its bytes or their location.
 
     Attributes:
-        session_id: the session.
-        first_seq, last_seq, first_at, least_at, frame_bytes, sha256, previous_sha256: as in
+        session_id: The session.
+        first_seq, last_seq, first_at, least_at, frame_bytes, sha256, previous_sha256: As in
             `NewSegment`.
-        location, data: the URL of the bytes, or the bytes themselves; the other one is None.
-        keys: the keys of the store's sessions, because the bytes may be encrypted.
-        allowed: the places outside of the database that may be opened.
+        location, data: The URL of the bytes, or the bytes themselves; the other one is None.
+        keys: The keys of the store's sessions, because the bytes may be encrypted.
+        allowed: The places outside of the database that may be opened.
     """
 
     session_id: str
@@ -128,7 +128,7 @@ def read_segments(tx: Transaction, session_id: str) -> list[Segment]:
     """Return a session's segments, in order, without their bytes.
 
     Raises:
-        DamagedError: a row has values that no segment can have.
+        DamagedError: A row has values that no segment can have.
     """
     found = [Segment(*row) for row in tx.rows(SEGMENTS, (session_id,))]
     for one in found:
@@ -146,7 +146,7 @@ def find_segment(tx: Transaction, session_id: str, seq: int) -> StoredSegment | 
     """Return the segment that contains an event, or None if the event is not sealed.
 
     Raises:
-        DamagedError: the row has values that no segment can have.
+        DamagedError: The row has values that no segment can have.
     """
     rows = tx.rows_with_bytes(SEGMENT_WITH, (session_id, seq, seq))
     if not rows:
@@ -187,8 +187,8 @@ def bytes_of(packed: StoredSegment) -> bytes:
     Call it outside of a transaction if possible, because other places may be slow.
 
     Raises:
-        DamagedError: the bytes are missing or changed, or their place may not be opened.
-        DatabaseUnavailableError: the bytes cannot be reached.
+        DamagedError: The bytes are missing or changed, or their place may not be opened.
+        DatabaseUnavailableError: The bytes cannot be reached.
     """
     if packed.data is not None:
         return packed.data
@@ -211,14 +211,14 @@ def events_in(
     """Yield the events of a segment, in order; see `unpack_container`.
 
     Args:
-        wanted: takes the direction and the type of events, and returns True if they are asked for;
+        wanted: Takes the direction and the type of events, and returns True if they are asked for;
             None for all.
         sound: False reads the size of the audio that was cut out of frames, but not the audio.
 
     Raises:
-        DamagedError: the segment cannot be read.
-        DatabaseUnavailableError: its bytes are in another place, which cannot be reached.
-        MissingKeyError: the segment is encrypted, and the session's key is not at hand.
+        DamagedError: The segment cannot be read.
+        DatabaseUnavailableError: Its bytes are in another place, which cannot be reached.
+        MissingKeyError: The segment is encrypted, and the session's key is not at hand.
     """
     # Imported here, because it loads numpy, which takes longer than most commands run.
     from eventstore.segments.unpack import unpack_container
@@ -242,7 +242,7 @@ def sealed_events(
     """Yield the events from `first` to `last` that are in segments, in order.
 
     Raises:
-        DamagedError, DatabaseUnavailableError, MissingKeyError: as for `events_in`.
+        DamagedError, DatabaseUnavailableError, MissingKeyError: As for `events_in`.
     """
     while first <= last:
         packed = find_segment(tx, session_id, first)

@@ -50,13 +50,13 @@ def put(base: str, data: bytes) -> str:
     """Write bytes atomically, read them again, and return their location.
 
     Args:
-        base: the URL of a place as `allowed_locations.base_url` returns it, with the name of the
+        base: The URL of a place as `allowed_locations.base_url` returns it, with the name of the
             store's own folder.
-        data: the bytes.
+        data: The bytes.
 
     Raises:
-        DatabaseUnavailableError: the bytes cannot be written.
-        InvalidInputError: a package that the URL needs is not installed.
+        DatabaseUnavailableError: The bytes cannot be written.
+        InvalidInputError: A package that the URL needs is not installed.
     """
     name = hashlib.sha256(data).hexdigest()
     location = f"{base}/{name[:2]}/{name}.segment"
@@ -79,13 +79,13 @@ def get(location: str, allowed: AllowedLocations) -> bytes:
     """Return the bytes at a location.
 
     Args:
-        location: as `put` returned it.
-        allowed: the places that may be opened.
+        location: As `put` returned it.
+        allowed: The places that may be opened.
 
     Raises:
-        BytesError: the bytes are missing or changed, or their place may not be opened.
-        StorageUnavailableError: the bytes cannot be reached.
-        InvalidInputError: a package that the URL needs is not installed.
+        BytesError: The bytes are missing or changed, or their place may not be opened.
+        StorageUnavailableError: The bytes cannot be reached.
+        InvalidInputError: A package that the URL needs is not installed.
     """
     _check_allowed(location, allowed)
     named = _sha256_in_name(location)
@@ -110,15 +110,15 @@ def delete(location: str, allowed: AllowedLocations, own: str) -> None:
     caller first checks that no other segment names the location.
 
     Args:
-        location: as `put` returned it.
-        allowed: the places that may be opened.
-        own: the name of the store's own folder; see identity.py.
+        location: As `put` returned it.
+        allowed: The places that may be opened.
+        own: The name of the store's own folder; see identity.py.
 
     Raises:
-        BytesError: the bytes were left, because they may belong to another store or their place may
+        BytesError: The bytes were left, because they may belong to another store or their place may
             not be opened; or `put` cannot have returned the location.
-        DatabaseUnavailableError: the bytes cannot be deleted.
-        InvalidInputError: a package that the URL needs is not installed.
+        DatabaseUnavailableError: The bytes cannot be deleted.
+        InvalidInputError: A package that the URL needs is not installed.
     """
     _check_allowed(location, allowed)
     folder = location[: -_NAME_LENGTH - 1]

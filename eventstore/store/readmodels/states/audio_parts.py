@@ -58,9 +58,9 @@ def add_audio_span(state: SessionState, audio: dict[tuple[str, int], AudioSpan],
     """Note where the audio of a content part lies, of which the state has folded the first delta.
 
     Args:
-        state: the state after this delta.
-        audio: where the audio lies, by item id and content index; it is added to.
-        row: a row of `audio_parts`.
+        state: The state after this delta.
+        audio: Where the audio lies, by item id and content index; it is added to.
+        row: A row of `audio_parts`.
 
     Returns:
         False if the item is not part of a response, so that the other deltas must be folded as
@@ -86,8 +86,8 @@ def remember_open_parts(
     Only then does it recognise a later delta that was delivered twice.
 
     Args:
-        parts: the rows of `audio_parts` from which the state was made.
-        last: the state's seq.
+        parts: The rows of `audio_parts` from which the state was made.
+        last: The state's seq.
     """
     for row in parts:
         event = parsed_event(*row[3:7]) or {}
@@ -113,8 +113,8 @@ def may_repeat(tx: Transaction, session_id: str, after: int, last: int) -> bool:
     Only a fold of every event can tell whether it is one event that was delivered twice.
 
     Args:
-        after: the events up to this seq were folded when they were appended.
-        last: the last seq to look at.
+        after: The events up to this seq were folded when they were appended.
+        last: The last seq to look at.
     """
     texts: dict[str, set[int]] = {}
     for row in chain.from_iterable(state_row_pieces(tx, AUDIO_EVENTS, (session_id,), after, last)):
@@ -137,7 +137,7 @@ def clear_load_keys(tx: Transaction, session_id: str, seqs: Iterable[int]) -> No
     """Remove the load key of deltas that were delivered twice.
 
     Args:
-        seqs: the seqs of the deltas.
+        seqs: The seqs of the deltas.
     """
     for seq in seqs:
         tx.run(FORGET_KEY, (session_id, seq))

@@ -100,13 +100,13 @@ def load_state(
     """Return the session's state after events 1 to `seq`, with nothing marked as changed.
 
     Args:
-        seq: the last event to fold.
+        seq: The last event to fold.
         closed: True if the writer closed the stream at this seq.
         projects: True if read models up to the head are about to be written. Deltas that turn out
             to be repeated are then marked in the log.
 
     Raises:
-        DamagedError: the columns of an event have values that no event can have.
+        DamagedError: The columns of an event have values that no event can have.
     """
     sealed, folded = _sealed_and_folded(tx, session_id)
     try:

@@ -17,8 +17,8 @@ class CachedState(NamedTuple):
     """A session's state after the last append of this process.
 
     Attributes:
-        state: the state.
-        opened_at: when its stream was opened, in microseconds since 1970 UTC.
+        state: The state.
+        opened_at: When its stream was opened, in microseconds since 1970 UTC.
     """
 
     state: SessionState
@@ -39,8 +39,8 @@ class StateCache:
     If an append fails, it does not give its state back, and the next append loads it from the log.
 
     Args:
-        size: how many states at most.
-        most_bytes: how many bytes all states may have.
+        size: How many states at most.
+        most_bytes: How many bytes all states may have.
     """
 
     def __init__(self, size: int = 1024, most_bytes: int = MAX_CACHE_BYTES) -> None:

@@ -46,8 +46,8 @@ def state_row_pieces(
     """Yield the rows of a query in lists of at most `PIECE_ROWS`.
 
     Args:
-        where: the first parameters of the query; the first of them is the session.
-        after, last: the rows have seqs above `after`, and up to `last`.
+        where: The first parameters of the query; the first of them is the session.
+        after, last: The rows have seqs above `after`, and up to `last`.
     """
     while True:
         rows = read_state_rows(tx, where[0], sql, (*where, after, last))

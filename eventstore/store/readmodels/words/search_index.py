@@ -45,8 +45,8 @@ def index_all(tx: Transaction, state: SessionState, rows: list[Row]) -> None:
     """Make the index equal to all of a session's rows of items, whatever it contains now.
 
     Args:
-        state: the session's state; each item notes what is indexed of it.
-        rows: the rows to index: all that are not encrypted.
+        state: The session's state; each item notes what is indexed of it.
+        rows: The rows to index: all that are not encrypted.
     """
     if not tx.postgresql:
         _index_all_sqlite(tx, state, rows)

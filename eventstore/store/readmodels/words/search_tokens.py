@@ -52,7 +52,7 @@ class Term(NamedTuple):
     """Consecutive tokens that a query looks for.
 
     Attributes:
-        tokens: at least one.
+        tokens: At least one.
         prefix: True if the last token is the beginning of a word.
     """
 
@@ -93,7 +93,7 @@ def find_term(text: str, term: Term, is_call: bool = False) -> tuple[int, int] |
     """Return where a text first contains a term, as start and end, or None.
 
     Args:
-        is_call: as for `index_tokens`.
+        is_call: As for `index_tokens`.
     """
     tokens = list(_tokens(text, is_call))
     *whole, last = term.tokens

@@ -24,7 +24,7 @@ class Searched(NamedTuple):
     """The text of an item that is searched.
 
     Attributes:
-        text: the text.
+        text: The text.
         is_call: True if it describes a tool call.
     """
 
@@ -71,9 +71,9 @@ def searched_text(type_: Any, said: str, resource: str) -> Searched:
     """Return the searched text of an item's row.
 
     Args:
-        type_: the type of the item.
-        said: what was said in it; may be empty.
-        resource: its JSON, decrypted.
+        type_: The type of the item.
+        said: What was said in it; may be empty.
+        resource: Its JSON, decrypted.
     """
     if said or type_ == "message" or ('"name":' not in resource and '"arguments":' not in resource):
         return Searched(said)

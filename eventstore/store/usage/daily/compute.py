@@ -37,8 +37,8 @@ class DaySums(NamedTuple):
     """The sums of a day.
 
     Attributes:
-        rows: the rows, by table.
-        left_out: the metadata keys without sums, or True for all keys.
+        rows: The rows, by table.
+        left_out: The metadata keys without sums, or True for all keys.
     """
 
     rows: dict[str, list[Row]]
@@ -49,8 +49,8 @@ def sum_day(tx: Transaction, day: int, before: int | None = None) -> DaySums:
     """Return the sums of a day.
 
     Args:
-        day: the number of days since 1970 in UTC.
-        before: leave out the sessions that `unsettled_sessions` returns for this time; None for
+        day: The number of days since 1970 in UTC.
+        before: Leave out the sessions that `unsettled_sessions` returns for this time; None for
             none.
     """
     from eventstore.store.usage.daily.packed import pack  # slow to import

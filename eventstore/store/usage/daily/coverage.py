@@ -42,9 +42,9 @@ class Coverage(NamedTuple):
     """A span of time, divided into parts.
 
     Attributes:
-        live: ranges of time, in microseconds, whose rows are read; None for no bound.
-        days: ranges of days, both ends included, that are answered by sums.
-        begun: those of these days whose sums lack the sessions with marks.
+        live: Ranges of time, in microseconds, whose rows are read; None for no bound.
+        days: Ranges of days, both ends included, that are answered by sums.
+        begun: Those of these days whose sums lack the sessions with marks.
     """
 
     live: list[tuple[int | None, int | None]]
@@ -71,8 +71,8 @@ def find_coverage(
     be read in the same transaction, which sees one state of the database.
 
     Args:
-        since, until: the span in microseconds since 1970 UTC, `until` excluded; None for no bound.
-        key: a metadata key that the sums must be grouped by.
+        since, until: The span in microseconds since 1970 UTC, `until` excluded; None for no bound.
+        key: A metadata key that the sums must be grouped by.
     """
     start, end = max(since or 0, FIRST_DAY * DAY_US), _END if until is None else until
     whole = range(-(-start // DAY_US), end // DAY_US)
@@ -115,8 +115,8 @@ class RowsPart(NamedTuple):
     """A part of an answer that is read from rows.
 
     Attributes:
-        filters: the filter, with the range of time.
-        day: only sessions with marks that the sums of this day lack; None for all.
+        filters: The filter, with the range of time.
+        day: Only sessions with marks that the sums of this day lack; None for all.
     """
 
     filters: ResponseFilter
@@ -137,9 +137,9 @@ def sums_of_days(table: str, days: tuple[int, int], model: str | None) -> tuple[
     """Return SQL behind FROM of the sums `s` of a range of days, and its parameters.
 
     Args:
-        table: the table of sums.
-        days: the first and the last day.
-        model: only sums of this model; None for all.
+        table: The table of sums.
+        days: The first and the last day.
+        model: Only sums of this model; None for all.
     """
     parameters: list[object] = [*days]
     sql = f"{table} s WHERE s.day >= ? AND s.day <= ?"

@@ -32,7 +32,7 @@ class PackedSums(NamedTuple):
 
     Attributes:
         names: JSON with the values and the lines.
-        numbers: compressed columns: the index of the value, the index of the line, and the numbers.
+        numbers: Compressed columns: the index of the value, the index of the line, and the numbers.
     """
 
     names: str
@@ -43,8 +43,8 @@ class PackedDay(NamedTuple):
     """The sums of a day, and its period of prices.
 
     Attributes:
-        period: the number of the period.
-        sums: the packed sums.
+        period: The number of the period.
+        sums: The packed sums.
     """
 
     period: int
@@ -55,7 +55,7 @@ def pack(rows: Sequence[Row]) -> PackedSums:
     """Pack the sums of a day.
 
     Args:
-        rows: value, model, kind, reported, in seconds, the last time, how many, and the tokens. The
+        rows: Value, model, kind, reported, in seconds, the last time, how many, and the tokens. The
             numbers must fit 64 bits.
     """
     values: dict[str | None, int] = {}
@@ -74,15 +74,15 @@ def add_up(days: Iterable[PackedDay], model: str | None = None) -> list[Row]:
     """Add up the sums of several days.
 
     Args:
-        days: the packed sums.
-        model: only sums of this model; None for all.
+        days: The packed sums.
+        model: Only sums of this model; None for all.
 
     Returns:
         Rows of value, model, kind, reported, period of prices, in seconds, the last time, how many,
         and the tokens.
 
     Raises:
-        EventStoreError: a sum exceeds 64 bits.
+        EventStoreError: A sum exceeds 64 bits.
     """
     values: dict[str | None, int] = {}
     lines: dict[Row, int] = {}

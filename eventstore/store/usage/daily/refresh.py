@@ -64,11 +64,11 @@ class DayRead(NamedTuple):
     """A day as it was read.
 
     Attributes:
-        day: the number of days since 1970 in UTC.
-        version: the version of its sums; None if it had none.
-        marks: the marks of the sessions that were summed up, in the order of sessions.
-        contained: the sessions that were summed up; None for all.
-        sums: the new sums.
+        day: The number of days since 1970 in UTC.
+        version: The version of its sums; None if it had none.
+        marks: The marks of the sessions that were summed up, in the order of sessions.
+        contained: The sessions that were summed up; None for all.
+        sums: The new sums.
     """
 
     day: int
@@ -84,7 +84,7 @@ def refresh_days(engine: Engine, moment: int | None = None) -> Iterator[int | Fa
     Several processes may do it at the same time. A day that fails does not stop the others.
 
     Args:
-        moment: the time up to which days are summed up, in microseconds since 1970 UTC; None for
+        moment: The time up to which days are summed up, in microseconds since 1970 UTC; None for
             now.
 
     Yields:
@@ -139,7 +139,7 @@ def read_day(engine: Engine, day: int, before: int | None = None) -> DayRead:
     """Return the sums of a day, with the marks of the sessions in them.
 
     Args:
-        before: leave out sessions with marks that were not closed before this time, in microseconds
+        before: Leave out sessions with marks that were not closed before this time, in microseconds
             since 1970 UTC; None for none.
     """
     with read(engine) as tx:

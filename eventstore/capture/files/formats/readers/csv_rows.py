@@ -95,7 +95,7 @@ def read(stream: BinaryIO) -> Iterator[tuple[int, Reading | BadLine]]:
     """Yield number and content of each row; the headings are row 1.
 
     Raises:
-        InvalidInputError: if there is no column of frames.
+        InvalidInputError: If there is no column of frames.
     """
     first_byte(stream)
     start = stream.tell()
@@ -137,7 +137,7 @@ class _BoundedLines:
     """The lines of a table; the lines of one row, which may be many, are bounded.
 
     Attributes:
-        spent: about how many bytes of memory the row takes so far.
+        spent: About how many bytes of memory the row takes so far.
     """
 
     def __init__(self, stream: BinaryIO, separator: str) -> None:

@@ -35,7 +35,7 @@ def messages(stream: BinaryIO) -> Iterator[FileMessage]:
     """Yield the messages of every websocket in the file, and the name of each websocket.
 
     Raises:
-        InvalidInputError: if there are websockets, but none has a message.
+        InvalidInputError: If there are websockets, but none has a message.
     """
     first_byte(stream)
     reader = _HarReader(JsonCursor(stream))
@@ -53,8 +53,8 @@ class _HarReader:
     """Goes through a HAR file: its log, the log's entries, and the messages and URL of each entry.
 
     Attributes:
-        number: how many messages came so far.
-        silent: the URL of the first websocket without a message; empty if there is none.
+        number: How many messages came so far.
+        silent: The URL of the first websocket without a message; empty if there is none.
     """
 
     def __init__(self, cursor: JsonCursor) -> None:

@@ -26,7 +26,7 @@ def read(value: dict[str, Any], text: str | None = None) -> Reading:
     """Read a message. Pings, pongs, closes and errors hold no frame.
 
     Raises:
-        InvalidInputError: if a message has no data, or a binary one is not base64.
+        InvalidInputError: If a message has no data, or a binary one is not base64.
     """
     direction = direction_word(value.get("type"))
     opcode = value.get("opcode", _TEXT)

@@ -20,12 +20,12 @@ class FileEntry(NamedTuple):
     """One entry of a file.
 
     Attributes:
-        number: its place in the file.
-        value: its object, or what is wrong with it.
-        text: the object's text, if the file has one for it alone.
+        number: Its place in the file.
+        value: Its object, or what is wrong with it.
+        text: The object's text, if the file has one for it alone.
         begins: True for the first message of a connection, False for its other messages. None in
             files whose connections are recognized by their events.
-        started_at: when its connection started, if the file says so.
+        started_at: When its connection started, if the file says so.
     """
 
     number: int

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import AfterValidator, Field
 
 from eventstore.errors import NotFoundError
 from eventstore.realtime.resources.dialects import Dialect
@@ -49,12 +51,22 @@ EXAMPLE: dict[str, Any] = {
     "model": "gpt-realtime",
     "eventstore": {"metadata": {"customer": "42"}, "events": 1204},
 }
+_AT = re.compile(r"^([0-9]{1,18}|\+[0-9]{1,9}(\.[0-9]{1,6})?)$")
+
+
+def _check_at(value: str) -> str:
+    """Return a moment as it is. Pydantic's own message for a wrong form would be the pattern."""
+    if _AT.fullmatch(value) is None:
+        raise ValueError("use a seq such as 41, or +SECONDS; write + as %2B in an address")
+    return value
+
+
+_Moment = Annotated[
+    str, AfterValidator(_check_at), Field(json_schema_extra={"pattern": _AT.pattern})
+]
 At = Annotated[
-    str | None,
-    Query(
-        pattern=r"^([0-9]{1,18}|\+[0-9]{1,9}(\.[0-9]{1,6})?)$",
-        description="A seq, or `+SECONDS` since the first event; by default now.",
-    ),
+    _Moment | None,
+    Query(description="A seq, or `+SECONDS` since the first event; by default now."),
 ]
 STATE = {
     "type": "object",

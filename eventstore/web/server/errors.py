@@ -175,7 +175,8 @@ def add_error_handlers(app: FastAPI) -> None:
     async def of_input(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         param = ".".join(str(part) for part in first["loc"][1:]) or None
-        message = f"{param or 'the body'}: {first['msg']}"
+        # A ValueError's message is our own, and pydantic puts its words before it.
+        message = f"{param or 'the body'}: {first['msg'].removeprefix('Value error, ')}"
         return failure(request, 400, message, "invalid_value", param)
 
     @app.exception_handler(HTTPException)

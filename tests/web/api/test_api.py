@@ -264,6 +264,9 @@ def test_a_session_at_any_moment(api: httpx.Client, store: EventStore, demo: str
     assert api.get(f"{path}/usage").json() == store.usage(session=demo)
     for at in ("0x1", "+", "1e9", "-1"):
         error_of(api.get(f"{path}/state", params={"at": at}), 400)
+    # In an address, "+" is a space.
+    told = error_of(api.get(f"{path}/state?at=+1"), 400)
+    assert told["message"] == "at: use a seq such as 41, or +SECONDS; write + as %2B in an address"
 
 
 def test_usage_latency_and_context_of_all(api: httpx.Client, store: EventStore, demo: str) -> None:

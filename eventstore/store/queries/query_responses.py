@@ -7,7 +7,7 @@ of entries. Called by verbs/queries.py.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
@@ -86,59 +86,89 @@ def responses_sql(
     """
     if is_ranked_responses(filters, paging):
         return _ranked_page(tx, filters, paging)
-    # A session's pairs are in the index of its responses, so that a scope's pair can lead the query
-    # too.
-    scope = (filters.scope,) if filters.scope is not None else ()
-    start = choose_start(tx, filters.metadata + scope)
     terms = search.parse_terms(filters.text) if filters.text is not None else []
     few = few_matching_rows(tx, terms, IDS) if terms else None
     where = Where([], [])
-    time = "r"
-    if few is not None and (start is None or start.operator != "="):
-        found, values = values_source(few, IDS)
-        source, start, terms = _source_by_ids(tx, filters, found), None, []
-        where.add("r.at IS NOT NULL")
-        where.parameters.extend(values)
-    elif start is None:
-        source = _ALL
-    elif start.operator == "=":
-        # The index already has the rows in order, and lookups behind it keep that order.
-        narrowed, values = _narrowed(tx, filters)
-        source = f"response_metadata m {narrowed} {_responses_join(tx, 'm')}"
-        where.parameters.extend(values)
-        where.add("m.key = ? AND m.value = ?", start.key, start.value)
-        time = "m"
-    else:
-        condition, values = key_condition(start)
-        by_index = "" if tx.postgresql else " INDEXED BY response_metadata_value"
-        source = (
-            f"(SELECT DISTINCT session_id, response_id FROM response_metadata x{by_index}"
-            f" WHERE {condition}) d {_responses_join(tx, 'd')}"
-        )
-        where.parameters.extend(values)
-    add_response_conditions(where, tx, filters, start, time)
-    if terms and few is not None:
-        found, values = values_source(few, IDS)
-        where.add(f"(r.session_id, r.response_id) IN {found}", *values)
-    elif terms:
-        at_once = is_rare(tx, terms)
-        condition, values = search.response_says(terms, tx.postgresql, at_once)
-        where.add(condition, *values)
+    source = _choose_source(tx, filters, few, where)
+    time = source.time
+    add_response_conditions(where, tx, filters, source.start, time)
+    if terms and not source.is_of_words:
+        _add_words(where, tx, terms, few)
     direction, compare = ("ASC", ">") if paging.ascends else ("DESC", "<")
     if paging.cursor is not None:
         place = find_response(tx, paging.cursor, filters.session, filters.scope)
         where.add(f"({time}.at, {time}.session_id, {time}.response_id) {compare} (?, ?, ?)", *place)
-    order = _order(time, direction)
     columns = f"r.session_id, r.response_id, {small_texts(tx, ['r.resource'])}"
+    rows = f"FROM {source.sql}{where.sql()} ORDER BY {_order(time, direction)} LIMIT ?"
     if time == "r":
         # The conditions are checked on the index, and only the rows of the page are read whole.
-        keys = "SELECT r.at, r.session_id, r.response_id"
-        found = f"{keys} FROM {source}{where.sql()} ORDER BY {order} LIMIT ?"
-        source, order = f"({found}) k {_responses_join(tx, 'k')}", _order("k", direction)
-        sql = f"SELECT {columns} FROM {source} ORDER BY {order}"
+        keys = f"(SELECT r.at, r.session_id, r.response_id {rows}) k {_responses_join(tx, 'k')}"
+        sql = f"SELECT {columns} FROM {keys} ORDER BY {_order('k', direction)}"
     else:
-        sql = f"SELECT {columns} FROM {source}{where.sql()} ORDER BY {order} LIMIT ?"
+        sql = f"SELECT {columns} {rows}"
     return sql, [*where.parameters, paging.limit + 1]
+
+
+class _ResponseSource(NamedTuple):
+    """The rows from which a page of responses is selected.
+
+    Attributes:
+        sql: SQL behind FROM, with the responses as `r`.
+        start: The condition on metadata that it fulfils already; None if there is none.
+        time: The alias of the table with the column `at` that sorts the page.
+        is_of_words: True if it has only responses that say what is searched for.
+    """
+
+    sql: str
+    start: Condition | None = None
+    time: str = "r"
+    is_of_words: bool = False
+
+
+def _choose_source(
+    tx: Transaction, filters: ResponseFilter, few: list[Row] | None, where: Where
+) -> _ResponseSource:
+    """Return the rows to start from, and add their conditions and parameters to `where`.
+
+    Args:
+        few: The ids of the responses that say what is searched for, if they are few.
+    """
+    # A session's pairs are in the index of its responses, so that a scope's pair can lead the query
+    # too.
+    scope = (filters.scope,) if filters.scope is not None else ()
+    start = choose_start(tx, filters.metadata + scope)
+    if few is not None and (start is None or start.operator != "="):
+        found, values = values_source(few, IDS)
+        where.add("r.at IS NOT NULL")
+        where.parameters.extend(values)
+        return _ResponseSource(_source_by_ids(tx, filters, found), is_of_words=True)
+    if start is None:
+        return _ResponseSource(_ALL)
+    if start.operator == "=":
+        # The index already has the rows in order, and lookups behind it keep that order.
+        narrowed, values = _narrowed(tx, filters)
+        where.parameters.extend(values)
+        where.add("m.key = ? AND m.value = ?", start.key, start.value)
+        sql = f"response_metadata m {narrowed} {_responses_join(tx, 'm')}"
+        return _ResponseSource(sql, start, "m")
+    condition, values = key_condition(start)
+    by_index = "" if tx.postgresql else " INDEXED BY response_metadata_value"
+    where.parameters.extend(values)
+    sql = (
+        f"(SELECT DISTINCT session_id, response_id FROM response_metadata x{by_index}"
+        f" WHERE {condition}) d {_responses_join(tx, 'd')}"
+    )
+    return _ResponseSource(sql, start)
+
+
+def _add_words(where: Where, tx: Transaction, terms: list[Term], few: list[Row] | None) -> None:
+    """Add the condition that a response says what is searched for."""
+    if few is not None:
+        found, values = values_source(few, IDS)
+        where.add(f"(r.session_id, r.response_id) IN {found}", *values)
+        return
+    condition, values = search.response_says(terms, tx.postgresql, is_rare(tx, terms))
+    where.add(condition, *values)
 
 
 def _ranked_page(

@@ -36,8 +36,8 @@ class Conversations(Totals):
         from eventstore.store.queries import query_conversations
 
         chosen = query_conversations.ConversationChoice(conversation_id, session, self.scope)
-        found = mask_value(query_conversations.read_conversation(self.engine, chosen))
-        return cast("ConversationResource", found)
+        conversation = mask_value(query_conversations.read_conversation(self.engine, chosen))
+        return cast("ConversationResource", conversation)
 
     def conversation_session(self, conversation_id: str, session: str | None = None) -> str:
         """Return the id of the session that a conversation is in.

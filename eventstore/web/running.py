@@ -59,12 +59,12 @@ class Service(NamedTuple):
     tls: Certificate | None = None
 
 
-def read_keys(file: Path | None, one: str | None) -> AccessKeys | None:
+def read_keys(file: Path | None, single_key: str | None) -> AccessKeys | None:
     """Return the API keys of a file, or else the single key that is given.
 
     Args:
         file: A TOML file of keys (see access.py); None for no file.
-        one: A single key, which is used if there is no file.
+        single_key: A single key, which is used if there is no file.
 
     Returns:
         The keys; None if neither a file nor a key is given.
@@ -80,7 +80,7 @@ def read_keys(file: Path | None, one: str | None) -> AccessKeys | None:
             reason = getattr(error, "strerror", None) or said
             raise InvalidInputError(f"cannot read the keys of {file}: {reason}") from error
         return parse_keys(text)
-    return one_key(one) if one else None
+    return one_key(single_key) if single_key else None
 
 
 @contextmanager

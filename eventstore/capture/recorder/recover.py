@@ -68,7 +68,7 @@ class SpoolStatus(NamedTuple):
 
 def spool_status(folder: Path) -> list[SpoolStatus]:
     """Return what each process has in the spool, the oldest first; nothing is changed."""
-    found = []
+    statuses = []
     for name in orphaned_spools.process_names(folder):
         begun, ended = orphaned_spools.read_journal(folder, name)
         frames = 0
@@ -79,8 +79,8 @@ def spool_status(folder: Path) -> list[SpoolStatus]:
         lock = orphaned_spools.take_over(folder, name)
         if lock is not None:
             lock.close()
-        found.append(SpoolStatus(name, lock is not None, frames, sorted(begun.keys() - ended)))
-    return found
+        statuses.append(SpoolStatus(name, lock is not None, frames, sorted(begun.keys() - ended)))
+    return statuses
 
 
 def recover_next(log: WritableLog, folder: Path) -> Recovered | None:
@@ -91,19 +91,19 @@ def recover_next(log: WritableLog, folder: Path) -> Recovered | None:
     """
     for name in orphaned_spools.process_names(folder):
         try:
-            found = recover(log, folder, name)
+            recovered = recover(log, folder, name)
         except Exception as error:  # the other processes' files are still read
             if is_outage(error):
                 raise
             unforeseen.log_fault(_LOGGER, "reading what a recorder left in the spool", error)
             continue
-        if found is not None:
+        if recovered is not None:
             _LOGGER.warning(
                 "recovered %s frames and %s open sessions of a recorder that had ended",
-                found.frames,
-                len(found.sessions),
+                recovered.frames,
+                len(recovered.sessions),
             )
-            return found
+            return recovered
     return None
 
 

@@ -47,7 +47,7 @@ def show_responses(request: Request, queries: ScopedQueries) -> Response:
     query = request.query_params
     rows, plain, days = rows_of(query), named_parameters(query, _PLAIN), day_range(query)
     filters: dict[str, Any] = {**plain, **days, "metadata": conditions_of(rows)}
-    found = queries.responses(**paging_of(query), **filters)
+    responses = queries.responses(**paging_of(query), **filters)
     return page(
         request,
         "response_list.html",
@@ -59,15 +59,15 @@ def show_responses(request: Request, queries: ScopedQueries) -> Response:
         sorts=RESPONSE_SORTS,
         models=queries.models(),
         filtered=bool(rows or plain or days),
-        responses=found.data,
-        of_session={one: mask_value(queries.metadata(one)) for one in _sessions(found)},
-        turn=pager_links(query, found, "/responses"),
+        responses=responses.data,
+        of_session={one: mask_value(queries.metadata(one)) for one in _sessions(responses)},
+        turn=pager_links(query, responses, "/responses"),
         command=_command(rows, {**plain, **days, **named_parameters(query, ORDER)}),
     )
 
 
-def _sessions(found: Page[Any]) -> set[str]:
-    return {response["eventstore"]["session_id"] for response in found.data}
+def _sessions(responses: Page[Any]) -> set[str]:
+    return {response["eventstore"]["session_id"] for response in responses.data}
 
 
 def _command(rows: list[FilterRow], filters: dict[str, str]) -> str:

@@ -54,7 +54,7 @@ def show_sessions(request: Request, queries: ScopedQueries) -> Response:
     query = request.query_params
     rows, plain = rows_of(query), named_parameters(query, _PLAIN)
     filters: dict[str, Any] = {**plain, **day_range(query), "metadata": conditions_of(rows)}
-    found = queries.sessions(summary=True, **paging_of(query), **filters)
+    sessions = queries.sessions(summary=True, **paging_of(query), **filters)
     return page(
         request,
         "session_list.html",
@@ -67,6 +67,6 @@ def show_sessions(request: Request, queries: ScopedQueries) -> Response:
         numbers=NUMBERS,
         models=queries.models(),
         filtered=bool(rows or plain or query.get("from") or query.get("to")),
-        sessions=found.data,
-        turn=pager_links(query, found),
+        sessions=sessions.data,
+        turn=pager_links(query, sessions),
     )

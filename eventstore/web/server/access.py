@@ -103,12 +103,14 @@ def parse_keys(text: str) -> AccessKeys:
         message = first["msg"].removeprefix("Value error, ")
         raise InvalidInputError(f"the file of keys: {place}: {message}") from error
     found: dict[bytes, Access] = {}
-    for one in listed:
-        hashed = bytes.fromhex(one.sha256) if one.sha256 is not None else digest(one.key or "")
+    for entry in listed:
+        hashed = (
+            bytes.fromhex(entry.sha256) if entry.sha256 is not None else digest(entry.key or "")
+        )
         if hashed in found:
-            raise InvalidInputError(f"the file of keys: {one.name} has the key of another")
+            raise InvalidInputError(f"the file of keys: {entry.name} has the key of another")
         scope = None
-        if one.metadata is not None:
-            (scope,) = checked_filter(BasicFilter, {"metadata": one.metadata}).metadata
-        found[hashed] = Access(one.name, one.rights, scope)
+        if entry.metadata is not None:
+            (scope,) = checked_filter(BasicFilter, {"metadata": entry.metadata}).metadata
+        found[hashed] = Access(entry.name, entry.rights, scope)
     return found

@@ -34,11 +34,11 @@ def latency(by: str | None, url: str, as_json: bool, **filters: Any) -> None:
       eventstore latency --by model --since 2026-05-01
     """
     with open_store(url) as store:
-        found = store.latency(by, **given_options(filters))
+        page = store.latency(by, **given_options(filters))
     if as_json:
-        print_json(found)
+        print_json(page)
         return
-    entries = [*found["data"], found["total"] | {"key": "total"}]
+    entries = [*page["data"], page["total"] | {"key": "total"}]
     print_table(
         ("", ">ANSWERS", ">P50", ">P90", ">P99"),
         [
@@ -67,11 +67,11 @@ def context(url: str, as_json: bool, **filters: Any) -> None:
       eventstore context --model gpt-realtime --since 2026-05-01
     """
     with open_store(url) as store:
-        found = store.context(**given_options(filters))
+        page = store.context(**given_options(filters))
     if as_json:
-        print_json(found)
+        print_json(page)
         return
-    if not found["data"]:
+    if not page["data"]:
         say("No responses match.")
         return
     print_table(
@@ -85,7 +85,7 @@ def context(url: str, as_json: bool, **filters: Any) -> None:
                     for name in ("input_tokens", "cached_tokens", "output_tokens")
                 ),
             )
-            for entry in found["data"]
+            for entry in page["data"]
         ],
     )
 

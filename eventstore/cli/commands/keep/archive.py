@@ -112,8 +112,8 @@ def _print_chosen(ids: list[str], as_json: bool) -> None:
     say(f"{counted(len(ids), 'session')}; nothing was changed")
 
 
-def _sealed(one: Sealed) -> dict[str, Any]:
-    return {**one._asdict(), "sha256": one.sha256.hex()}
+def _sealed(sealed: Sealed) -> dict[str, Any]:
+    return {**sealed._asdict(), "sha256": sealed.sha256.hex()}
 
 
 def _print_sealed(done: list[Sealed]) -> None:
@@ -199,23 +199,23 @@ def verify(
         ids = list(session_ids) or list(store.stream_ids() if everything else expected)
         if everything:
             ids += [*doubtful_tombstones(store.engine), *sessions_without_stream(store.engine)]
-        found, missing = [], []
+        verified, missing = [], []
         with progress_bar("verify", len(ids)) as bar:
             for result in store.iter_verify(ids, expected):
                 if isinstance(result, Failure):
                     missing.append({"session_id": result.name, "error": str(result.error)})
                 else:
-                    found.append(result)
+                    verified.append(result)
                 if bar is not None:
                     bar.advance(bar.task_ids[0])
     if written is not None:
-        written.write_text("".join(digest_file.digest_lines(found)))
+        written.write_text("".join(digest_file.digest_lines(verified)))
     if as_json:
-        data = [_verified(one, one.session_id in expected) for one in found]
+        data = [_verified(one, one.session_id in expected) for one in verified]
         print_json({"object": "list", "data": data, "errors": missing})
     else:
-        _print_verified(found, missing, set(expected))
-    context.exit(1 if missing or any(one.problems for one in found) else 0)
+        _print_verified(verified, missing, set(expected))
+    context.exit(1 if missing or any(one.problems for one in verified) else 0)
 
 
 def _expected(against: Path | None) -> dict[str, list[SegmentDigest]]:
@@ -231,30 +231,30 @@ def _expected(against: Path | None) -> dict[str, list[SegmentDigest]]:
         raise InvalidInputError(f"{against}: {error}") from error
 
 
-def _verified(one: Verified, compared: bool) -> dict[str, Any]:
-    problems = [problem._asdict() for problem in one.problems]
-    proved = one.events if compared else one.sealed
+def _verified(result: Verified, compared: bool) -> dict[str, Any]:
+    problems = [problem._asdict() for problem in result.problems]
+    proved = result.events if compared else result.sealed
     return {
-        **digest_file.digest_entry(one),
+        **digest_file.digest_entry(result),
         "ok": not problems,
         "proved_events": proved,
-        **({"protection": one.protection._asdict()} if one.protection is not None else {}),
+        **({"protection": result.protection._asdict()} if result.protection is not None else {}),
         "problems": problems,
     }
 
 
 def _print_verified(
-    found: Iterable[Verified], missing: Iterable[dict[str, str]], compared: set[str]
+    verified: Iterable[Verified], missing: Iterable[dict[str, str]], compared: set[str]
 ) -> None:
-    for line in _lines(found, missing, compared):
+    for line in _lines(verified, missing, compared):
         print_line(line)
 
 
 def _lines(
-    found: Iterable[Verified], missing: Iterable[dict[str, str]], compared: set[str]
+    verified: Iterable[Verified], missing: Iterable[dict[str, str]], compared: set[str]
 ) -> Iterator[str]:
     good = unproved = plain = old = 0
-    for one in found:
+    for one in verified:
         plain += one.protection is not None and one.protection.plain > 0
         old += one.protection is not None and one.protection.old > 0
         for first, last, problem in one.problems:

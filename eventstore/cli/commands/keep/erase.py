@@ -182,9 +182,9 @@ def _confirm(totals: ErasedCounts, audio_only: bool) -> None:
         raise click.Abort
 
 
-def _with_progress(found: Iterable[ChosenSession], total: int) -> Iterator[ChosenSession]:
+def _with_progress(sessions: Iterable[ChosenSession], total: int) -> Iterator[ChosenSession]:
     with progress_bar("erase", total) as bar:
-        for chosen in found:
+        for chosen in sessions:
             yield chosen
             if bar is not None:
                 bar.advance(bar.task_ids[0])

@@ -47,26 +47,26 @@ def spool(
     place = folder or default_folder(url)
     check_private_folder(place, "the spool")
     failures: list[Failure] = []
-    found = _look(place) if dry_run else _recover(url, place, failures)
+    entries = _look(place) if dry_run else _recover(url, place, failures)
     errors = print_failures(failures, "recording")
     if as_json:
-        print_json({"object": "list", "data": found, "folder": str(place), "errors": errors})
+        print_json({"object": "list", "data": entries, "folder": str(place), "errors": errors})
         context.exit(1 if errors else 0)
-    if not found:
+    if not entries:
         print_line(f"Nothing is in the spool {place}.")
         return
     print_table(
         ("RECORDER", "STATE", ">FRAMES", ">OPEN SESSIONS", "DAMAGED FILES"),
         (
             (e["recorder"], e["state"], e["frames"], e["open_sessions"], " ".join(e["damaged"]))
-            for e in found
+            for e in entries
         ),
     )
-    written = [entry for entry in found if entry["state"] == "written"]
+    written = [entry for entry in entries if entry["state"] == "written"]
     frames = sum(entry["frames"] for entry in written)
     if written:
         print_line(f"Wrote {counted(frames, 'frame')}.")
-    elif dry_run and any(entry["state"] == "ended" for entry in found):
+    elif dry_run and any(entry["state"] == "ended" for entry in entries):
         print_line("Write it with: eventstore spool")
     context.exit(1 if errors else 0)
 
@@ -85,7 +85,7 @@ def _recover(url: str, folder: Path, failures: list[Failure]) -> list[dict[str, 
     from eventstore.capture.recorder.spool import orphaned_spools
 
     waiting = spool_status(folder)
-    found = []
+    entries = []
     with open_store(url) as store, progress_bar("spool", sum(o.frames for o in waiting)) as bar:
         done = 0
         for one in waiting:
@@ -99,16 +99,16 @@ def _recover(url: str, folder: Path, failures: list[Failure]) -> list[dict[str, 
             )
             if isinstance(made, EventStoreError):
                 failures.append(Failure(one.name, made))
-                found.append(_entry(one.name, "failed", one.frames, one.sessions, []))
+                entries.append(_entry(one.name, "failed", one.frames, one.sessions, []))
             elif made is not None:
                 failures += made.failures
                 names = [path.name for path in made.damaged]
                 entry = _entry(one.name, "written", made.frames, made.sessions, names)
-                found.append(entry)
+                entries.append(entry)
             elif one.name in orphaned_spools.process_names(folder):
-                found.append(_entry(one.name, "recording", one.frames, one.sessions, []))
+                entries.append(_entry(one.name, "recording", one.frames, one.sessions, []))
             done += one.frames
-    return found
+    return entries
 
 
 def _entry(

@@ -123,14 +123,14 @@ class RowsPart(NamedTuple):
     day: int | None
 
 
-def row_parts(filters: ResponseFilter, found: Coverage) -> list[RowsPart]:
+def row_parts(filters: ResponseFilter, coverage: Coverage) -> list[RowsPart]:
     """Return the parts of an answer that are read from rows."""
 
     def within(since: int | None, until: int | None) -> ResponseFilter:
         return replace(filters, since=since, until=until)
 
-    begun = [RowsPart(within(day * DAY_US, (day + 1) * DAY_US), day) for day in found.begun]
-    return [RowsPart(within(since, until), None) for since, until in found.live] + begun
+    begun = [RowsPart(within(day * DAY_US, (day + 1) * DAY_US), day) for day in coverage.begun]
+    return [RowsPart(within(since, until), None) for since, until in coverage.live] + begun
 
 
 def sums_of_days(table: str, days: tuple[int, int], model: str | None) -> tuple[str, list[object]]:

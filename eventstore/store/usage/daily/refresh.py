@@ -152,25 +152,25 @@ def read_day(engine: Engine, day: int, before: int | None = None) -> DayRead:
     return DayRead(day, None if version is None else version[0], marks, contained, sums)
 
 
-def write_day(engine: Engine, found: DayRead) -> bool:
+def write_day(engine: Engine, day_read: DayRead) -> bool:
     """Replace the sums of a day; return False, with nothing written, if its version has changed."""
-    contained = [(session_id, found.day) for session_id in found.contained or ()]
+    contained = [(session_id, day_read.day) for session_id in day_read.contained or ()]
     with write(engine) as tx:
-        if not _claim_day(tx, found):
+        if not _claim_day(tx, day_read):
             return False
         for table in DAY_SUM_TABLES:
-            tx.run(f"DELETE FROM {table.name} WHERE day = ?", (found.day,))
-            tx.run_many(insert_sql(table), found.sums.rows[table.name])
-        tx.run(DELETE_SUMMED_SESSIONS, (found.day,))
+            tx.run(f"DELETE FROM {table.name} WHERE day = ?", (day_read.day,))
+            tx.run_many(insert_sql(table), day_read.sums.rows[table.name])
+        tx.run(DELETE_SUMMED_SESSIONS, (day_read.day,))
         tx.run_many(insert_sql(summed_sessions), contained)
-        tx.run_many(DELETE_MARK, [(found.day, *mark) for mark in found.marks])
+        tx.run_many(DELETE_MARK, [(day_read.day, *mark) for mark in day_read.marks])
     return True
 
 
-def _claim_day(tx: Transaction, found: DayRead) -> bool:
+def _claim_day(tx: Transaction, day_read: DayRead) -> bool:
     """Lock the day by changing its version; return False if another process has changed it."""
-    left_out, version = dumps(found.sums.left_out), random_number()
-    whole = int(found.contained is None)
-    if found.version is None:
-        return tx.run(NEW_VERSION, (found.day, version, left_out, whole)) == 1
-    return tx.run(NEXT_VERSION, (version, left_out, whole, found.day, found.version)) == 1
+    left_out, version = dumps(day_read.sums.left_out), random_number()
+    whole = int(day_read.contained is None)
+    if day_read.version is None:
+        return tx.run(NEW_VERSION, (day_read.day, version, left_out, whole)) == 1
+    return tx.run(NEXT_VERSION, (version, left_out, whole, day_read.day, day_read.version)) == 1

@@ -49,7 +49,7 @@ _API = (
     health,
 )
 _PAGES = (session_list, session, response_list, usage_page, sign_in)
-BODY_BYTES = 16 * 1024 * 1024
+MAX_BODY_BYTES = 16 * 1024 * 1024
 DOCUMENT = "/v1/openapi.json"
 
 _DESCRIPTION = (
@@ -60,7 +60,7 @@ _DESCRIPTION = (
 
 def make_app(
     stores: Stores,
-    body_bytes: int = BODY_BYTES,
+    body_bytes: int = MAX_BODY_BYTES,
     replay_url: str | None = None,
     incoming_calls: IncomingCalls | None = None,
 ) -> FastAPI:
@@ -104,7 +104,7 @@ def make_app(
         counts=app.state.counts,
         body_bytes=body_bytes,
         loopback_only=stores.keys is None,
-        open_path=None if incoming_calls is None else webhooks.PATH,
+        open_path=None if incoming_calls is None else webhooks.WEBHOOK_PATH,
     )
     document = answer(openapi(app, stores.keys is not None)).body
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from queue import Queue
 
 from eventstore.event_store import EventStore
-from eventstore.web.app import BODY_BYTES, make_app
+from eventstore.web.app import MAX_BODY_BYTES, make_app
 from eventstore.web.running import Server, configuration
 from eventstore.web.server.access import AccessKeys
 from eventstore.web.server.requests import Stores
@@ -19,7 +19,7 @@ from eventstore.web.server.requests import Stores
 
 @contextmanager
 def serving(
-    store: EventStore, keys: AccessKeys | None = None, body_bytes: int = BODY_BYTES
+    store: EventStore, keys: AccessKeys | None = None, body_bytes: int = MAX_BODY_BYTES
 ) -> Iterator[str]:
     """Serve the API and the pages of a store on loopback until the block ends.
 

@@ -17,7 +17,7 @@ from eventstore.common import unforeseen
 from eventstore.errors import EventStoreError
 
 #: Calls that are recorded at once, unless the caller gives another number.
-MAX_CALLS = 200
+MAX_RECORDED_CALLS = 200
 _LOGGER = logging.getLogger("eventstore.calls")
 # Seconds for sidebands to close after they were told to.
 _LEAVE_TIMEOUT = 10.0
@@ -74,7 +74,7 @@ class CallRecordings:
         max_calls: How many calls are recorded at once.
     """
 
-    def __init__(self, recorder: AnyRecorder, max_calls: int = MAX_CALLS) -> None:
+    def __init__(self, recorder: AnyRecorder, max_calls: int = MAX_RECORDED_CALLS) -> None:
         self._recorder, self._most = recorder, max_calls
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._joined: dict[str, RecordedSession] = {}

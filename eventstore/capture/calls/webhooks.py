@@ -20,7 +20,7 @@ from eventstore.realtime.values import MAX_VALUE_LENGTH, loads, mapping, sequenc
 #: Seconds that a webhook's time may differ from ours.
 TOLERANCE = 300
 #: Bytes that a webhook may have. OpenAI's have a few thousand.
-BODY_BYTES = 64 * 1024
+MAX_WEBHOOK_BYTES = 64 * 1024
 #: SIP headers that always become metadata, under these keys unless others are named.
 FROM, TO = "from", "to"
 

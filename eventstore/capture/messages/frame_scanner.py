@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from eventstore.capture.messages.message_unpacking import PIECE_BYTES, MessageGap, Payload
+from eventstore.capture.messages.message_unpacking import UNPACKED_PIECE, MessageGap, Payload
 from eventstore.realtime.unfinished_messages import UnfinishedMessages
 
 try:
@@ -215,7 +215,7 @@ class FrameScanner:
         if given_up is not None:
             return MessageGap(given_up, {"bytes": size}, self._compressed)
         self._unfinished.release(self)
-        if self._compressed or size > PIECE_BYTES:
+        if self._compressed or size > UNPACKED_PIECE:
             return Payload(parts, size, self._is_text, self._compressed)
         payload = parts[0] if len(parts) == 1 else b"".join(parts)
         return _decoded(payload) if self._is_text else payload

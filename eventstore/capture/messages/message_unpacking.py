@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 #: Bytes that a compressed message may have once it is inflated.
 INFLATED_LIMIT = 32 * 1024 * 1024
 #: Bytes of a message that are handled at once, which takes well below a millisecond.
-PIECE_BYTES = 256 * 1024
+UNPACKED_PIECE = 256 * 1024
 # The work of handling one part of a message, in bytes that take as long.
 _PART_WORK = 64
 # A compressed message is sent without these last bytes (RFC 7692, 7.2.1).
@@ -175,16 +175,16 @@ class UnpackingJob:
         """Return the next bytes of the message, at most a piece of them."""
         part = self._left.pop()
         if self._inflater is None:
-            if len(part) > PIECE_BYTES:
-                self._left.append(part[PIECE_BYTES:])
-            self._worked += PIECE_BYTES
-            return part[:PIECE_BYTES]
-        made: bytes = self._inflater.decompress(part, PIECE_BYTES)
+            if len(part) > UNPACKED_PIECE:
+                self._left.append(part[UNPACKED_PIECE:])
+            self._worked += UNPACKED_PIECE
+            return part[:UNPACKED_PIECE]
+        made: bytes = self._inflater.decompress(part, UNPACKED_PIECE)
         rest: bytes = self._inflater.unconsumed_tail
         if self._inflater.eof:
             rest = self._inflater.unused_data
             self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        if rest or len(made) == PIECE_BYTES:
+        if rest or len(made) == UNPACKED_PIECE:
             self._left.append(rest)
         # Input that makes no output, such as empty blocks, is work too. So is each part: a message
         # may have a million fragments of one byte.
@@ -215,7 +215,7 @@ class UnpackingJob:
         if self._decoder is not None and self._decoder.getstate()[0]:
             self._keep_bytes()
         pieces: list[str] | list[bytes] = self._bytes if self._decoder is None else self._text
-        self.result = pieces if self.made > PIECE_BYTES else joined(pieces)
+        self.result = pieces if self.made > UNPACKED_PIECE else joined(pieces)
 
     def fail(self, gap: MessageGap) -> None:
         """Give the message up, and put a gap in its place."""

@@ -26,7 +26,7 @@ _BACKLOG = 1024
 # Seconds for a client's TLS handshake.
 _TLS_TIMEOUT = 10.0
 #: Connections that are relayed at once, unless the caller gives another number.
-MAX_CALLS = 1000
+MAX_RELAYED_CALLS = 1000
 # Seconds for connections to close after they were told to. Then they are aborted.
 _CLOSE_TIMEOUT = 5.0
 
@@ -108,7 +108,7 @@ async def relay(
     metadata: Mapping[str, str] | None = None,
     on_event: OnEvent | None = None,
     origins: Iterable[str] = (),
-    max_calls: int = MAX_CALLS,
+    max_calls: int = MAX_RELAYED_CALLS,
 ) -> AsyncIterator[Relay]:
     """Relay websockets to an upstream and record them, until the block is left.
 

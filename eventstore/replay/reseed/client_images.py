@@ -13,6 +13,7 @@ from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
 from eventstore.realtime.values import mapping, sequence, text
 
+#: The id of an item, and the index of one of its content parts.
 ContentKey = tuple[str, int]
 
 

@@ -34,9 +34,9 @@ from eventstore.realtime.catalogue import INPUT_AUDIO, RENAMED, canonical
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
 from eventstore.realtime.values import identifier, mapping, sequence, text
+from eventstore.replay.reseed.client_images import ContentKey
 
 Json = dict[str, Any]
-ContentKey = tuple[str, int]
 
 
 @dataclass

@@ -23,7 +23,7 @@ Revision = tuple[int, int]
 
 HEAD_SEQ = "SELECT head_seq, erased_at FROM streams WHERE session_id = ?"
 CLOSED_AT = "SELECT closed_at FROM streams WHERE session_id = ?"
-METADATA = "SELECT key, value FROM session_metadata WHERE session_id = ?"
+SESSION_METADATA = "SELECT key, value FROM session_metadata WHERE session_id = ?"
 HAS_PAIR = "SELECT 1 FROM session_metadata WHERE session_id = ? AND key = ? AND value = ?"
 COUNT_RESPONSES = "SELECT COUNT(*) FROM responses WHERE session_id = ?"
 
@@ -96,7 +96,7 @@ def is_closed(engine: Engine, session_id: str) -> bool:
 def read_session_metadata(engine: Engine, session_id: str) -> dict[str, str]:
     """Return the metadata that was set on a session."""
     with read(engine) as tx:
-        return dict(tx.rows(METADATA, (session_id,)))
+        return dict(tx.rows(SESSION_METADATA, (session_id,)))
 
 
 def count_responses(engine: Engine, session_id: str) -> int:

@@ -40,7 +40,7 @@ COPY_ERASURE = (
     "INSERT INTO erasures (at, what, reason, events, sha256, session_id) VALUES (?, ?, ?, ?, ?, ?)"
 )
 DELETE_ERASURES = "DELETE FROM erasures WHERE session_id = ?"
-SET_PROJECTED = "UPDATE streams SET projected_seq = ? WHERE session_id = ?"
+SET_PROJECTED_SEQ = "UPDATE streams SET projected_seq = ? WHERE session_id = ?"
 DELETE_STREAM = "DELETE FROM streams WHERE session_id = ?"
 
 
@@ -133,7 +133,7 @@ def insert_session(
     closed = facts.closed_at is not None
     state = load_state(tx, session_id, facts.head_seq, closed, projects=True)
     write_all(tx, state, facts.opened_at)
-    tx.run(SET_PROJECTED, (facts.head_seq, session_id))
+    tx.run(SET_PROJECTED_SEQ, (facts.head_seq, session_id))
     return True
 
 

@@ -12,20 +12,20 @@ from fastapi import APIRouter, FastAPI, Request, Response
 
 from eventstore.capture.calls.call_recordings import TooManyCallsError
 from eventstore.capture.calls.incoming_calls import IncomingCalls
-from eventstore.capture.calls.webhooks import BODY_BYTES, BadWebhookError
+from eventstore.capture.calls.webhooks import MAX_WEBHOOK_BYTES, BadWebhookError
 from eventstore.web.server.errors import ApiError, add_error_handlers
 from eventstore.web.server.guard import Guard
 from eventstore.web.server.health import ResponseCounts
 
 #: The path to which webhooks are sent.
-PATH = "/v1/webhooks/openai"
+WEBHOOK_PATH = "/v1/webhooks/openai"
 # Seconds after which a webhook may be sent again, if too many calls are recorded now.
 _LATER = 10
 
 router = APIRouter(include_in_schema=False)
 
 
-@router.post(PATH)
+@router.post(WEBHOOK_PATH)
 async def take_webhook(request: Request) -> Response:
     """Take a webhook, and answer it before the recording of its call begins."""
     calls: IncomingCalls = request.app.state.incoming_calls
@@ -45,8 +45,8 @@ async def _body(request: Request) -> bytes:
     body = b""
     async for piece in request.stream():
         body += piece
-        if len(body) > BODY_BYTES:
-            message = f"a webhook has at most {BODY_BYTES:,} bytes"
+        if len(body) > MAX_WEBHOOK_BYTES:
+            message = f"a webhook has at most {MAX_WEBHOOK_BYTES:,} bytes"
             raise ApiError(413, message, "too_large")
     return body
 
@@ -63,7 +63,11 @@ def make_webhook_app(calls: IncomingCalls, health: Callable[[], bytes]) -> FastA
     app.include_router(router)
     add_error_handlers(app)
     app.add_middleware(
-        Guard, counts=ResponseCounts(), body_bytes=BODY_BYTES, loopback_only=False, open_path=PATH
+        Guard,
+        counts=ResponseCounts(),
+        body_bytes=MAX_WEBHOOK_BYTES,
+        loopback_only=False,
+        open_path=WEBHOOK_PATH,
     )
 
     @app.get("/healthz")

@@ -19,7 +19,7 @@ from websockets.uri import parse_uri
 
 from eventstore.capture.messages.frame_scanner import CloseFrame, FrameScanner, ScannedMessage
 from eventstore.capture.messages.message_unpacking import (
-    PIECE_BYTES,
+    UNPACKED_PIECE,
     MessageGap,
     Payload,
     Unpacker,
@@ -297,10 +297,10 @@ def test_a_small_frame_may_inflate_to_a_large_message() -> None:
     (gap,) = scan(FrameScanner(False, True), [wire], Unpacker(limit=1_000_000))
     assert gap.reason == "message_too_large"
     # It is inflated no further than that it is too large.
-    assert 1_000_000 < gap.facts["bytes"] <= 1_000_000 + PIECE_BYTES
+    assert 1_000_000 < gap.facts["bytes"] <= 1_000_000 + UNPACKED_PIECE
 
 
-@pytest.mark.parametrize("size", [PIECE_BYTES + 1, 3 * PIECE_BYTES])
+@pytest.mark.parametrize("size", [UNPACKED_PIECE + 1, 3 * UNPACKED_PIECE])
 @pytest.mark.parametrize("deflate", [False, True])
 def test_large_messages_are_text_or_bytes_as_small_ones(size: int, deflate: bool) -> None:
     text = ("é€𐍈x" * size)[:size]

@@ -28,7 +28,7 @@ from websockets.sync.client import connect
 from eventstore import EventStore
 from eventstore.capture.messages import unpacking_thread
 from eventstore.capture.messages.message_unpacking import (
-    PIECE_BYTES,
+    UNPACKED_PIECE,
     Payload,
     Unpacker,
     UnpackingJob,
@@ -41,7 +41,7 @@ from eventstore.realtime.unfinished_messages import UnfinishedMessages
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
 HINT = b"HTTP/1.1 103 Early Hints\r\nLink: " + b"x" * 900 + b"\r\n\r\n"
-LARGE = "x" * (2 * PIECE_BYTES)
+LARGE = "x" * (2 * UNPACKED_PIECE)
 
 
 async def count(connection: ServerConnection) -> None:
@@ -155,7 +155,7 @@ def test_what_waits_to_be_unpacked_is_bounded_in_all(
     store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step, go_on = UnpackingJob.step, threading.Event()
-    first = "x" * (PIECE_BYTES + 1)  # is being unpacked
+    first = "x" * (UNPACKED_PIECE + 1)  # is being unpacked
 
     def late(unpacking: UnpackingJob, most: int) -> bool:
         if threading.current_thread().name == "eventstore-unpacking":

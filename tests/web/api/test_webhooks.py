@@ -18,11 +18,11 @@ from support.taps import kept
 from support.webhooks import SECRET, body_of, incoming, post, signed
 
 from eventstore import EventStore
-from eventstore.capture.calls.call_recordings import MAX_CALLS, CallRecordings, CallUpdate
+from eventstore.capture.calls.call_recordings import MAX_RECORDED_CALLS, CallRecordings, CallUpdate
 from eventstore.capture.calls.incoming_calls import IncomingCalls
-from eventstore.capture.calls.webhooks import BODY_BYTES, parse_secret
+from eventstore.capture.calls.webhooks import MAX_WEBHOOK_BYTES, parse_secret
 from eventstore.capture.recorder.recorder import Recorder
-from eventstore.web.api.webhooks import PATH, make_webhook_app
+from eventstore.web.api.webhooks import WEBHOOK_PATH, make_webhook_app
 from eventstore.web.app import make_app
 from eventstore.web.running import Server, configuration
 from eventstore.web.server.access import one_key
@@ -47,7 +47,7 @@ class Receiving:
 
     @property
     def url(self) -> str:
-        return self.base + PATH
+        return self.base + WEBHOOK_PATH
 
     def ended(self, number: int = 1) -> list[CallUpdate]:
         """Wait until so many calls are over."""
@@ -65,7 +65,7 @@ def receiving(
     upstream: CallServer,
     *,
     wait: float = 60.0,
-    most: int = MAX_CALLS,
+    most: int = MAX_RECORDED_CALLS,
     headers: dict[str, str] | None = None,
     metadata: dict[str, str] | None = None,
     app: Callable[[IncomingCalls], Any] = lambda calls: make_webhook_app(calls, lambda: b"{}"),
@@ -178,7 +178,7 @@ def test_other_events_are_answered_and_ignored(store: EventStore) -> None:
 
 @pytest.mark.parametrize("is_beside", [False, True])
 def test_a_webhook_that_is_too_large_is_refused(store: EventStore, is_beside: bool) -> None:
-    body = body_of(data={"call_id": "rtc_1", "more": "x" * BODY_BYTES})
+    body = body_of(data={"call_id": "rtc_1", "more": "x" * MAX_WEBHOOK_BYTES})
 
     def pieces() -> Iterator[bytes]:
         yield body[:1000]

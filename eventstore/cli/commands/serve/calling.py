@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from eventstore.capture.calls.call_recordings import (
-    MAX_CALLS,
+    MAX_RECORDED_CALLS,
     CallRecordings,
     CallUpdate,
     FindSession,
@@ -37,7 +37,7 @@ from eventstore.errors import EventStoreError
 from eventstore.event_store import EventStore
 from eventstore.realtime.upstream_urls import OPENAI_URL, public_url
 from eventstore.verbs.queries import Queries
-from eventstore.web.api.webhooks import PATH, make_webhook_app
+from eventstore.web.api.webhooks import WEBHOOK_PATH, make_webhook_app
 from eventstore.web.running import Server, configuration
 
 _LOGGER = logging.getLogger("eventstore.calls")
@@ -65,7 +65,7 @@ class Calling(NamedTuple):
     wait: float = WAIT
     metadata: dict[str, str] | None = None
     headers: dict[str, str] | None = None
-    max_calls: int = MAX_CALLS
+    max_calls: int = MAX_RECORDED_CALLS
     spool: Path | None = None
     redact: bool = False
     as_json: bool = False
@@ -205,7 +205,7 @@ def calls_description(settings: Calling, address: str, is_tls: bool) -> str:
     """
     scheme = "https" if is_tls else "http"
     server = public_url(settings.upstream)
-    return f"webhooks on {scheme}://{address}{PATH}, recording calls of {server}"
+    return f"webhooks on {scheme}://{address}{WEBHOOK_PATH}, recording calls of {server}"
 
 
 def _print_update(news: CallUpdate, as_json: bool) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from eventstore.capture.recorder.process.recorder_process import RecorderProcess
-from eventstore.capture.relay.relay import MAX_CALLS, Relay, relay
+from eventstore.capture.relay.relay import MAX_RELAYED_CALLS, Relay, relay
 from eventstore.capture.relay.relay_request import parse_upstream
 from eventstore.cli.commands.serve.serving import listening, place
 from eventstore.cli.commands.serve.tls_options import say_whom_to_trust
@@ -140,10 +140,10 @@ def room_for_connections(max_calls: int | None) -> int:
     Raises:
         InvalidInputError: There is no room for as many as are wanted.
     """
-    files = 2 * (max_calls or MAX_CALLS) + _OTHER_FILES
+    files = 2 * (max_calls or MAX_RELAYED_CALLS) + _OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= files:
-        return max_calls or MAX_CALLS
+        return max_calls or MAX_RELAYED_CALLS
     limit = files if hard == resource.RLIM_INFINITY else min(files, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
     fit = max(1, (limit - _OTHER_FILES) // 2)

@@ -71,6 +71,7 @@ def postgres_template(postgres: PostgresServer) -> Iterator[str]:
     """A database with the schema, to copy."""
     name = postgres.create_database()
     _create_schema(postgres.url(name))
+    postgres.make_template(name)
     yield name
     postgres.drop_database(name)
 

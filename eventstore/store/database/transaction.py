@@ -70,6 +70,7 @@ class Transaction(forks.ConnectionUser):
         keys: the keys of the store's sessions.
         allowed: the places outside of the database that may be opened.
         postgresql: True if the database is PostgreSQL.
+        distributed: True if Citus has spread the store's tables over nodes.
         left: True if this process was forked off while its parent was in the transaction. The
             transaction then belongs to the parent.
     """
@@ -81,6 +82,7 @@ class Transaction(forks.ConnectionUser):
         self.keys = keys
         self.allowed = allowed
         self.postgresql = dialect == "postgresql"
+        self.distributed = False
         self.left = False
 
     def cipher(self, session_id: str) -> Cipher | None:
@@ -263,7 +265,7 @@ class _TransactionContext:
             forks.add_user(tx)
             tx.begin_call()
             held = self._held = connections.take(self._engine)
-            tx.connection = held.connection
+            tx.connection, tx.distributed = held.connection, connections.distributed
             begin = self._begin
             if self._seconds is not None:
                 begin = _limit(held.connection, begin, self._seconds, tx.postgresql)

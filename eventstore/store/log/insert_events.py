@@ -7,6 +7,7 @@ and archive/erase_audio.py. SQLite gets an INSERT for each event, PostgreSQL a C
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from eventstore.brief import brief
@@ -40,10 +41,12 @@ LOCK_STREAM = (
     "SELECT head_seq, projected_seq, projector_version, opened_at, closed_at, erased_at"
     " FROM streams WHERE session_id = ?"
 )
-INSERT_EVENT = (
+INSERT_EVENTS = (
     "INSERT INTO events (session_id, seq, at, direction, type, frame, audio_offset, audio_bytes,"
-    " load_key, audio) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " load_key, audio) VALUES "
 )
+EVENT_VALUES = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT_EVENT = INSERT_EVENTS + EVENT_VALUES
 # PostgreSQL: one statement moves the head (the CTE `moved`) and inserts one event, or does neither.
 MOVED_LOG = f"WITH moved AS ({ADVANCE_LOG} RETURNING session_id)"
 MOVED = f"WITH moved AS ({ADVANCE} RETURNING session_id)"
@@ -189,6 +192,9 @@ def no_frame(place: int, frame: object) -> InvalidInputError:
 def insert_events(tx: Transaction, rows: Iterable[Row], few: bool) -> None:
     """Insert rows of events: by executemany on SQLite, by COPY on PostgreSQL.
 
+    Where Citus has spread the tables over nodes, a COPY would be committed in two phases. There an
+    INSERT takes many rows.
+
     Args:
         rows: Of one session, as `decoded_rows` yields them.
         few: True inserts them one by one.
@@ -199,6 +205,10 @@ def insert_events(tx: Transaction, rows: Iterable[Row], few: bool) -> None:
     elif not tx.postgresql:
         for batch in _batches(rows):
             tx.run_many(INSERT_EVENT, batch)
+    elif tx.distributed:
+        for batch in _batches(rows):
+            values = ", ".join([EVENT_VALUES] * len(batch))
+            tx.run(INSERT_EVENTS + values, list(chain.from_iterable(batch)))
     else:
         with tx.connection.cursor().copy(COPY_EVENTS) as copy:
             copy.set_types(_COPY_TYPES)

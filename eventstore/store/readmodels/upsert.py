@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import chain
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -23,6 +24,9 @@ Rows = dict[str, list[Row]]
 
 #: PostgreSQL's columns for the search index, which the declarations of the tables lack.
 INDEXED = {"items": [WORDS]}
+
+# Values of one INSERT at most. A statement of PostgreSQL's protocol has 65,535.
+_MOST_VALUES = 20_000
 
 #: Columns that never change after the row is inserted.
 _NEVER_CHANGED = {"responses": {"at", "seq"}, "response_metadata": {"at"}}
@@ -147,6 +151,10 @@ def upsert_rows(
         written: By table and key, the seldom changed columns of rows that certainly exist. It is
             updated.
     """
+    if tx.distributed:
+        for table, some in rows.items():
+            _upsert_values(tx, tables.metadata.tables[table], some)
+        return
     if tx.postgresql:
         names, parameters = upsert_parameters(rows)
         if names:
@@ -157,6 +165,23 @@ def upsert_rows(
             _update_or_upsert(tx, table, table_rows, written)
         else:
             _run(tx, UPSERT[table], table_rows)
+
+
+def _upsert_values(tx: Transaction, table: Table, rows: list[Row]) -> None:
+    """Citus: upsert rows by an INSERT of values, which names its session by constants.
+
+    Citus sends such a statement to the one node that has the session.
+    """
+    further = INDEXED.get(table.name, [])
+    columns = [c.name for c in table.columns] + further
+    if further:
+        rows = [(*row, tsvector_of(row)) for row in rows]
+    value = f"({', '.join('?' * len(columns))})"
+    into = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES "
+    most = _MOST_VALUES // len(columns)
+    for some in (rows[first : first + most] for first in range(0, len(rows), most)):
+        sql = f"{into}{', '.join([value] * len(some))} {_on_conflict(table, further)}"
+        tx.run(sql, list(chain.from_iterable(some)))
 
 
 def upsert_parameters(rows: Rows) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -19,6 +19,7 @@ from eventstore.projection.facets import Figures
 from eventstore.projection.handlers.session import close_session
 from eventstore.projection.state import PROJECTOR_VERSION, SessionState
 from eventstore.realtime.frames import STORE, Frame
+from eventstore.store.database.connections.pool import is_known_distributed
 from eventstore.store.database.keys import keys_of
 from eventstore.store.database.transaction import Row, Transaction, autocommit, write
 from eventstore.store.log.heads import raise_if_head_broken
@@ -101,7 +102,8 @@ def _append_to_one(engine: Engine, states: StateCache | None, one: Append) -> Ap
     cached = states.take(session_id) if states is not None else None
     inline = states is not None
     appended = None
-    if engine.dialect.name == "postgresql" and isinstance(frames, Sequence) and len(frames) == 1:
+    has_short_way = engine.dialect.name == "postgresql" and not is_known_distributed(engine)
+    if has_short_way and isinstance(frames, Sequence) and len(frames) == 1:
         known = None if close else _known_head(inline, cached, expected_seq)
         is_known, cipher = keys_of(engine).cached_cipher(session_id)
         if known is not None and is_known:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Lock, RLock
@@ -18,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from eventstore.errors import ClosedError, ForkError
 from eventstore.store.database.connections import forks, inherited
+from eventstore.store.database.connections.distribution import RECHECK_AFTER, is_distributed
 from eventstore.store.database.connections.driver_errors import unavailable
 from eventstore.store.database.connections.drivers import driver_errors, error_classes
 from eventstore.store.database.engine_options import keys_engine_of
@@ -60,6 +62,7 @@ class Connections:
             stores of the process share it. Threads wait for this lock instead of waiting inside
             SQLite, because a fork waits for threads that are inside SQLite.
         closed: True if the store was closed.
+        distributed: True if Citus has spread the store's tables over nodes, as far as is known.
     """
 
     def __init__(self, is_sqlite: bool, path: str | None) -> None:
@@ -67,7 +70,8 @@ class Connections:
         self.is_memory = is_sqlite and path is None
         self.idle: list[PooledConnection] = []
         self._make_locks()
-        self.closed = False
+        self.closed = self.distributed = False
+        self._recheck_at = 0.0
         self._refused: str | None = None
         self._open: WeakSet[Any] = WeakSet()
         self._engine: ref[Engine] | None = None
@@ -108,9 +112,14 @@ class Connections:
         """
         self.check()
         try:
-            return self.idle.pop()
+            held = self.idle.pop()
         except IndexError:
-            pass
+            held = self._take_from_pool(engine)
+        if not self.is_sqlite and time.monotonic() >= self._recheck_at:
+            self._look_at_distribution(held)
+        return held
+
+    def _take_from_pool(self, engine: Engine) -> PooledConnection:
         try:
             proxy = engine.raw_connection()
         except driver_errors(SQLAlchemyError) as error:
@@ -124,6 +133,15 @@ class Connections:
                 proxy.invalidate()  # it broke while it was idle
                 raise unavailable(error) from error
         return held
+
+    def _look_at_distribution(self, held: PooledConnection) -> None:
+        self._recheck_at = time.monotonic() + RECHECK_AFTER
+        try:
+            self.distributed = is_distributed(held.connection)
+        except driver_errors() as error:
+            self._recheck_at = 0.0
+            self.drop(held, error)
+            raise unavailable(error) from error
 
     def give_back(self, held: PooledConnection, error: BaseException | None) -> None:
         """Give a connection back, so that other transactions can use it if it is intact.
@@ -274,6 +292,12 @@ def pooled(engine: Engine) -> Iterator[forks.ConnectionUser]:
     connections.check()
     with forks.connection_call(connections.is_sqlite) as user:
         yield user
+
+
+def is_known_distributed(engine: Engine) -> bool:
+    """Return True if an engine's tables are spread over nodes, as far as is known yet."""
+    connections: Connections = engine.get_execution_options()[CONNECTIONS]
+    return connections.distributed
 
 
 def close_all(engine: Engine) -> None:

@@ -1,0 +1,29 @@
+"""Ask PostgreSQL whether Citus has spread the store's tables over nodes.
+
+`pool.py` asks once a minute, because a store may be distributed while processes have it open.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+#: Seconds after which the database is asked again.
+RECHECK_AFTER = 60.0
+
+_HAS_CITUS = "SELECT to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL"
+_IS_DISTRIBUTED = (
+    "SELECT EXISTS (SELECT 1 FROM pg_dist_partition"
+    " WHERE logicalrelid = to_regclass('streams') AND partmethod = 'h')"
+)
+
+
+def is_distributed(connection: Any) -> bool:
+    """Return True if the table `streams` of a PostgreSQL database is distributed by Citus.
+
+    Args:
+        connection: A connection of psycopg, in no transaction.
+    """
+    return all(
+        connection.execute(sql, prepare=False).fetchone()[0]
+        for sql in (_HAS_CITUS, _IS_DISTRIBUTED)
+    )

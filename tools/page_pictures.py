@@ -70,7 +70,8 @@ def take(url: str, folder: Path) -> None:
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+            executable_path=shutil.which("chromium") or shutil.which("chromium-headless-shell"),
+            args=["--no-sandbox"],
         )
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         for name, path in (

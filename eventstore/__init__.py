@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from eventstore.replay.serving.connection import Manner
     from eventstore.sound.call_audio import AudioWritten
     from eventstore.store.log.heads import Fault
+    from eventstore.store.maintenance.distribute import TableStep
     from eventstore.store.queries.pages import Page
     from eventstore.store.sessions.append_arguments import Append, Appended
     from eventstore.store.sessions.erase_session import Erased
@@ -161,6 +162,7 @@ _MODULES = {
         "replay.serving.connection": ("Manner",),
         "sound.call_audio": ("AudioWritten",),
         "store.log.heads": ("Fault",),
+        "store.maintenance.distribute": ("TableStep",),
         "store.queries.pages": ("Page",),
         "store.sessions.append_arguments": ("Append", "Appended"),
         "store.sessions.erase_session": ("Erased",),
@@ -269,6 +271,7 @@ __all__ = [
     "StorageUnavailableError",
     "StoreStatus",
     "StoredEvent",
+    "TableStep",
     "TimeLimitError",
     "Turn",
     "UnforeseenError",

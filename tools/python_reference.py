@@ -57,7 +57,7 @@ GROUPS = {
     "Sums": ("usage", "latency", "context", "metadata_keys", "metadata_values", "models"),
     "Keep a store in order": (
         *("project", "rebuild", "seal", "unseal", "verify", "repair", "copy", "offload", "erase"),
-        *("sum_days", "price_sessions", "vacuum", "status"),
+        *("sum_days", "price_sessions", "vacuum", "status", "distribute", "rebalance"),
     ),
 }
 #: All other public names, grouped by kind.
@@ -74,7 +74,7 @@ KINDS = {
             "Unsealed",
         ),
         *("Copied", "Moved", "Erased", "Projected", "Repaired", "Fault", "Verified", "Problem"),
-        *("Protection", "SegmentDigest", "Cue", "Turn", "Reseed", "AudioWritten"),
+        *("Protection", "SegmentDigest", "TableStep", "Cue", "Turn", "Reseed", "AudioWritten"),
     ),
     "What verbs take": (
         *("Frame", "Append", "Condition", "Moment", "microseconds", "MetadataConditions"),

@@ -115,6 +115,11 @@ COMMAND_ENTRIES = {
             "Move the bytes of sealed sessions to files or object storage, and back.",
         ),
         (
+            "distribute",
+            "keep.distribute",
+            "Spread the store over the nodes of a Citus cluster, by sessions.",
+        ),
+        (
             "erase",
             "keep.erase",
             "Erase sessions for good: their frames, and all that was made of them.",

@@ -124,6 +124,8 @@ class StoreStatus(TypedDict):
         behind: How many sessions `project` would project.
         failed_projections: How many sessions could not be projected; `failed` names them.
         fold_errors: How many events the fold could not read by a fault of its own.
+        nodes: The nodes of the cluster that a distributed store is spread over: `host`, `port`,
+            whether it is the `coordinator`, and how many `shards`, `sessions` and `bytes` it has.
         open_to_others: Files of the store that other users may read or write.
     """
 
@@ -139,6 +141,7 @@ class StoreStatus(TypedDict):
     erased_sessions: int
     erased_audio: int
     behind: int
+    nodes: list[dict[str, Any]]
     open_to_others: list[str]
     failed_projections: int
     failed: list[dict[str, Any]]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from eventstore.archive.copy_sessions import Copied
     from eventstore.archive.move_segments import Moved
     from eventstore.archive.seal import Sealed, Unsealed
+    from eventstore.store.maintenance.distribute import TableStep
     from eventstore.store.sessions.erase_session import Erased
     from eventstore.store.sessions.repair import Repaired
     from eventstore.verbs.reports import StoreStatus
@@ -299,21 +300,78 @@ class Upkeep(ReadModelVerbs):
 
         return cast("StoreStatus", status(self.engine))
 
+    def distribute(self, shards: int = 32, dry_run: bool = False) -> list[TableStep]:
+        """Spread a store on PostgreSQL over the nodes of a Citus cluster, by sessions.
+
+        Call it on the coordinator, again after an upgrade. What is spread already is left alone.
+        Each table is locked for writing while its rows are copied to the nodes. Appends wait
+        meanwhile, and recorders keep frames in their spool.
+
+        Args:
+            shards: Into how many shards the tables are divided, if none is yet: 1 to 1,024.
+            dry_run: True only returns what would be done.
+
+        Returns:
+            The tables, each with its kind: `distributed` by session, or `reference` if each node
+            has it as a whole.
+
+        Raises:
+            InvalidInputError: The database has no Citus, is a worker, or `shards` is not valid.
+            SchemaError: The schema is missing, or is not the one that this version needs.
+            DatabaseUnavailableError: A node does not answer; call it again.
+        """
+        from eventstore.store.maintenance.distribute import missing_steps
+
+        return missing_steps(self._work) if dry_run else list(self.iter_distribute(shards))
+
+    def iter_distribute(self, shards: int = 32) -> Iterator[TableStep]:
+        """Spread a store as `distribute` does, and yield each table when it is done.
+
+        Args:
+            shards: As for `distribute`.
+
+        Yields:
+            A table that was spread.
+
+        Raises:
+            InvalidInputError, SchemaError, DatabaseUnavailableError: As for `distribute`.
+        """
+        from eventstore.store.maintenance.distribute import distribute
+
+        return distribute(self._work, shards)
+
+    def rebalance(self) -> None:
+        """Move shards until all nodes of a cluster have about as many bytes, while it is in use.
+
+        Raises:
+            InvalidInputError: The database has no Citus, or is a worker.
+            DatabaseUnavailableError: A node does not answer.
+        """
+        from eventstore.store.maintenance.distribute import rebalance
+
+        rebalance(self._work)
+
     def init(self) -> tuple[str | None, str]:
         """Create or upgrade the schema of the database, and that of the database of keys.
+
+        The new tables of a store that is spread over a cluster are spread, too.
 
         Returns:
             The name of the migration that the database had before (None if it had none), and of the
             one that it has now.
 
         Raises:
-            SchemaError: The schema is newer than this code.
+            SchemaError: The schema is newer than this code, or the database is a worker of a
+                cluster.
             DatabaseUnavailableError: The database cannot be reached.
         """
         from eventstore.store.database import keys as session_keys
         from eventstore.store.database import schema
+        from eventstore.store.maintenance.distribute import spread_new_tables
 
         keys = keys_of(self._work).engine
         if keys is not None:
             session_keys.upgrade(keys)
-        return schema.upgrade(self._work)
+        upgraded = schema.upgrade(self._work)
+        spread_new_tables(self._work)
+        return upgraded

@@ -44,6 +44,7 @@ COMMANDS = {
     "repair": "sess_a",
     "copy": "--all --to sqlite:///other.db",
     "offload": "--all --to segments",
+    "distribute": "--dry-run",
     "verify": "--all",
     "rebuild": "--all",
     "project": "",

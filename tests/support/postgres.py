@@ -24,7 +24,7 @@ from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, make_url
 
 from eventstore.store.database import engine as engines
 from eventstore.store.database.connections.pool import close_all
@@ -128,12 +128,7 @@ class CitusCluster(PostgresServer):
 
     def make_template(self, name: str) -> None:
         """Spread the tables over the nodes, and keep everybody out: a copy needs that."""
-        for host, port in self._nodes:
-            self._run_on(host, port, name, "CREATE EXTENSION citus")
-        (host, port), *workers = self._nodes
-        self._run_on(host, port, name, f"SELECT citus_set_coordinator_host('{host}', {port})")
-        for worker, its_port in workers:
-            self._run_on(host, port, name, f"SELECT citus_add_node('{worker}', {its_port})")
+        self.add_citus(name)
         engine = engines.create(self.url(name))
         try:
             list(distribute(engine, shards=4))
@@ -145,6 +140,20 @@ class CitusCluster(PostgresServer):
         """Drop a database on all nodes, and whoever is still connected to it."""
         self._keep_out(name)
         super().drop_database(name)
+
+    def add_citus(self, name: str) -> None:
+        """Make the databases of a name on all nodes a cluster of Citus."""
+        for host, port in self._nodes:
+            self._run_on(host, port, name, "CREATE EXTENSION citus")
+        (host, port), *workers = self._nodes
+        self._run_on(host, port, name, f"SELECT citus_set_coordinator_host('{host}', {port})")
+        for worker, its_port in workers:
+            self._run_on(host, port, name, f"SELECT citus_add_node('{worker}', {its_port})")
+
+    def worker_url(self, database: str) -> str:
+        """The SQLAlchemy URL of a database on a worker."""
+        host, port = self._nodes[1]
+        return str(make_url(self.url(database)).set(host=host, port=port))
 
     def _keep_out(self, name: str) -> None:
         """End all connections to a database, also those of the process that Citus has in each."""

@@ -10,6 +10,11 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 
 from eventstore.errors import SchemaError
+from eventstore.store.database.connections.distribution import (
+    COORDINATOR,
+    HAS_CITUS,
+    IS_COORDINATOR,
+)
 from eventstore.store.database.connections.driver_errors import translated
 from eventstore.store.database.connections.pool import pooled
 
@@ -63,7 +68,7 @@ def upgrade(engine: Engine) -> tuple[str | None, str]:
         The migration before, and the one after.
 
     Raises:
-        SchemaError: The schema is newer than this code.
+        SchemaError: The schema is newer than this code; or the database is a worker of a cluster.
     """
     from alembic import command  # Alembic is slow to import, and seldom needed.
     from alembic.config import Config
@@ -71,6 +76,7 @@ def upgrade(engine: Engine) -> tuple[str | None, str]:
     config = Config()
     config.set_main_option("script_location", str(migrations_folder()))
     with translated(), pooled(engine), engine.connect() as connection:
+        _refuse_worker(connection)
         _lock(connection)
         before = _revision(connection)
         _refuse_newer(before)
@@ -89,6 +95,19 @@ def _lock(connection: Connection) -> None:
         # This lock only avoids an error in a race; the migration's own transaction keeps it
         # correct.
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305119)")
+
+
+def _refuse_worker(connection: Connection) -> None:
+    """Citus: only the coordinator changes the schema, and does so on all nodes."""
+    if connection.dialect.name == "sqlite":
+        return
+    if not connection.exec_driver_sql(HAS_CITUS).scalar():
+        return
+    if connection.exec_driver_sql(IS_COORDINATOR).scalar():
+        return
+    row = connection.exec_driver_sql(COORDINATOR).first()
+    where = "the coordinator" if row is None else f"the coordinator: {row[0]}:{row[1]}"
+    raise SchemaError(f"this is a worker of a Citus cluster; run it on {where}")
 
 
 def _refuse_newer(found: str | None) -> None:

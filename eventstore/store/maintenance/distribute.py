@@ -13,7 +13,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
+from eventstore.common.arguments import check_whole
 from eventstore.errors import InvalidInputError, SchemaError
+from eventstore.store.database.connections.distribution import (
+    COORDINATOR,
+    HAS_CITUS,
+    IS_COORDINATOR,
+)
 from eventstore.store.database.schema import HEAD_REVISION, schema_revision
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.tables.day_tables import DAY_SUM_TABLES, summed_days
@@ -31,17 +37,17 @@ REFERENCE_TABLES = (
 #: The table whose shards decide where the rows of a session are.
 FIRST_TABLE = tables.streams.name
 
-HAS_CITUS = "SELECT to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL"
-COORDINATOR = "SELECT nodename, nodeport FROM pg_dist_node WHERE groupid = 0"
-IS_COORDINATOR = "SELECT groupid = 0 FROM pg_dist_local_group"
 KINDS = "SELECT logicalrelid::text, partmethod::text FROM pg_dist_partition"
 NODES = (
-    "SELECT nodename, nodeport, groupid = 0, shouldhaveshards FROM pg_dist_node"
+    "SELECT nodename, nodeport, groupid = 0 FROM pg_dist_node"
     " WHERE noderole = 'primary' AND isactive ORDER BY groupid"
 )
 SHARDS = (
-    "SELECT nodename, nodeport, COUNT(*), COALESCE(SUM(shard_size), 0)"
-    " FROM citus_shards WHERE citus_table_type = 'distributed' GROUP BY nodename, nodeport"
+    "SELECT s.nodename, s.nodeport, COUNT(*), COALESCE(SUM(s.shard_size), 0),"
+    " COALESCE(SUM(c.result::bigint), 0) FROM citus_shards s"
+    " LEFT JOIN run_command_on_shards('streams',"
+    " 'SELECT COUNT(*) FROM %s WHERE erased_at IS NULL') c ON c.shardid = s.shardid"
+    " WHERE s.citus_table_type = 'distributed' GROUP BY s.nodename, s.nodeport"
 )
 DATABASE = "SELECT quote_ident(current_database())"
 _DISTRIBUTED, _REFERENCE = "distributed", "reference"
@@ -68,6 +74,7 @@ class Node(NamedTuple):
         coordinator: True for the node that plans what concerns several nodes.
         shards: How many shards of the store's tables it has.
         bytes: How many bytes these shards have.
+        sessions: How many sessions they have.
     """
 
     host: str
@@ -75,6 +82,7 @@ class Node(NamedTuple):
     coordinator: bool
     shards: int
     bytes: int
+    sessions: int
 
 
 def missing_steps(engine: Engine) -> list[TableStep]:
@@ -114,7 +122,8 @@ def distribute(engine: Engine, shards: int = DEFAULT_SHARDS) -> Iterator[TableSt
         SchemaError: See `missing_steps`.
         DatabaseUnavailableError: A node does not answer. What was yielded before is done.
     """
-    if not 1 <= shards <= MOST_SHARDS:
+    check_whole("shards", shards, 1)
+    if shards > MOST_SHARDS:
         raise InvalidInputError(f"shards: give a number from 1 to {MOST_SHARDS}")
     steps = missing_steps(engine)
     with autocommit(engine) as tx:
@@ -138,6 +147,18 @@ def distribute(engine: Engine, shards: int = DEFAULT_SHARDS) -> Iterator[TableSt
             yield step
 
 
+def spread_new_tables(engine: Engine) -> None:
+    """Spread the tables that an upgrade has made, if the store is spread over a cluster.
+
+    Raises:
+        DatabaseUnavailableError: A node does not answer.
+    """
+    with read(engine) as tx:
+        is_spread = tx.distributed
+    if is_spread:
+        list(distribute(engine))
+
+
 def rebalance(engine: Engine) -> None:
     """Move shards until all nodes have about as many bytes, while the store is in use.
 
@@ -154,13 +175,13 @@ def rebalance(engine: Engine) -> None:
 
 def list_nodes(engine: Engine) -> list[Node]:
     """Return the nodes over which a store is spread; none if it is not distributed."""
-    with read(engine) as tx:
+    with autocommit(engine) as tx:
         if not tx.distributed:
             return []
         found = {(host, port): rest for host, port, *rest in tx.rows(SHARDS)}
         return [
-            Node(host, port, is_coordinator, *map(int, found.get((host, port), (0, 0))))
-            for host, port, is_coordinator, _ in tx.rows(NODES)
+            Node(host, port, is_coordinator, *map(int, found.get((host, port), (0, 0, 0))))
+            for host, port, is_coordinator in tx.rows(NODES)
         ]
 
 
@@ -172,7 +193,9 @@ def _check_coordinator(tx: Transaction) -> None:
         )
     if not tx.rows(IS_COORDINATOR)[0][0]:
         host, port = (tx.row(COORDINATOR) or ("the coordinator", ""))[:2]
-        raise InvalidInputError(f"this is a worker; run it on the coordinator: {host}:{port}")
+        raise InvalidInputError(
+            f"this is a worker of a Citus cluster; run it on the coordinator: {host}:{port}"
+        )
 
 
 def _kinds(tx: Transaction) -> Mapping[str, str]:

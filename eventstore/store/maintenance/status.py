@@ -18,6 +18,7 @@ from eventstore.store.database.engine_options import keys_engine_of
 from eventstore.store.database.schema import schema_revision
 from eventstore.store.database.transaction import Transaction, read
 from eventstore.store.log.tombstones import AUDIO_ONLY, WHOLE_SESSION, count_erased_sessions
+from eventstore.store.maintenance.distribute import list_nodes
 from eventstore.store.sessions.project import count_behind
 from eventstore.store.sessions.projection_failures import (
     FailedProjection,
@@ -95,6 +96,7 @@ def status(engine: Engine) -> dict[str, Any]:
         "erased_sessions": erased[WHOLE_SESSION],
         "erased_audio": erased[AUDIO_ONLY],
         "behind": count_behind(engine),
+        "nodes": [node._asdict() for node in list_nodes(engine)],
         "open_to_others": [str(path) for path in _files(engine) if is_open_to_others(path)],
         **wrong,
     }

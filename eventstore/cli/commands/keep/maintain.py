@@ -16,7 +16,15 @@ import click
 from eventstore.cli import completion, failures, outlasting
 from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.price_options import prices_option
-from eventstore.cli.terminal.output import clean, counted, print_json, print_line, progress_bar, say
+from eventstore.cli.terminal.output import (
+    clean,
+    counted,
+    print_json,
+    print_line,
+    progress_bar,
+    say,
+    size,
+)
 from eventstore.errors import Failure, InvalidInputError
 from eventstore.event_store import EventStore
 
@@ -257,6 +265,11 @@ def status(url: str, as_json: bool) -> None:
         named = _named(e["session_id"] for e in found["with_fold_errors"])
         number = counted(found["fold_errors"], "event")
         print_line(f"unfolded   {number} could not be read by a fault of the fold: {named}")
+    for node in found["nodes"]:
+        role = " (coordinator)" if node["coordinator"] else ""
+        held = f"{counted(node['sessions'], 'session')}, {size(node['bytes'])}"
+        shards = f"in {counted(node['shards'], 'shard')}"
+        print_line(f"node       {clean(node['host'])}:{node['port']}{role}: {held} {shards}")
     if found["open_to_others"]:
         files = clean(" ".join(found["open_to_others"]))
         print_line(f"open       other users may read or write it; run: chmod 600 {files}")

@@ -1,6 +1,7 @@
 """Ask PostgreSQL whether Citus has spread the store's tables over nodes.
 
 `pool.py` asks once a minute, because a store may be distributed while processes have it open.
+schema.py and maintenance/distribute.py ask whether a database is the cluster's coordinator.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from typing import Any
 #: Seconds after which the database is asked again.
 RECHECK_AFTER = 60.0
 
-_HAS_CITUS = "SELECT to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL"
+HAS_CITUS = "SELECT to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL"
+IS_COORDINATOR = "SELECT groupid = 0 FROM pg_dist_local_group"
+COORDINATOR = "SELECT nodename, nodeport FROM pg_dist_node WHERE groupid = 0"
 _IS_DISTRIBUTED = (
     "SELECT EXISTS (SELECT 1 FROM pg_dist_partition"
     " WHERE logicalrelid = to_regclass('streams') AND partmethod = 'h')"
@@ -24,6 +27,5 @@ def is_distributed(connection: Any) -> bool:
         connection: A connection of psycopg, in no transaction.
     """
     return all(
-        connection.execute(sql, prepare=False).fetchone()[0]
-        for sql in (_HAS_CITUS, _IS_DISTRIBUTED)
+        connection.execute(sql, prepare=False).fetchone()[0] for sql in (HAS_CITUS, _IS_DISTRIBUTED)
     )

@@ -22,6 +22,7 @@ from eventstore.realtime.frames import Frame
 from eventstore.store.database.identity import database_identity
 from eventstore.store.database.keys import keys_of
 from eventstore.store.database.outages import attempt
+from eventstore.store.database.retries import retried
 from eventstore.store.database.transaction import Transaction, read, write
 from eventstore.store.log.read_events import read_events, read_rows, rows_in
 from eventstore.store.log.segments.read_segments import digest_start, read_segments
@@ -119,17 +120,20 @@ def _copy_or_move(
 ) -> Copied:
     """Copy a session, and delete it from the source if `moves` is True."""
     done = _copy(source, target, session_id, dry_run)
-    return done._replace(deleted=_delete(source, target, session_id)) if moves else done
+    if not moves:
+        return done
+    return done._replace(deleted=retried(lambda: _delete(source, target, session_id)))
 
 
 def _copy(source: Engine, target: Engine, session_id: str, dry_run: bool) -> Copied:
     """Copy a session. Try again if another process changes it meanwhile."""
+    copying = partial(_copy_once, source, target, session_id, dry_run)
     for _ in range(_TRIES - 1):
         try:
-            return _copy_once(source, target, session_id, dry_run)
+            return retried(copying)
         except _ChangedError:
             continue
-    return _copy_once(source, target, session_id, dry_run)
+    return retried(copying)
 
 
 def _copy_once(source: Engine, target: Engine, session_id: str, dry_run: bool) -> Copied:

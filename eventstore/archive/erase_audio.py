@@ -15,7 +15,8 @@ from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import ENCRYPTIONS
 from eventstore.realtime.text.without_audio import FrameTexts, without_audio
 from eventstore.segments.digest import BEGINNING
-from eventstore.store.database.transaction import Transaction, write
+from eventstore.store.database.retries import write_retried
+from eventstore.store.database.transaction import Transaction
 from eventstore.store.log.decrypted_events import decrypted_events
 from eventstore.store.log.insert_events import lock_stream
 from eventstore.store.log.segments.read_segments import sealed_events
@@ -66,24 +67,23 @@ def erase_audio(engine: Engine, session_id: str, reason: str | None = None) -> E
         DamagedError: Events cannot be read or decrypted; nothing was changed.
         DatabaseUnavailableError: The database cannot be reached; nothing was changed.
     """
-    with write(engine) as tx:
-        stream = lock_to_erase(tx, session_id)
-        refuse_erased(tx, session_id, stream.erased_at)
-        if stream.closed_at is None:
-            raise InvalidInputError(
-                f"session {session_id} is open; erase its audio once it is closed"
-            )
-        responses = int(tx.rows(COUNT_RESPONSES, (session_id,))[0][0])
-        sha256 = digest_to_keep(tx, session_id, stream.head)
-        outside = locations_of_session(tx, session_id)
-        if stream.sealed:
-            _repack(tx, session_id, stream.sealed)
-        _remove_audio_from_frames(tx, session_id)
-        tx.run(EMPTY_AUDIO, (b"", session_id))
-        _project(tx, session_id)
-        at = insert_tombstone(
-            tx, session_id, now(), AUDIO_ONLY, reason, stream.head, sha256, outside
-        )
+    return write_retried(engine, lambda tx: _erase_audio(tx, session_id, reason))
+
+
+def _erase_audio(tx: Transaction, session_id: str, reason: str | None) -> Erased:
+    stream = lock_to_erase(tx, session_id)
+    refuse_erased(tx, session_id, stream.erased_at)
+    if stream.closed_at is None:
+        raise InvalidInputError(f"session {session_id} is open; erase its audio once it is closed")
+    responses = int(tx.rows(COUNT_RESPONSES, (session_id,))[0][0])
+    sha256 = digest_to_keep(tx, session_id, stream.head)
+    outside = locations_of_session(tx, session_id)
+    if stream.sealed:
+        _repack(tx, session_id, stream.sealed)
+    _remove_audio_from_frames(tx, session_id)
+    tx.run(EMPTY_AUDIO, (b"", session_id))
+    _project(tx, session_id)
+    at = insert_tombstone(tx, session_id, now(), AUDIO_ONLY, reason, stream.head, sha256, outside)
     return Erased(session_id, AUDIO_ONLY, at, stream.head, responses, sha256)
 
 

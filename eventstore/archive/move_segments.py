@@ -16,7 +16,8 @@ from eventstore.errors import EventStoreError, InvalidInputError, NotFoundError
 from eventstore.store.database.engine_options import allowed_locations_of
 from eventstore.store.database.identity import own_folder_name
 from eventstore.store.database.outages import attempt
-from eventstore.store.database.transaction import read, write
+from eventstore.store.database.retries import retried, write_retried
+from eventstore.store.database.transaction import read
 from eventstore.store.log.segments import segment_bytes
 from eventstore.store.log.segments.read_segments import (
     SegmentLocation,
@@ -66,8 +67,7 @@ def move_segments(
     """
     if base is not None:
         allowed_locations_of(engine).allow(base)
-        with write(engine) as tx:
-            base = f"{base}/{own_folder_name(tx)}"
+        base = f"{base}/{write_retried(engine, own_folder_name)}"
     for session_id in session_ids:
         moved = attempt(f"session {session_id}", partial(_move, engine, session_id, base))
         if isinstance(moved, InvalidInputError) and base is not None:
@@ -92,10 +92,16 @@ def _move(engine: Engine, session_id: str, base: str | None) -> Moved:
                 location = segment_bytes.put(base, data)
             placed.append((MovedSegment(place.first_seq, place.sha256, location, None), len(data)))
             size += len(data)
-        kept.seek(0)
         if placed:
-            move_bytes(engine, session_id, _with_bytes(placed, kept))
+            retried(lambda: _place(engine, session_id, placed, kept))
     return Moved(session_id, len(placed), size)
+
+
+def _place(
+    engine: Engine, session_id: str, placed: list[tuple[MovedSegment, int]], kept: IO[bytes]
+) -> None:
+    kept.seek(0)
+    move_bytes(engine, session_id, _with_bytes(placed, kept))
 
 
 def _is_there(place: SegmentLocation, base: str | None) -> bool:

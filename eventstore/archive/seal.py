@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from eventstore.archive.segment_packing import buffered_segments, segments_of_rows
 from eventstore.errors import EventStoreError, InvalidInputError
+from eventstore.store.database.retries import retried
 from eventstore.store.database.transaction import read, write
 from eventstore.store.database.workers import for_each
 from eventstore.store.log.read_events import read_rows
@@ -88,6 +89,10 @@ def seal_session(engine: Engine, session_id: str) -> Sealed:
         DamagedError: An event is damaged.
         ConflictError: Another process has sealed, unsealed or erased the session meanwhile.
     """
+    return retried(lambda: _seal(engine, session_id))
+
+
+def _seal(engine: Engine, session_id: str) -> Sealed:
     start = _start(engine, session_id)
     if start.sealed == start.head:
         return Sealed(session_id, 0, 0, 0, start.previous)
@@ -131,6 +136,10 @@ def unseal_session(engine: Engine, session_id: str) -> int:
         DamagedError: A segment cannot be read; nothing was changed.
         ConflictError: Another process has sealed, unsealed or erased the session meanwhile.
     """
+    return retried(lambda: _unseal(engine, session_id))
+
+
+def _unseal(engine: Engine, session_id: str) -> int:
     _, _, sealed, erasures = _stream(engine, session_id)
     if sealed:
         rows = read_rows(engine, session_id, 1, sealed)

@@ -178,8 +178,8 @@ def running_server() -> Iterator[PostgresServer | None]:
     if installed is None:
         yield None
         return
-    user = _other_user()
-    folder = _folder_for(user)
+    user = other_user()
+    folder = folder_for(user)
     try:
         with _started(_readable(installed, folder, user), folder, user) as server:
             yield server
@@ -195,7 +195,7 @@ def _installation() -> Path | None:
     return Path(spec.origin).parent
 
 
-def _other_user() -> pwd.struct_passwd | None:
+def other_user() -> pwd.struct_passwd | None:
     """Who shall run the server, None for the user of this process."""
     if os.geteuid() != 0:
         return None
@@ -206,14 +206,14 @@ def _other_user() -> pwd.struct_passwd | None:
     return user
 
 
-def _as(user: pwd.struct_passwd | None) -> dict[str, Any]:
+def as_user(user: pwd.struct_passwd | None) -> dict[str, Any]:
     """Arguments for `subprocess` to run as a user."""
     if user is None:
         return {}
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
-def _folder_for(user: pwd.struct_passwd | None) -> Path:
+def folder_for(user: pwd.struct_passwd | None) -> Path:
     """A new folder that the user owns and can reach, even where TMPDIR is private to root."""
     for base in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"):
         folder = Path(tempfile.mkdtemp(prefix="eventstore-pg-", dir=base))
@@ -227,7 +227,7 @@ def _folder_for(user: pwd.struct_passwd | None) -> Path:
 
 
 def _can(user: pwd.struct_passwd | None, access: str, path: Path) -> bool:
-    done = subprocess.run(["/usr/bin/test", access, path], cwd="/", check=False, **_as(user))
+    done = subprocess.run(["/usr/bin/test", access, path], cwd="/", check=False, **as_user(user))
     return done.returncode == 0
 
 
@@ -268,7 +268,7 @@ class Cluster:
     def __init__(self, binaries: Path, folder: Path, user: pwd.struct_passwd | None) -> None:
         environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
         environment["HOME"] = str(folder)
-        self._common: dict[str, Any] = {"cwd": folder, "env": environment, **_as(user)}
+        self._common: dict[str, Any] = {"cwd": folder, "env": environment, **as_user(user)}
         self._folder, self._log = folder, folder / "log"
         data = folder / "data"
         made = subprocess.run(
@@ -283,7 +283,7 @@ class Cluster:
         )
         if made.returncode:
             raise RuntimeError(f"initdb failed: {made.stderr}")
-        port = _free_port()
+        port = free_port()
         settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
         self._command: list[Any] = [
             *(binaries / "postgres", "-D", data, "-k", folder, "-p", str(port)),
@@ -328,8 +328,8 @@ def stoppable_cluster() -> Iterator[Cluster | None]:
     if installed is None:
         yield None
         return
-    user = _other_user()
-    folder = _folder_for(user)
+    user = other_user()
+    folder = folder_for(user)
     try:
         cluster = Cluster(_readable(installed, folder, user), folder, user)
         cluster.start(KEEPER_OF_DATA)
@@ -354,7 +354,7 @@ def _wait_until_ready(parameters: dict[str, Any], keeper: subprocess.Popen[Any],
             return
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from typing import Any, NamedTuple
 
+from eventstore import EventStore
 from eventstore.realtime.frames import SERVER, Frame
 from eventstore.store.database import engine as engines
 from eventstore.store.database.connections.pool import close_all
@@ -66,6 +67,35 @@ def in_processes(url: str, count: int, appends: int, own_sessions: int) -> list[
             for number in range(count)
         ]
         return [one.result(timeout=60) for one in running]
+
+
+def write_in_threads(url: str, name: str, threads: int, appends: int) -> dict[str, list[str]]:
+    """Append to a session in each thread of one store; the texts of each session, in order."""
+
+    def write(session_id: str) -> list[str]:
+        written: list[str] = []
+        for number in range(appends):
+            # An append of one event is one statement, a short one has some, and a long one a COPY.
+            texts = list(_texts(f"{session_id}-{number}", (1, 1, 3, 10)[number % 4]))
+            store.append(session_id, [Frame(SERVER, text) for text in texts])
+            written += texts
+        return written
+
+    with EventStore(url) as store, ThreadPoolExecutor(threads) as pool:
+        ids = [f"{name}-{number}" for number in range(threads)]
+        return dict(zip(ids, pool.map(write, ids), strict=True))
+
+
+def threads_in_processes(
+    url: str, processes: int, threads: int, appends: int
+) -> dict[str, list[str]]:
+    """Run `write_in_threads` in so many processes at once; what all of them wrote."""
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        running = [
+            pool.submit(write_in_threads, url, f"process-{number}", threads, appends)
+            for number in range(processes)
+        ]
+        return {id_: texts for one in running for id_, texts in one.result(timeout=120).items()}
 
 
 def batch(number: int, size: int) -> list[Frame]:

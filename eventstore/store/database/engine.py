@@ -23,6 +23,10 @@ from eventstore.errors import InvalidInputError
 from eventstore.pricing.prices import Prices, published_prices
 from eventstore.store.database.allowed_locations import AllowedLocations
 from eventstore.store.database.connections.pool import CONNECTIONS, Connections, SQLiteConnection
+from eventstore.store.database.connections.poolers import (
+    given_prepare_threshold,
+    is_behind_pooler,
+)
 from eventstore.store.database.engine_options import ALLOWED, KEY_RING, PRICES, TIME_LIMIT
 from eventstore.store.database.keys import KeyRing
 
@@ -114,15 +118,24 @@ def _create(
     if parsed.drivername == "sqlite":
         return _create_sqlite(parsed, options)
     connections = Connections(is_sqlite=False, path=None)
+    given = given_prepare_threshold(parsed)
+    network = {n: value for n, value in NETWORK.items() if n not in parsed.query}
     engine = create_engine(
         parsed,
         pool_size=5,
         max_overflow=20,
         pool_reset_on_return=None,
-        connect_args={n: value for n, value in NETWORK.items() if n not in parsed.query},
+        connect_args={**network, **given},
         execution_options={**options, CONNECTIONS: connections},
     )
     connections.watch(engine)
+
+    @event.listens_for(engine, "connect")
+    def _look_for_pooler(connection: Any, _: Any) -> None:
+        connections.behind_pooler = is_behind_pooler(connection)
+        if connections.behind_pooler and not given:
+            connection.prepare_threshold = None
+
     return engine
 
 

@@ -27,6 +27,7 @@ from eventstore.store.database import schema
 from eventstore.store.database.connections import forks
 from eventstore.store.database.engine_options import KEY_RING
 from eventstore.store.database.identity import database_identity
+from eventstore.store.database.retries import retried
 from eventstore.store.database.transaction import Transaction, read, write
 from eventstore.times import now
 
@@ -169,9 +170,12 @@ class KeyRing:
         Raises:
             DatabaseUnavailableError: The database of the keys failed, and no key was dropped.
         """
-        if self.engine is None:
-            return
-        with self._writing(self.engine) as tx:
+        if self.engine is not None:
+            engine, ids = self.engine, list(session_ids)
+            retried(lambda: self._drop(engine, ids))
+
+    def _drop(self, engine: Engine, session_ids: list[str]) -> None:
+        with self._writing(engine) as tx:
             if not tx.postgresql:
                 tx.run("PRAGMA secure_delete=ON")
             at = now()

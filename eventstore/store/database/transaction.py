@@ -194,7 +194,9 @@ def write(engine: Engine) -> AbstractContextManager[Transaction]:
         DatabaseUnavailableError: the database is away, full, locked or read-only.
         InvalidInputError: no database stores a value, such as text with a NUL character.
     """
-    begin = "BEGIN" if engine.dialect.name == "postgresql" else "BEGIN IMMEDIATE"
+    # PostgreSQL's own default, said because a server can be set up to have another one.
+    postgresql = engine.dialect.name == "postgresql"
+    begin = "BEGIN ISOLATION LEVEL READ COMMITTED" if postgresql else "BEGIN IMMEDIATE"
     return _TransactionContext(engine, begin, commits=True)
 
 

@@ -5,11 +5,13 @@ Called by scrub.py.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
-from psycopg import sql
+from psycopg import errors, sql
 from sqlalchemy import Engine
 
+from eventstore.store.database.connections.pool import CONNECTIONS, Connections
 from eventstore.store.database.transaction import Transaction, autocommit
 
 # ANALYZE does not change the statistics of an empty table, which contain values that were erased.
@@ -26,9 +28,11 @@ FROM pg_attribute a
 LEFT JOIN pg_collation c ON c.oid = a.attcollation
 LEFT JOIN pg_namespace n ON n.oid = c.collnamespace
 WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped"""
-#: How long to wait for the lock of a table in use. All later users of the table wait behind this
-#: process.
-LOCK_WAIT = "10s"
+#: How long to wait for the lock of a table in use, in seconds. All later users of the table wait
+#: behind this process.
+LOCK_WAIT = 10.0
+#: What PostgreSQL says of a table that it passes over, and the seconds between two attempts.
+LOCK_NOT_AVAILABLE, _LOOK_AGAIN = "55P03", 0.01
 
 
 def vacuum_tables(engine: Engine, of_tables: Sequence[str]) -> None:
@@ -41,23 +45,58 @@ def vacuum_tables(engine: Engine, of_tables: Sequence[str]) -> None:
         psycopg.Error: Another process holds a table for longer than `LOCK_WAIT`; the tables behind
             it are not rewritten.
     """
+    connections: Connections = engine.get_execution_options()[CONNECTIONS]
     with autocommit(engine) as tx:
-        tx.run(f"SET lock_timeout = '{LOCK_WAIT}'")
-        try:
-            for table in of_tables:
-                _vacuum(tx, table)
-                _forget_statistics(tx, table)
-            # Statistics contain values of columns. A user without the right to rewrite them gets a
-            # warning.
-            _vacuum(tx, "pg_statistic")
-        finally:
-            tx.run("RESET lock_timeout")
+        vacuum = _vacuum_behind_pooler if connections.behind_pooler else _vacuum
+        for table in of_tables:
+            vacuum(tx, table)
+            _forget_statistics(tx, table)
+        # Statistics contain values of columns. A user without the right to rewrite them gets a
+        # warning.
+        vacuum(tx, "pg_statistic")
 
 
 def _vacuum(tx: Transaction, table: str) -> None:
+    tx.run(f"SET lock_timeout = {_wait_ms()}")
+    try:
+        tx.connection.execute(_command(table, sql.SQL("")))
+    finally:
+        tx.run("RESET lock_timeout")
+
+
+def _vacuum_behind_pooler(tx: Transaction, table: str) -> None:
+    """Rewrite a table as soon as nobody uses it.
+
+    A limit that was set for the session would hold for another program, which gets the connection
+    next, and not for this statement. So PostgreSQL is asked again and again not to wait at all.
+    """
+    skipped: list[str | None] = []
+
+    def note(notice: errors.Diagnostic) -> None:
+        skipped.append(notice.sqlstate)
+
+    end = time.monotonic() + LOCK_WAIT
+    tx.connection.add_notice_handler(note)
+    try:
+        while True:
+            skipped.clear()
+            tx.connection.execute(_command(table, sql.SQL(", SKIP_LOCKED")))
+            if LOCK_NOT_AVAILABLE not in skipped:
+                return
+            if time.monotonic() > end:
+                raise errors.LockNotAvailable(f"another process uses the table {table}")
+            time.sleep(_LOOK_AGAIN)
+    finally:
+        tx.connection.remove_notice_handler(note)
+
+
+def _wait_ms() -> int:
+    return int(LOCK_WAIT * 1000)
+
+
+def _command(table: str, more: sql.SQL) -> sql.Composed:
     analyze = sql.SQL("" if table == "pg_statistic" else ", ANALYZE")
-    command = sql.SQL("VACUUM (FULL{}) {}").format(analyze, sql.Identifier(table))
-    tx.connection.execute(command)
+    return sql.SQL("VACUUM (FULL{}{}) {}").format(analyze, more, sql.Identifier(table))
 
 
 def _forget_statistics(tx: Transaction, table: str) -> None:
@@ -66,6 +105,7 @@ def _forget_statistics(tx: Transaction, table: str) -> None:
     with tx.connection.transaction(), tx.connection.cursor() as cursor:
         if cursor.execute(HAS_STATISTICS, {"table": table}).fetchone() is None:
             return
+        cursor.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(_wait_ms()))
         cursor.execute(sql.SQL("LOCK TABLE {}").format(name))
         if cursor.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(name)).fetchone():
             return

@@ -21,6 +21,7 @@ from eventstore.projection.state import PROJECTOR_VERSION, SessionState
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.store.database.connections.pool import is_known_distributed
 from eventstore.store.database.keys import keys_of
+from eventstore.store.database.retries import retried
 from eventstore.store.database.transaction import Row, Transaction, autocommit, write
 from eventstore.store.log.heads import raise_if_head_broken
 from eventstore.store.log.insert_events import (
@@ -50,7 +51,7 @@ from eventstore.store.readmodels.write_read_models import (
     write_all,
     write_changes,
 )
-from eventstore.store.sessions.append_arguments import Append, Appended
+from eventstore.store.sessions.append_arguments import Append, Appended, is_unread, read_once
 from eventstore.times import is_time, now
 
 # PostgreSQL: one statement moves the head and inserts one event, or does neither.
@@ -90,8 +91,9 @@ def append(
         BrokenHeadError: The log has events behind the head; `eventstore repair` corrects that.
         DatabaseUnavailableError: The database failed, and nothing was written.
     """
+    one = read_once(Append(session_id, frames, expected_seq, close))
     try:
-        return _append_to_one(engine, states, Append(session_id, frames, expected_seq, close))
+        return retried(lambda: _append_to_one(engine, states, one), lambda: is_unread(one))
     except DatabaseUnavailableError as error:
         raise_if_head_broken(engine, [session_id], error)
         raise
@@ -132,8 +134,11 @@ def append_together(
         ConflictError, ErasedError, InvalidInputError, BrokenHeadError, DatabaseUnavailableError: As
             for `append`; nothing was written.
     """
+    appends = list(map(read_once, appends))
     try:
-        return _append_to_all(engine, states, appends)
+        return retried(
+            lambda: _append_to_all(engine, states, appends), lambda: all(map(is_unread, appends))
+        )
     except DatabaseUnavailableError as error:
         raise_if_head_broken(engine, [one.session_id for one in appends], error)
         raise

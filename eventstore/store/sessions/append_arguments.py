@@ -1,11 +1,11 @@
 """The arguments of an append, the checks of them, and its result.
 
-append.py uses the two classes. `WritableLog` (log.py) checks what comes from outside.
+append.py uses the classes. `WritableLog` (log.py) checks what comes from outside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from eventstore.brief import brief
@@ -46,6 +46,29 @@ class Append(NamedTuple):
     frames: Iterable[Frame]
     expected_seq: int | None = None
     close: bool = False
+
+
+class _FramesReadOnce:
+    """Frames of an iterator. `is_begun` is True once they are being read."""
+
+    def __init__(self, frames: Iterable[Frame]) -> None:
+        self._frames, self.is_begun = frames, False
+
+    def __iter__(self) -> Iterator[Frame]:
+        self.is_begun = True
+        return iter(self._frames)
+
+
+def read_once(append: Append) -> Append:
+    """Return an append that notes when its frames are read, if they can be read only once."""
+    if isinstance(append.frames, Sequence):
+        return append
+    return append._replace(frames=_FramesReadOnce(append.frames))
+
+
+def is_unread(append: Append) -> bool:
+    """Return True if the frames of an append from `read_once` can still be read as a whole."""
+    return not (isinstance(append.frames, _FramesReadOnce) and append.frames.is_begun)
 
 
 def check_append(frames: object, expected_seq: int | None) -> None:

@@ -11,7 +11,8 @@ from sqlalchemy import Engine
 
 from eventstore.errors import DamagedError, ErasedError, MissingKeyError
 from eventstore.segments.digest import BEGINNING, session_digest
-from eventstore.store.database.transaction import Transaction, write
+from eventstore.store.database.retries import write_retried
+from eventstore.store.database.transaction import Transaction
 from eventstore.store.log.read_events import rows_in
 from eventstore.store.log.segments.read_segments import digest_start, read_segments
 from eventstore.store.log.session_facts import no_session
@@ -97,19 +98,22 @@ def erase_session(engine: Engine, session_id: str, reason: str | None = None) ->
         NotFoundError: There is no such session.
         DatabaseUnavailableError: The database failed, and nothing was changed.
     """
-    with write(engine) as tx:
-        stream = lock_to_erase(tx, session_id)
-        # Another program may have set `erased_at` and left rows behind: these rows go now.
-        if stream.erased_at is not None and next(tombstone_faults(tx, session_id), None) is None:
-            return None
-        responses = int(tx.rows(COUNT_RESPONSES, (session_id,))[0][0])
-        sha256 = digest_to_keep(tx, session_id, stream.head)
-        outside = locations_of_session(tx, session_id)
-        delete_rows(tx, session_id)
-        at = insert_tombstone(
-            tx, session_id, now(), WHOLE_SESSION, reason, stream.head, sha256, outside
-        )
-        tx.run(SET_ERASED, (at, session_id))
+    return write_retried(engine, lambda tx: _erase(tx, session_id, reason))
+
+
+def _erase(tx: Transaction, session_id: str, reason: str | None) -> Erased | None:
+    stream = lock_to_erase(tx, session_id)
+    # Another program may have set `erased_at` and left rows behind: these rows go now.
+    if stream.erased_at is not None and next(tombstone_faults(tx, session_id), None) is None:
+        return None
+    responses = int(tx.rows(COUNT_RESPONSES, (session_id,))[0][0])
+    sha256 = digest_to_keep(tx, session_id, stream.head)
+    outside = locations_of_session(tx, session_id)
+    delete_rows(tx, session_id)
+    at = insert_tombstone(
+        tx, session_id, now(), WHOLE_SESSION, reason, stream.head, sha256, outside
+    )
+    tx.run(SET_ERASED, (at, session_id))
     return Erased(session_id, WHOLE_SESSION, at, stream.head, responses, sha256)
 
 

@@ -18,7 +18,8 @@ from eventstore.errors import (
 )
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.store.database.outages import attempt
-from eventstore.store.database.transaction import read, write
+from eventstore.store.database.retries import write_retried
+from eventstore.store.database.transaction import Transaction, read
 from eventstore.store.database.workers import for_each
 from eventstore.store.log.heads import check_complete
 from eventstore.store.log.insert_events import lock_stream
@@ -95,23 +96,26 @@ def project_session(engine: Engine, session_id: str, only_stale: bool = False) -
         DamagedError: The log lacks events that it had when the session was projected before. The
             rows then know more than the log, and stay as they are.
     """
-    with write(engine) as tx:
-        head = lock_stream(tx, session_id)
-        if head is None:
-            raise no_session(session_id)
-        if head.erased_at is not None and only_stale:
-            return None
-        refuse_erased(tx, session_id, head.erased_at)
-        current = head.projected_seq == head.seq and head.projector_version >= PROJECTOR_VERSION
-        if only_stale and current:
-            return None
-        if head.projected_seq > 0:
-            check_complete(tx, session_id, head.seq)
-        state = load_state(tx, session_id, head.seq, head.closed_at is not None, projects=True)
-        changed = write_all(tx, state, head.opened_at)
-        if not current or head.projector_version != PROJECTOR_VERSION:
-            tx.run(SET_PROJECTED, (head.seq, PROJECTOR_VERSION, session_id))
-            clear_failure(tx, session_id)
+    return write_retried(engine, lambda tx: _project(tx, session_id, only_stale))
+
+
+def _project(tx: Transaction, session_id: str, only_stale: bool) -> Projected | None:
+    head = lock_stream(tx, session_id)
+    if head is None:
+        raise no_session(session_id)
+    if head.erased_at is not None and only_stale:
+        return None
+    refuse_erased(tx, session_id, head.erased_at)
+    current = head.projected_seq == head.seq and head.projector_version >= PROJECTOR_VERSION
+    if only_stale and current:
+        return None
+    if head.projected_seq > 0:
+        check_complete(tx, session_id, head.seq)
+    state = load_state(tx, session_id, head.seq, head.closed_at is not None, projects=True)
+    changed = write_all(tx, state, head.opened_at)
+    if not current or head.projector_version != PROJECTOR_VERSION:
+        tx.run(SET_PROJECTED, (head.seq, PROJECTOR_VERSION, session_id))
+        clear_failure(tx, session_id)
     return Projected(session_id, head.seq, changed)
 
 
@@ -226,5 +230,4 @@ def rebuild(
         elif result is not None:
             yield result
     if not named:
-        with write(engine) as tx:
-            drop_all_days(tx)
+        write_retried(engine, drop_all_days)

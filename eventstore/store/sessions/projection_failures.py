@@ -15,7 +15,8 @@ from sqlalchemy import Engine
 from eventstore.errors import EventStoreError, Failure
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.store.database.outages import is_outage
-from eventstore.store.database.transaction import Transaction, read, write
+from eventstore.store.database.retries import write_retried
+from eventstore.store.database.transaction import Transaction, read
 from eventstore.times import now
 
 #: The first and the longest pause before another attempt, in microseconds. Each pause is twice as
@@ -90,16 +91,18 @@ def note_projection_failure(engine: Engine, session_id: str, error: EventStoreEr
     """
     kind, at = Failure(session_id, error).kind[:64], now()
     try:
-        with write(engine) as tx:
-            row = tx.row(TRIES, (session_id,))
-            tries = (row[0] if row is not None else 0) + 1
-            again = at + pause_behind(tries)
-            values = (PROJECTOR_VERSION, tries, at, again, kind, session_id, PROJECTOR_VERSION)
-            tx.run(NOTE, values)
+        write_retried(engine, lambda tx: _note(tx, session_id, kind, at))
     except EventStoreError as another:
         # For example, the session's rows are damaged. The caller reports the first error anyway.
         if is_outage(another):
             raise
+
+
+def _note(tx: Transaction, session_id: str, kind: str, at: int) -> None:
+    row = tx.row(TRIES, (session_id,))
+    tries = (row[0] if row is not None else 0) + 1
+    again = at + pause_behind(tries)
+    tx.run(NOTE, (PROJECTOR_VERSION, tries, at, again, kind, session_id, PROJECTOR_VERSION))
 
 
 def pause_behind(tries: int) -> int:

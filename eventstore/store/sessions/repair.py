@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from eventstore.errors import DamagedError, Failure
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.realtime.frames import STORE
+from eventstore.store.database.retries import retried
 from eventstore.store.database.transaction import Transaction, read, write
 from eventstore.store.log.heads import (
     Fault,
@@ -69,6 +70,10 @@ def repair_session(engine: Engine, session_id: str, dry_run: bool = False) -> Re
         ErasedError: The session was erased.
         DamagedError: An event cannot be read; nothing was changed.
     """
+    return retried(lambda: _repair(engine, session_id, dry_run))
+
+
+def _repair(engine: Engine, session_id: str, dry_run: bool) -> Repaired:
     with read(engine) if dry_run else write(engine) as tx:
         stream = read_stream(tx, session_id, lock=not dry_run)
         refuse_erased(tx, session_id, stream.erased_at)

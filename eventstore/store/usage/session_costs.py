@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from sqlalchemy import Engine
@@ -22,7 +23,8 @@ from eventstore.errors import (
 )
 from eventstore.store.database.engine_options import prices_of
 from eventstore.store.database.outages import attempt
-from eventstore.store.database.transaction import Row, Transaction, read, write
+from eventstore.store.database.retries import write_retried
+from eventstore.store.database.transaction import Row, Transaction, read
 
 if TYPE_CHECKING:
     from eventstore.pricing.prices import Prices
@@ -114,16 +116,18 @@ def price_sessions(engine: Engine, conditions: tuple[str, ...] = _OTHER) -> Iter
         with read(engine) as tx:
             rows = pending_rows(tx, prices, _BATCH, conditions)
         costs = _compute(engine, [row[0] for row in rows], prices, failures)
-        with write(engine) as tx:
-            # Every transaction locks rows in this order, so that two of them cannot deadlock.
-            done = [
-                id_
-                for id_, mark in rows
-                if tx.run(SET_COST, (prices.fingerprint, costs[id_], id_, mark))
-            ]
+        done = write_retried(engine, partial(_set_costs, prices.fingerprint, rows, costs))
         yield from failures
         failed = {failure.name for failure in failures}
         yield from (id_ for id_ in done if id_ not in failed)
+
+
+def _set_costs(
+    fingerprint: str, rows: list[Row], costs: dict[str, float], tx: Transaction
+) -> list[str]:
+    """Set the costs of sessions whose usage has not changed meanwhile, and return their ids."""
+    # Every transaction locks rows in this order, so that two of them cannot deadlock.
+    return [id_ for id_, mark in rows if tx.run(SET_COST, (fingerprint, costs[id_], id_, mark))]
 
 
 def _compute(

@@ -42,6 +42,22 @@ def unavailable(error: BaseException) -> DatabaseUnavailableError:
     return DatabaseUnavailableError(f"the database failed: {message}")
 
 
+def is_server_away(error: BaseException) -> bool:
+    """Return True if an error says that PostgreSQL ended, or that a connection to it broke.
+
+    PostgreSQL also raises its operational errors for a single transaction: for a deadlock (40P01),
+    for example, or a lock that was not given (55P03). Then the server and all connections are well.
+    """
+    if not isinstance(error, error_classes("OperationalError")):
+        return False
+    sqlstate = getattr(error, "sqlstate", None)  # None if the driver itself found it out
+    return sqlstate is None or sqlstate.startswith("08") or sqlstate in _ENDING
+
+
+#: SQLSTATEs of a server that ends, has crashed or starts, and of a database that was dropped.
+_ENDING = frozenset({"57P01", "57P02", "57P03", "57P04"})
+
+
 def _message(error: BaseException) -> str:
     """Return a driver's message without the values of rows that PostgreSQL adds."""
     if isinstance(error, error_classes("DataError")):
@@ -55,6 +71,10 @@ def _message(error: BaseException) -> str:
 
 
 _ADVICE = (
+    ("deadlock", "nothing was written; try again"),
+    ("could not serialize", "nothing was written; try again"),
+    ("statement pooling", "set pool_mode = transaction for this database in pgbouncer"),
+    ("prepared statement", "behind a pooler, put prepare_threshold=none into the URL"),
     ("full", "nothing was written; free some space and try again"),
     ("No space left", "nothing was written; free some space and try again"),
     ("disk I/O error", "nothing was written; check the disk and try again"),

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from eventstore.errors import ClosedError, ForkError
 from eventstore.store.database.connections import forks, inherited
 from eventstore.store.database.connections.distribution import RECHECK_AFTER, is_distributed
-from eventstore.store.database.connections.driver_errors import unavailable
+from eventstore.store.database.connections.driver_errors import is_server_away, unavailable
 from eventstore.store.database.connections.drivers import driver_errors, error_classes
 from eventstore.store.database.engine_options import keys_engine_of
 
@@ -63,10 +63,13 @@ class Connections:
             SQLite, because a fork waits for threads that are inside SQLite.
         closed: True if the store was closed.
         distributed: True if Citus has spread the store's tables over nodes, as far as is known.
+        behind_pooler: True if connections lead to a pooler such as pgbouncer: what is set for a
+            session may then hold for other programs, and not for the next statement.
     """
 
     def __init__(self, is_sqlite: bool, path: str | None) -> None:
         self.is_sqlite, self._path = is_sqlite, path
+        self.behind_pooler = False
         self.is_memory = is_sqlite and path is None
         self.idle: list[PooledConnection] = []
         self._make_locks()
@@ -178,8 +181,8 @@ class Connections:
             held.proxy.close()
             return
         held.proxy.invalidate()
-        if isinstance(error, error_classes("OperationalError")):
-            self.close_idle()  # If the server went away, these connections are broken too.
+        if is_server_away(error):
+            self.close_idle()  # These connections are broken too.
         held.proxy.close()
 
     def close_idle(self) -> None:
@@ -268,10 +271,11 @@ def _is_unusable_after(error: BaseException) -> bool:
     """Return True if a connection must not be used again after an error.
 
     PostgreSQL's internal errors are included. One of them says that the session is read-only, and
-    the session stays so even when the database can be written again.
+    the session stays so even when the database can be written again. Errors of one statement or
+    transaction are not: a deadlock, a lock that was not given, a query that took too long.
     """
-    spoiling = error_classes(sqlite3.OperationalError, "OperationalError", "InternalError")
-    return isinstance(error, spoiling)
+    spoiling = error_classes(sqlite3.OperationalError, "InternalError")
+    return isinstance(error, spoiling) or is_server_away(error)
 
 
 _MAX_IDLE = 4

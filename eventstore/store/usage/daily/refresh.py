@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 from eventstore.errors import EventStoreError, Failure
 from eventstore.realtime.values import dumps
 from eventstore.store.database.outages import attempt
+from eventstore.store.database.retries import retried
 from eventstore.store.database.tables.day_tables import DAY_SUM_TABLES, summed_sessions
 from eventstore.store.database.transaction import Row, Transaction, read, write
 from eventstore.store.readmodels.day_invalidation import DELETE_SUMMED_SESSIONS, random_number
@@ -103,7 +104,7 @@ def refresh_days(engine: Engine, moment: int | None = None) -> Iterator[int | Fa
 
 
 def _refresh_day(engine: Engine, day: int, before: int | None) -> bool:
-    return write_day(engine, read_day(engine, day, before))
+    return retried(lambda: write_day(engine, read_day(engine, day, before)))
 
 
 def days_to_sum(engine: Engine, moment: int) -> list[int]:

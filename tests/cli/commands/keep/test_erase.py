@@ -169,7 +169,7 @@ def test_a_store_that_is_erased_from_goes_on(terminal: Terminal, calls: EventSto
 def test_where_somebody_holds_the_files_it_is_to_be_done_again(
     terminal: Terminal, calls: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventstore.store.maintenance.vacuum_postgresql.LOCK_WAIT", "100ms")
+    monkeypatch.setattr("eventstore.store.maintenance.vacuum_postgresql.LOCK_WAIT", 0.1)
     monkeypatch.setattr("eventstore.store.maintenance.vacuum._PATIENCE", 0.1)
     with read(calls.engine) as tx:
         tx.rows("SELECT COUNT(*) FROM events")

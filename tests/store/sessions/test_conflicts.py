@@ -163,6 +163,8 @@ def test_transactions_that_cannot_be_serialized_are_tried_again(postgres_url: st
         texts = [event.text for event in opened.events("a")]
         expected = {f'"{number}.{turn}"' for number in range(4) for turn in range(30)}
         assert len(texts) == 120 and set(texts) == expected
+        with write(opened.engine) as tx:
+            assert tx.row("SHOW transaction_isolation") == ("read committed",)
 
 
 class Conflict(psycopg.errors.SerializationFailure):

@@ -86,6 +86,7 @@ BAD_URLS = [
     ("mysql://localhost/calls", "no support for 'mysql' databases; use sqlite:///… or postgresql"),
     ("mongodb://localhost", "no support for 'mongodb' databases"),
     ("sqlite:///missing/calls.db", "no folder missing"),
+    ("postgresql://localhost/calls?prepare_threshold=often", "prepare_threshold in the database URL"),
     ("postgresql://nobody@127.0.0.1:1/calls", "check that the server runs and the URL is right"),
     ("postgresql://nobody@/calls?host=/nowhere", "check that the server runs and the URL is right"),
 ]
@@ -95,7 +96,7 @@ BAD_URLS = [
 def test_a_bad_or_unreachable_database_is_told(
     bare_terminal: Terminal, url: str, said: str
 ) -> None:
-    code = 2 if said.startswith(("not a database URL", "no support", "no folder")) else 1
+    code = 2 if said.startswith(("not a database URL", "no support", "no folder", "prepare")) else 1
     assert said in bare_terminal("status", "--db", url).error(code)
     assert said in bare_terminal("sessions", "--db", url, "--json").error(code)
 

@@ -1,0 +1,150 @@
+"""Nodes of a cluster are killed under eight writers: nothing is lost, and nothing is half there.
+
+It runs where TEST_CITUS names a cluster on this machine, and KILLS says how often: the nodes that
+it kills are those that other tests would use.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+from support.calls import voice_call
+
+from eventstore import EventStore
+from eventstore.errors import EventStoreError
+
+CITUS, KILLS = os.environ.get("TEST_CITUS"), int(os.environ.get("KILLS", "0"))
+pytestmark = pytest.mark.skipif(
+    not (CITUS and KILLS), reason="TEST_CITUS and KILLS are not both set, and it kills the nodes"
+)
+
+WRITERS = 8
+FRAMES = [*voice_call().frames] * 20
+# Seconds until all nodes answer again, and transactions in doubt are ended.
+RECOVERY = 90.0
+
+
+class NodeProcess(NamedTuple):
+    """A node on this machine.
+
+    Attributes:
+        data: The folder of its data.
+        binary: The program that it runs.
+    """
+
+    data: Path
+    binary: Path
+
+    def kill(self) -> None:
+        """Kill the server and all of its processes, as if the power had gone."""
+        server = int((self.data / "postmaster.pid").read_text().split()[0])
+        listed = subprocess.run(["pgrep", "-P", str(server)], capture_output=True, text=True)
+        for process in (server, *map(int, listed.stdout.split())):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+    def start(self) -> None:
+        """Start the server again, unless it runs."""
+        for _ in range(30):
+            if self._control("status") == 0 or self._control("start") == 0:
+                return
+            time.sleep(0.5)
+        raise AssertionError(f"the node in {self.data} does not start again")
+
+    def _control(self, action: str) -> int:
+        """Return the exit status of pg_ctl, run by the user who owns the data."""
+        owner = self.data.stat()
+        silent = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        return subprocess.run(
+            [self.binary.with_name("pg_ctl"), "-D", self.data, "-w", "-s", action],
+            user=owner.st_uid,
+            group=owner.st_gid,
+            extra_groups=[],
+            cwd="/",
+            **silent,
+        ).returncode
+
+
+@pytest.fixture
+def nodes() -> Iterator[list[NodeProcess]]:
+    parameters: dict[str, Any] = conninfo_to_dict(CITUS or "")
+    with psycopg.connect(**parameters) as connection:
+        places = connection.execute("SELECT nodename, nodeport FROM pg_dist_node").fetchall()
+    found = []
+    for host, port in places:
+        with psycopg.connect(**parameters | {"host": host, "port": port}) as connection:
+            row = connection.execute("SHOW data_directory").fetchone()
+        data = Path(row[0] if row else "")
+        if not data.is_dir():
+            pytest.skip(f"the node {host}:{port} is on another machine")
+        server = int((data / "postmaster.pid").read_text().split()[0])
+        found.append(NodeProcess(data, Path(f"/proc/{server}/exe").resolve()))
+    yield found
+    for node in found:
+        node.start()
+
+
+def write(url: str, number: int, written: dict[str, int], stop: threading.Event) -> None:
+    """Append call after call, in pieces of any size, until told to stop; each until it is taken."""
+    chance, count = random.Random(number), 0
+    with EventStore(url) as store:
+        while not stop.is_set():
+            session_id, done = f"sess_{number}_{count}", 0
+            count += 1
+            while done < len(FRAMES) and not stop.is_set():
+                piece = FRAMES[done : done + chance.choice((1, 1, 5, 20, 150))]
+                with suppress(EventStoreError):
+                    store.append(session_id, piece, expected_seq=done)
+                    done += len(piece)
+                    written[session_id] = done
+                    continue
+                time.sleep(0.1)
+
+
+def test_nothing_is_lost_when_nodes_are_killed(postgres_url: str, nodes: list[NodeProcess]) -> None:
+    written: dict[str, int] = {}
+    stop, chance = threading.Event(), random.Random(KILLS)
+    writers = [
+        threading.Thread(target=write, args=(postgres_url, number, written, stop))
+        for number in range(WRITERS)
+    ]
+    for writer in writers:
+        writer.start()
+    while len(written) < WRITERS:
+        time.sleep(0.1)
+    for _ in range(KILLS):
+        time.sleep(chance.uniform(0.5, 2.0))
+        node = chance.choice(nodes)
+        node.kill()
+        time.sleep(chance.uniform(0.1, 1.0))
+        node.start()
+    time.sleep(5)
+    stop.set()
+    for writer in writers:
+        writer.join()
+    with EventStore(postgres_url) as store:
+        until = time.monotonic() + RECOVERY
+        while time.monotonic() < until:
+            with suppress(EventStoreError):
+                store.status()
+                break
+            time.sleep(1)
+        for session_id, done in written.items():
+            texts = [event.text for event in store.events(session_id)]
+            assert len(texts) >= done, session_id
+            assert texts == [frame.text for frame in FRAMES[: len(texts)]], session_id
+        assert store.verify(list(written)).failed == []
+        rebuilt = store.rebuild(list(written)).raise_for_errors()
+        assert sum(one.changed for one in rebuilt.done) == 0

@@ -25,11 +25,18 @@ def session_joins(tx: Transaction, by: str, names: tuple[str, ...] = ("s", "t"))
 
     They stand for `sessions`, `streams`, `session_figures` and `session_costs`.
 
+    Each table is looked up by the one before it, because Citus joins tables by each other's ids,
+    and not by those of a list of keys.
+
     Args:
         by: The alias of the left side.
         names: The aliases of the tables to join.
     """
-    return " ".join(lookup_join(tx, _TABLES[name], name, by) for name in names)
+    sides = (by, *names)
+    return " ".join(
+        lookup_join(tx, _TABLES[name], name, side)
+        for side, name in zip(sides, names, strict=False)
+    )
 
 
 def add_status(where: Where, tx: Transaction, status: str | None) -> None:

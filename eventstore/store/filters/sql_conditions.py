@@ -11,7 +11,7 @@ from eventstore.errors import InvalidInputError
 from eventstore.realtime.metadata import Condition
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.filters import search
-from eventstore.store.filters.forced_joins import optimization_fence
+from eventstore.store.filters.forced_joins import row_by_row
 from eventstore.store.readmodels.words.search_tokens import Term
 
 #: Up to how many rows of an index are counted, to choose the condition to start from.
@@ -86,7 +86,7 @@ def add_facets(
     same = " AND ".join(f"y.{key} = {alias}.{key}" for key in keys)
     for facet in facets:
         sql = f"SELECT 1 FROM {table} y WHERE {same} AND y.facet = ? AND y.value = ?"
-        where.add(f"EXISTS ({sql}{optimization_fence(tx)})", *facet)
+        where.add(row_by_row(tx, sql), *facet)
 
 
 def counts_for_response(alias: str) -> str:

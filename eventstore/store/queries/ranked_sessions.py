@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.filters import search
 from eventstore.store.filters.filters import SessionFilter, SessionPaging
-from eventstore.store.filters.forced_joins import optimization_fence
+from eventstore.store.filters.forced_joins import row_by_row
 from eventstore.store.filters.narrowing import Narrowing, narrowest, narrowing_conditions
 from eventstore.store.filters.session_conditions import (
     LIVE,
@@ -282,9 +282,10 @@ def _add_conditions(
 
 
 def _add_cost(where: Where, tx: Transaction, least: float, costs: Costs) -> None:
-    priced = (
-        "EXISTS (SELECT 1 FROM session_costs y WHERE y.session_id = f.session_id"
-        f" AND y.prices = ? AND y.usd >= ?{optimization_fence(tx)})"
+    priced = row_by_row(
+        tx,
+        "SELECT 1 FROM session_costs y WHERE y.session_id = f.session_id"
+        " AND y.prices = ? AND y.usd >= ?",
     )
     found, values = values_source(
         [(id_,) for id_, usd in costs.pending.items() if usd >= least], SESSION_ID

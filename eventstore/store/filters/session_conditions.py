@@ -34,8 +34,7 @@ def session_joins(tx: Transaction, by: str, names: tuple[str, ...] = ("s", "t"))
     """
     sides = (by, *names)
     return " ".join(
-        lookup_join(tx, _TABLES[name], name, side)
-        for side, name in zip(sides, names, strict=False)
+        lookup_join(tx, _TABLES[name], name, side) for side, name in zip(sides, names, strict=False)
     )
 
 

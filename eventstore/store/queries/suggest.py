@@ -20,6 +20,9 @@ from eventstore.store.queries.pages import Page
 
 #: How many values of a column are read if the database does not order them by code points.
 _STEPS = 10_000
+#: On a store that Citus has spread: how many statements look for values, and how many rows each
+#: reads on each node.
+_LOOKUPS, _BLOCK = 1000, 200
 #: How many of a tenant's newest sessions, and of their rows, are read.
 _SESSIONS = 1000
 _ROWS = 50_000
@@ -138,29 +141,57 @@ def _distinct(
     """
     table, name, by_index = column
     # On PostgreSQL, only values of metadata certainly have the order of code points.
-    ordered = name == "value" or not tx.postgresql
-    last = after_prefix(filters.prefix) if ordered else None
+    ordered_by_points = name == "value" or not tx.postgresql
+    last = after_prefix(filters.prefix) if ordered_by_points else None
     within = Where([*where.conditions], [*where.parameters])
     if last is not None:
         within.add(f"x.{name} < ?", last)
     # Each step has one lower bound. With two, SQLite may start at the lower one each time.
     begin = f"x.{name} >= ?"
-    parameters = [*within.parameters, filters.prefix if ordered else ""]
+    parameters = [*within.parameters, filters.prefix if ordered_by_points else ""]
     indexed = "" if tx.postgresql else f" INDEXED BY {by_index}"
 
-    def step(bound: str) -> str:
+    def ordered(bound: str, limit: int) -> str:
         conditions = " AND ".join([*within.conditions, bound])
         source = f"{table} x{indexed} WHERE {conditions}"
-        return f"(SELECT x.{name} FROM {source} ORDER BY x.{name} LIMIT 1)"
+        return f"SELECT x.{name} FROM {source} ORDER BY x.{name} LIMIT {limit}"
 
+    steps = filters.limit if ordered_by_points else _STEPS
+    if tx.distributed:
+        blocks = (ordered(begin, _BLOCK), ordered(f"x.{name} > ?", _BLOCK))
+        return _by_lookups(tx, *blocks, parameters, steps)
     sql = (
-        f"WITH RECURSIVE d(found, number) AS (SELECT {step(begin)}, 1"
-        f" UNION ALL SELECT {step(f'x.{name} > d.found')}, d.number + 1"
+        f"WITH RECURSIVE d(found, number) AS (SELECT ({ordered(begin, 1)}), 1"
+        f" UNION ALL SELECT ({ordered(f'x.{name} > d.found', 1)}), d.number + 1"
         " FROM d WHERE d.found IS NOT NULL AND d.number < ?"
         ") SELECT found FROM d WHERE found IS NOT NULL"
     )
-    steps = filters.limit if ordered else _STEPS
     return [row[0] for row in tx.rows(sql, [*parameters, *within.parameters, steps])]
+
+
+def _by_lookups(
+    tx: Transaction, first: str, following: str, parameters: list[Any], steps: int
+) -> list[str]:
+    """Return the first values of a column, found by several statements.
+
+    Citus refuses the recursion of the skip scan. Many different values are found by each statement,
+    and of a common value no more than a block of rows is read.
+
+    Args:
+        first: Reads a block of rows in order, from the last parameter on.
+        following: Reads a block of rows behind the last parameter.
+        parameters: Those of `first`.
+        steps: How many values are enough.
+    """
+    found: dict[str, None] = {}
+    sql = first
+    for _ in range(_LOOKUPS):
+        values = [row[0] for row in tx.rows(sql, parameters)]
+        found.update(dict.fromkeys(values))
+        if len(values) < _BLOCK or len(found) >= steps:
+            break
+        sql, parameters = following, [*parameters[:-1], values[-1]]
+    return list(found)
 
 
 def _of_tenant(tx: Transaction, column: _Column, where: Where, scope: Condition) -> list[str]:

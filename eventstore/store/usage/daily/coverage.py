@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import groupby
 from typing import NamedTuple
 
 from eventstore.realtime.values import loads
@@ -19,20 +18,14 @@ from eventstore.times import DAY_US
 FIRST_DAY = 1
 _END = 2**62
 
-#: SQL: the days with rows of usage, found by one lookup in the index for each day.
-DAYS_WITH_USAGE = (
-    "WITH RECURSIVE d(at) AS (SELECT MAX(u.at) FROM usage u WHERE u.at >= ? AND u.at < ?"
-    " UNION ALL SELECT (SELECT MAX(u.at) FROM usage u WHERE u.at >= ?"
-    f" AND u.at < d.at / {DAY_US} * {DAY_US}) FROM d WHERE d.at IS NOT NULL)"
-    f" SELECT at / {DAY_US} FROM d WHERE at IS NOT NULL"
-)
-#: SQL: the days with sums, whether these contain all sessions, and whether they are valid.
-SUMMED = (
-    "SELECT s.day, s.left_out, s.whole, s.left_out IS NOT NULL"
-    " AND NOT EXISTS (SELECT 1 FROM day_marks m WHERE m.day = s.day AND (s.whole = 1 OR"
-    " EXISTS (SELECT 1 FROM summed_sessions c WHERE c.session_id = m.session_id"
-    " AND c.day = m.day)))"
-    " FROM summed_days s WHERE s.day >= ? AND s.day <= ?"
+#: SQL: the time of the last row of usage in a range of time, found by one lookup in an index.
+LAST_USAGE = "SELECT MAX(u.at) FROM usage u WHERE u.at >= ? AND u.at < ?"
+_SUMMED = "SELECT day, left_out, whole FROM summed_days WHERE day >= ? AND day <= ?"
+# Marked days, and whether a session in the sums has marked them.
+_MARKED = (
+    "SELECT m.day, MAX(CASE WHEN c.session_id IS NULL THEN 0 ELSE 1 END) FROM day_marks m"
+    " LEFT JOIN summed_sessions c ON c.session_id = m.session_id AND c.day = m.day"
+    " WHERE m.day >= ? AND m.day <= ? GROUP BY m.day"
 )
 # With more parts than this, a query of all rows is faster.
 _MOST_SPANS = 100
@@ -52,9 +45,43 @@ class Coverage(NamedTuple):
     begun: list[int]
 
 
-class _Day(NamedTuple):
+class SummedDay(NamedTuple):
+    """A day that was summed up.
+
+    Attributes:
+        number: The number of days since 1970 in UTC.
+        left_out: The metadata keys without sums, as JSON; None if the sums were dropped.
+        whole: True if the sums contain all sessions of the day.
+        is_valid: True if there are sums, and no session in them has marked the day since.
+    """
+
     number: int
-    summed: bool
+    left_out: str | None
+    whole: bool
+    is_valid: bool
+
+
+def read_summed_days(tx: Transaction, first: int, last: int) -> list[SummedDay]:
+    """Return the days that were summed up.
+
+    Args:
+        first, last: The first and the last day, as numbers of days since 1970 in UTC.
+    """
+    summed = tx.rows(_SUMMED, (first, last))
+    if not summed:
+        return []
+    numbers = [row[0] for row in summed]
+    # Two statements, because Citus keeps the days on each node, and divides the marks.
+    marked: dict[int, int] = dict(tx.rows(_MARKED, (min(numbers), max(numbers))))
+    return [
+        SummedDay(
+            day,
+            left_out,
+            bool(whole),
+            left_out is not None and not (day in marked and (whole or marked[day])),
+        )
+        for day, left_out, whole in summed
+    ]
 
 
 def is_summable(filters: ResponseFilter) -> bool:
@@ -76,16 +103,16 @@ def find_coverage(
     """
     start, end = max(since or 0, FIRST_DAY * DAY_US), _END if until is None else until
     whole = range(-(-start // DAY_US), end // DAY_US)
-    summed = tx.rows(SUMMED, (start // DAY_US, end // DAY_US))
-    held = {day: bool(holds) and not _leaves_out(left, key) for day, left, _, holds in summed}
-    if not any(held.values()):
+    summed = read_summed_days(tx, start // DAY_US, end // DAY_US)
+    held = {
+        day.number
+        for day in summed
+        if day.is_valid and day.number in whole and not _leaves_out(day.left_out, key)
+    }
+    found = _divide(tx, held, {day.number for day in summed} - held, start, end)
+    if not found.days or len(found.live) > _MOST_SPANS:
         return Coverage([(since, until)], [], [])
-    numbers = {row[0] for row in tx.rows(DAYS_WITH_USAGE, (start, end, start))} | held.keys()
-    days = (_Day(n, n in whole and held.get(n, False)) for n in sorted(numbers))
-    found = _spans(days, start, end)
-    if len(found.live) > _MOST_SPANS:
-        return Coverage([(since, until)], [], [])
-    found.begun.extend(day for day, _, all_, _ in summed if not all_ and held[day] and day in whole)
+    found.begun.extend(day.number for day in summed if not day.whole and day.number in held)
     if since is None or since < start:
         found.live.append((since, start))
     return found
@@ -98,17 +125,43 @@ def _leaves_out(left_out: str | None, key: str | None) -> bool:
     return found is True or key in found
 
 
-def _spans(days: Iterable[_Day], start: int, end: int) -> Coverage:
+def _divide(tx: Transaction, held: set[int], invalid: set[int], start: int, end: int) -> Coverage:
+    """Divide a span into ranges of days with valid sums, and the times between them with usage.
+
+    Args:
+        held: The days with valid sums.
+        invalid: Days with other sums, which must not be in a range of days.
+        start, end: The span, `end` excluded.
+    """
     found = Coverage([], [], [])
-    for summed, group in groupby(days, key=lambda day: day.summed):
-        numbers = [day.number for day in group]
-        if summed:
-            found.days.append((numbers[0], numbers[-1]))
-        else:
-            found.live.append(
-                (max(start, numbers[0] * DAY_US), min(end, (numbers[-1] + 1) * DAY_US))
-            )
+    behind = start
+    for first, last in _runs(held):
+        until = first * DAY_US
+        between = any(behind <= day * DAY_US < until for day in invalid)
+        if between or _has_usage(tx, behind, until):
+            found.live.append((behind, until))
+        elif found.days:
+            first, _ = found.days.pop()
+        found.days.append((first, last))
+        behind = (last + 1) * DAY_US
+        if len(found.live) > _MOST_SPANS:
+            break
+    if _has_usage(tx, behind, end):
+        found.live.append((behind, end))
     return found
+
+
+def _runs(days: Iterable[int]) -> list[tuple[int, int]]:
+    """Return the first and the last day of each run of consecutive days."""
+    runs: list[tuple[int, int]] = []
+    for day in sorted(days):
+        first = runs.pop()[0] if runs and runs[-1][1] == day - 1 else day
+        runs.append((first, day))
+    return runs
+
+
+def _has_usage(tx: Transaction, since: int, until: int) -> bool:
+    return since < until and tx.rows(LAST_USAGE, (since, until))[0][0] is not None
 
 
 class RowsPart(NamedTuple):

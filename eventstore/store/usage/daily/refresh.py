@@ -31,7 +31,7 @@ from eventstore.store.usage.daily.compute import (
     sum_day,
     unsettled_sessions,
 )
-from eventstore.store.usage.daily.coverage import DAYS_WITH_USAGE, FIRST_DAY, SUMMED
+from eventstore.store.usage.daily.coverage import FIRST_DAY, LAST_USAGE, read_summed_days
 from eventstore.times import DAY_US, date_of, now
 
 #: How long a day must be over before it is summed up as a whole, in microseconds.
@@ -114,19 +114,31 @@ def days_to_sum(engine: Engine, moment: int) -> list[int]:
     """
     first, end = FIRST_DAY, (moment - _OVER) // DAY_US
     with read(engine) as tx:
-        used = tx.rows(DAYS_WITH_USAGE, (first * DAY_US, end * DAY_US, first * DAY_US))
-        marked = tx.rows(MARKED_DAYS, (first, end - 1))
-        summed = tx.rows(SUMMED, (first, end - 1))
+        marked = {row[0] for row in tx.rows(MARKED_DAYS, (first, end - 1))}
+        summed = read_summed_days(tx, first, end - 1)
+        done = {day.number for day in summed if day.whole and day.is_valid}
+        used = _days_with_usage(tx, first, end, done)
         going_on = [day for day in range(end, moment // DAY_US + 1) if _is_due(tx, day, moment)]
     # A day whose rows were deleted still has sums to remove.
-    due = {row[0] for row in (*used, *marked, *summed)}
-    due -= {day for day, _, whole, holds in summed if whole and holds}
-    return sorted(due | set(going_on), reverse=True)
+    due = used | marked | {day.number for day in summed}
+    return sorted(due - done | set(going_on), reverse=True)
+
+
+def _days_with_usage(tx: Transaction, first: int, end: int, done: set[int]) -> set[int]:
+    """Return the days with usage that are not done, from `first` until `end`, which is excluded."""
+    found = set()
+    while (at := tx.rows(LAST_USAGE, (first * DAY_US, end * DAY_US))[0][0]) is not None:
+        end = at // DAY_US
+        if end not in done:
+            found.add(end)
+        while end - 1 in done:
+            end -= 1
+    return found
 
 
 def _is_due(tx: Transaction, day: int, moment: int) -> bool:
     """Return True if enough sessions of an unfinished day are closed to make new sums."""
-    if not any(row[3] for row in tx.rows(SUMMED, (day, day))):
+    if not any(summed.is_valid for summed in read_summed_days(tx, day, day)):
         return _number(tx, FEW_ROWS, day * DAY_US, (day + 1) * DAY_US) == _ROWS
     contained = _number(tx, CONTAINED, day)
     return _number(tx, SETTLED, day, moment - _SETTLED) > max(_SESSIONS, contained // _SHARE)

@@ -56,14 +56,14 @@ class NodeProcess(NamedTuple):
                 os.kill(process, signal.SIGKILL)
 
     def start(self) -> None:
-        """Start the server again, unless it runs."""
-        for _ in range(30):
-            if self._control("status") == 0 or self._control("start") == 0:
+        """Start the server again. What is left of the killed one can be in the way for a while."""
+        for _ in range(60):
+            if self.control("start") == 0:
                 return
             time.sleep(0.5)
         raise AssertionError(f"the node in {self.data} does not start again")
 
-    def _control(self, action: str) -> int:
+    def control(self, action: str) -> int:
         """Return the exit status of pg_ctl, run by the user who owns the data."""
         owner = self.data.stat()
         silent = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
@@ -93,7 +93,8 @@ def nodes() -> Iterator[list[NodeProcess]]:
         found.append(NodeProcess(data, Path(f"/proc/{server}/exe").resolve()))
     yield found
     for node in found:
-        node.start()
+        if node.control("status") != 0:
+            node.start()
 
 
 def write(url: str, number: int, written: dict[str, int], stop: threading.Event) -> None:

@@ -19,7 +19,7 @@ from eventstore.errors import (
     InvalidInputError,
 )
 from eventstore.realtime.frames import Frame
-from eventstore.store.database.identity import database_identity
+from eventstore.store.database.identity import DatabaseIdentity, is_same_database, read_identity
 from eventstore.store.database.keys import keys_of
 from eventstore.store.database.outages import attempt
 from eventstore.store.database.retries import retried
@@ -41,7 +41,7 @@ CopyStatus = Literal["copied", "continued", "exists"]
 
 # Attempts for a session that another process seals, unseals or copies at the same time.
 _TRIES = 5
-# A delete gives up if it waits longer than this for a lock; the session then stays in the source.
+# A copy gives up if it waits longer than this for a lock; the session then stays in the source.
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '30s'"
 
 
@@ -95,7 +95,8 @@ def copy_sessions(
             target does not have the same keys.
         DatabaseUnavailableError: One of the databases cannot be reached.
     """
-    if _identity(source) == _identity(target):
+    writing = None if dry_run else partial(write, target)
+    if is_same_database(partial(_identity, source), partial(_identity, target), writing):
         raise InvalidInputError("source and target are the same database; name another")
     here, there = keys_of(source).engine, keys_of(target).engine
     if here is not None and (there is None or here.url != there.url):
@@ -110,9 +111,9 @@ def copy_sessions(
     )
 
 
-def _identity(engine: Engine) -> tuple[object, ...]:
+def _identity(engine: Engine) -> DatabaseIdentity:
     with read(engine) as tx:
-        return database_identity(tx)
+        return read_identity(tx)
 
 
 def _copy_or_move(
@@ -216,6 +217,7 @@ def _write_to_target(
     packed = stored_segments(source, session_id, sealed)
     events = read_events(source, session_id, sealed + 1, here.head_seq)
     with write(target) as tx:
+        _limit_waits(tx)
         if read_facts(tx, session_id, lock=True) != there:
             raise _changed(session_id)
         if there is not None:
@@ -247,9 +249,8 @@ def _delete(source: Engine, target: Engine, session_id: str) -> bool:
     ):
         raise _changed(session_id)
     with write(target) as other, write(source) as tx:
-        for each in (other, tx):
-            if each.postgresql:
-                each.run(_LOCK_TIMEOUT)
+        _limit_waits(other)
+        _limit_waits(tx)
         if (
             read_facts(other, session_id, lock=True) != there
             or read_facts(tx, session_id, lock=True) != here
@@ -258,6 +259,12 @@ def _delete(source: Engine, target: Engine, session_id: str) -> bool:
         delete_session(tx, session_id)
     delete_left_bytes(source, session_id)
     return True
+
+
+def _limit_waits(tx: Transaction) -> None:
+    """Limit the waits for locks; on SQLite the driver limits them."""
+    if tx.postgresql:
+        tx.run(_LOCK_TIMEOUT)
 
 
 def _changed(session_id: str) -> _ChangedError:

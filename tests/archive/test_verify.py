@@ -145,8 +145,8 @@ SEALED: dict[str, tuple[str, list[tuple[int, int]]]] = {
     "a segment that is gone": ("DELETE FROM segments WHERE first_seq = 8", [(8, 14)]),
     "the last segment gone": ("DELETE FROM segments WHERE first_seq = 29", [(29, 30)]),
     "another's contents": (
-        "UPDATE segments SET data = (SELECT data FROM segments WHERE first_seq = 1)"
-        " WHERE first_seq = 8",
+        "UPDATE segments SET data = (SELECT o.data FROM segments o"
+        " WHERE o.session_id = segments.session_id AND o.first_seq = 1) WHERE first_seq = 8",
         [(8, 14)],
     ),
     "no contents": ("UPDATE segments SET data = NULL WHERE first_seq = 15", [(15, 21)]),

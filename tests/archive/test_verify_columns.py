@@ -17,13 +17,13 @@ from eventstore.cli.main import run as run_command
 from eventstore.errors import ErasedError, NotFoundError
 from eventstore.segments import digest
 from eventstore.segments.digest import BEGINNING
+from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import read, write
 from eventstore.store.log.read_events import rows_in
 from eventstore.store.log.tombstones import doubtful_tombstones
 from eventstore.store.maintenance.orphans import sessions_without_stream
 from eventstore.store.sessions.append import StateCache, append
 from eventstore.store.sessions.erase_session import erase_session
-from eventstore.store.sessions.project import project_session
 from eventstore.store.sessions.put_segments import replace_segments
 
 FRAMES = voice_call().frames
@@ -173,8 +173,8 @@ def test_audio_that_is_gone_without_an_erasure_is_told(written: Engine) -> None:
         (
             "INSERT INTO erasures (session_id, at, what, events, sha256)"
             " SELECT session_id, 5, 'session', head_seq, previous_sha256 FROM"
-            " (SELECT s.session_id, head_seq, previous_sha256 FROM streams s, segments"
-            " WHERE first_seq = 1) x",
+            " (SELECT s.session_id, head_seq, previous_sha256 FROM streams s JOIN segments g"
+            " ON g.session_id = s.session_id WHERE first_seq = 1) x",
             "and it is there",
         ),
     ],
@@ -214,8 +214,9 @@ def test_rows_without_a_stream_are_told(written: Engine, table: str) -> None:
     if table == "streams":
         change(written, "DELETE FROM streams WHERE session_id = 's'")
     else:
-        change(written, "UPDATE usage SET session_id = 'planted' WHERE session_id = 'other'")
-        project_session(written, "other")
+        rest = ", ".join(c.name for c in tables.usage.columns if c.name != "session_id")
+        planted = f"SELECT 'planted', {rest} FROM usage WHERE session_id = 'other'"
+        change(written, f"INSERT INTO usage (session_id, {rest}) {planted}")
     (found,) = verify_session(written, gone).problems
     assert "its stream is missing, and there are rows of it in " in found.problem
     assert sessions_without_stream(written) == [gone]

@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from support.database_files import found_in
 from support.encrypted import READABLE, keys_in
 from support.only import only
-from support.postgres import PostgresServer
+from support.postgres import PostgresServer, ways_to
 from support.secret_call import secret_call
 from support.terminal import Terminal
 
@@ -30,6 +30,7 @@ from eventstore.errors import (
     MissingExtraError,
     MissingKeyError,
 )
+from eventstore.store.database.identity import make_store_id
 from eventstore.store.database.keys import INSERT_KEY_STORE_ID, KEY_STORE_ID, keys_of
 from eventstore.store.database.transaction import read, write
 
@@ -41,22 +42,26 @@ def names_in(store: EventStore) -> list[str]:
         return [row[0] for row in tx.rows("SELECT id FROM key_stores")]
 
 
-def another_url(url: str) -> str:
-    """Another URL of the same database."""
+def other_urls(url: str) -> list[str]:
+    """Other URLs of the same database."""
     parsed = make_url(url)
     if parsed.drivername == "sqlite":
         path = Path(str(parsed.database))
-        return f"sqlite:///{path.parent}/../{path.parent.name}/{path.name}"
-    query = {**parsed.query, "application_name": "other"}
-    return parsed.set(query=query).render_as_string(hide_password=False)
+        return [f"sqlite:///{path.parent}/../{path.parent.name}/{path.name}"]
+    return ways_to(url)
 
 
-def test_the_store_by_another_url_is_no_database_of_keys(database_url: str) -> None:
-    with EventStore(database_url, keys=another_url(database_url)) as store:
-        with pytest.raises(MissingKeyError, match="kept apart"):
-            store.append("anna", FRAMES)
-        assert names_in(store) == []
-        assert keys_in(store) == {}
+@pytest.mark.parametrize("has_id", [False, True])
+def test_the_store_by_another_url_is_no_database_of_keys(database_url: str, has_id: bool) -> None:
+    for url in other_urls(database_url):
+        with EventStore(database_url, keys=url) as store:
+            if has_id:
+                with write(store.engine) as tx:
+                    make_store_id(tx)
+            with pytest.raises(MissingKeyError, match="kept apart"):
+                store.append("anna", FRAMES)
+            assert names_in(store) == []
+            assert keys_in(store) == {}
 
 
 def test_one_of_two_databases_of_keys_is_the_stores(database_url: str, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from sqlalchemy import text
@@ -12,6 +13,7 @@ from sqlalchemy.engine import make_url
 
 from eventstore import EventStore
 from eventstore.archive.seal import seal_session
+from support.postgres import nodes
 from support.secret_call import loose, secret_call, sound, words
 
 FILES = (
@@ -20,17 +22,39 @@ FILES = (
 )
 
 
+SHAPE = (
+    "SELECT table_name, ordinal_position, column_name, data_type, collation_name, is_nullable,"
+    " column_default, is_identity FROM information_schema.columns WHERE table_schema = 'public'",
+    "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+    "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype <> 'n'",
+)
+# What statistics show of values.
+STATISTICS = (
+    "SELECT 'pg_stats of ' || tablename, convert_to(string_agg(concat_ws(' ', attname,"
+    " most_common_vals, histogram_bounds, most_common_elems), ' '), 'UTF8')"
+    " FROM pg_stats WHERE schemaname = 'public' GROUP BY tablename"
+)
+
+
 def files(url: str) -> dict[str, bytes]:
-    """The files of a database: SQLite's three, or those of all relations, TOAST and indexes."""
+    """The files of a database: SQLite's three, or those of all relations, TOAST and indexes.
+
+    Of a database of Citus, those on each node.
+    """
     parsed = make_url(url)
     if parsed.drivername == "sqlite":
         path = Path(str(parsed.database))
         return {p.name: p.read_bytes() for p in path.parent.glob(path.name + "*")}
-    dsn = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("CHECKPOINT")
-        connection.execute("SET statement_timeout = '60s'")
-        return {name: data or b"" for name, data in connection.execute(FILES).fetchall()}
+    found: dict[str, bytes] = {}
+    for node, its_url in nodes(url).items():
+        with psycopg.connect(its_url, autocommit=True) as connection:
+            connection.execute("CHECKPOINT")
+            connection.execute("SET statement_timeout = '60s'")
+            connection.execute("SET citus.override_table_visibility = off")  # shows the shards
+            for what in (FILES, STATISTICS):
+                rows = connection.execute(what.encode()).fetchall()
+                found |= {f"{node} {name}": data or b"" for name, data in rows}
+    return found
 
 
 def needles(name: str) -> dict[str, bytes]:
@@ -82,3 +106,11 @@ def analyze(store: EventStore) -> None:
         dsn = store.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute("ANALYZE")
+
+
+def shape(store: EventStore) -> list[Any]:
+    """PostgreSQL's columns, constraints and indexes."""
+    if store.engine.dialect.name == "sqlite":
+        return []
+    with store.engine.connect() as connection:
+        return [sorted(map(repr, connection.execute(text(what)))) for what in SHAPE]

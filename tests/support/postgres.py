@@ -128,13 +128,17 @@ class CitusCluster(PostgresServer):
 
     def make_template(self, name: str) -> None:
         """Spread the tables over the nodes, and keep everybody out: a copy needs that."""
+        self.spread(name)
+        self._keep_out(name)
+
+    def spread(self, name: str) -> None:
+        """Spread the tables of a database, which has the schema on the coordinator alone."""
         self.add_citus(name)
         engine = engines.create(self.url(name))
         try:
             list(distribute(engine, shards=4))
         finally:
             close_all(engine)
-        self._keep_out(name)
 
     def drop_database(self, name: str) -> None:
         """Drop a database on all nodes, and whoever is still connected to it."""
@@ -161,6 +165,31 @@ class CitusCluster(PostgresServer):
         self._run(
             f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"
         )
+
+
+def nodes(url: str) -> dict[str, str]:
+    """The URLs of a database on each node of Citus, by host and port; without Citus, one."""
+    parsed = make_url(url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        if connection.execute("SELECT to_regclass('pg_dist_node') IS NULL").fetchall()[0][0]:
+            return {"": url}
+        found = connection.execute("SELECT nodename, nodeport FROM pg_dist_node").fetchall()
+    return {
+        f"{host}:{port}": parsed.set(host=host, port=port).render_as_string(hide_password=False)
+        for host, port in found
+    }
+
+
+def ways_to(url: str) -> list[str]:
+    """Other URLs of a database: on Citus those by other nodes, else by another name of its host."""
+    ways = [way for way in nodes(url).values() if way != url]
+    if not ways:
+        names = {"127.0.0.1": "localhost", "localhost": "127.0.0.1"}
+        parsed = make_url(url)
+        query = {**parsed.query, "application_name": "other"}
+        changed = parsed.set(host=names.get(str(parsed.host), parsed.host), query=query)
+        ways = [changed.render_as_string(hide_password=False)]
+    return ways
 
 
 @contextmanager

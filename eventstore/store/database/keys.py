@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from uuid import uuid4
 
 from sqlalchemy import Engine
@@ -26,7 +27,12 @@ from eventstore.errors import (
 from eventstore.store.database import schema
 from eventstore.store.database.connections import forks
 from eventstore.store.database.engine_options import KEY_RING
-from eventstore.store.database.identity import database_identity
+from eventstore.store.database.identity import (
+    DatabaseIdentity,
+    is_same_database,
+    read_identity,
+    sees_commits,
+)
 from eventstore.store.database.retries import retried
 from eventstore.store.database.transaction import Transaction, read, write
 from eventstore.times import now
@@ -249,9 +255,13 @@ class KeyRing:
 
     def _check_apart(self, tx: Transaction, engine: Engine) -> None:
         """Raise MissingKeyError if the keys' database is the store's own, by another URL."""
-        with self._reading(engine) as keys:
-            is_same = database_identity(keys) == database_identity(tx)
-        if is_same:
+
+        def of_keys() -> DatabaseIdentity:
+            with self._reading(engine) as keys:
+                return read_identity(keys)
+
+        writing = partial(self._writing, engine) if sees_commits(tx) else None
+        if is_same_database(partial(read_identity, tx), of_keys, writing):
             raise MissingKeyError("keys are kept apart: name another database for them")
 
     def _check_name(self, marked: str) -> None:

@@ -34,10 +34,8 @@ COUNT_EVENTS = (
     " WHERE session_id = ? AND last_seq <= ?)"
 )
 FIRST_GAP = (
-    "SELECT e.seq, (SELECT MIN(n.seq) FROM events n WHERE n.session_id = e.session_id"
-    " AND n.seq > e.seq) FROM events e WHERE e.session_id = ? AND NOT EXISTS ("
-    "SELECT 1 FROM events f WHERE f.session_id = e.session_id AND f.seq = e.seq + 1)"
-    " ORDER BY e.seq LIMIT 1"
+    "SELECT seq, following FROM (SELECT seq, LEAD(seq) OVER (ORDER BY seq) AS following"
+    " FROM events WHERE session_id = ?) AS pairs WHERE following <> seq + 1 ORDER BY seq LIMIT 1"
 )
 HEAD_AND_LAST = (
     "SELECT head_seq, (SELECT MAX(seq) FROM events e WHERE e.session_id = s.session_id)"

@@ -6,13 +6,15 @@ Called by scrub.py.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from psycopg import errors, sql
 from sqlalchemy import Engine
 
+from eventstore.errors import DatabaseUnavailableError
 from eventstore.store.database.connections.pool import CONNECTIONS, Connections
 from eventstore.store.database.transaction import Transaction, autocommit
+from eventstore.store.maintenance.older_transactions import WAIT_FOR_OLDER
 
 # ANALYZE does not change the statistics of an empty table, which contain values that were erased.
 HAS_STATISTICS = """
@@ -33,6 +35,7 @@ WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdroppe
 LOCK_WAIT = 10.0
 #: What PostgreSQL says of a table that it passes over, and the seconds between two attempts.
 LOCK_NOT_AVAILABLE, _LOOK_AGAIN = "55P03", 0.01
+FILE = "SELECT pg_relation_filenode(to_regclass(?))"
 
 
 def vacuum_tables(engine: Engine, of_tables: Sequence[str]) -> None:
@@ -42,18 +45,36 @@ def vacuum_tables(engine: Engine, of_tables: Sequence[str]) -> None:
         of_tables: Their names.
 
     Raises:
-        psycopg.Error: Another process holds a table for longer than `LOCK_WAIT`; the tables behind
-            it are not rewritten.
+        psycopg.Error: Another process holds a table for longer than `LOCK_WAIT`, or a transaction
+            for longer than `older_transactions.WAIT`; the tables behind it are not rewritten.
+        DatabaseUnavailableError: The user has no right to rewrite a table.
     """
     connections: Connections = engine.get_execution_options()[CONNECTIONS]
     with autocommit(engine) as tx:
         vacuum = _vacuum_behind_pooler if connections.behind_pooler else _vacuum
+        tx.connection.execute(WAIT_FOR_OLDER)
         for table in of_tables:
-            vacuum(tx, table)
+            _vacuum_checked(vacuum, tx, table)
             _forget_statistics(tx, table)
-        # Statistics contain values of columns. A user without the right to rewrite them gets a
-        # warning.
-        vacuum(tx, "pg_statistic")
+        # Statistics contain values of columns.
+        tx.connection.execute(WAIT_FOR_OLDER)
+        _vacuum_checked(vacuum, tx, "pg_statistic")
+
+
+def _vacuum_checked(
+    vacuum: Callable[[Transaction, str], None], tx: Transaction, table: str
+) -> None:
+    """Rewrite a table, and raise DatabaseUnavailableError if its file is the same one afterwards.
+
+    PostgreSQL only warns a user who has no right to do it.
+    """
+    before = tx.row(FILE, (table,))
+    vacuum(tx, table)
+    if tx.row(FILE, (table,)) == before:
+        raise DatabaseUnavailableError(
+            f"what was erased may still be in the files of {table}: the user must own the tables"
+            " and the database to have them written again"
+        )
 
 
 def _vacuum(tx: Transaction, table: str) -> None:

@@ -7,32 +7,15 @@ the search finds what is there is shown by the neighbours, and by the same files
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
 
 import pytest
-from sqlalchemy import text
 from sqlalchemy.engine import make_url
-from support.database_files import analyze, files, found_in, recorded, sounds
+from support.database_files import analyze, files, found_in, recorded, shape, sounds
 from support.secret_call import secret_call, words
 from support.terminal import Terminal
 
 from eventstore import EventStore
 from eventstore.realtime.frames import CLIENT, Frame
-
-SHAPE = (
-    "SELECT table_name, ordinal_position, column_name, data_type, collation_name, is_nullable,"
-    " column_default, is_identity FROM information_schema.columns WHERE table_schema = 'public'",
-    "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
-    "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype <> 'n'",
-)
-
-
-def shape(store: EventStore) -> list[Any]:
-    """PostgreSQL's columns, constraints and indexes."""
-    if store.engine.dialect.name == "sqlite":
-        return []
-    with store.engine.connect() as connection:
-        return [sorted(map(repr, connection.execute(text(what)))) for what in SHAPE]
 
 
 @pytest.fixture

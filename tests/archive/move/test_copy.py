@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.calls import SAMPLE_STREAMS, SHORT_STREAMS, voice_call
 from support.examples import examples
+from support.postgres import ways_to
 from support.rows import counts_of_said
 from support.strategies import mutated, streams
 
@@ -263,9 +264,15 @@ def test_a_store_is_not_copied_to_itself(
         link = tmp_path / "link.db"
         link.symlink_to(tmp_path / "eventstore.db")
         urls.append(f"sqlite:///{link}")
+    else:
+        urls += ways_to(database_url)
     for url in urls:
-        with EventStore(url) as same, pytest.raises(InvalidInputError, match="same database"):
-            store.copy(["s"], same, then_delete=True)
+        with EventStore(url) as same:
+            for source, target in ((store, same), (same, store)):
+                with pytest.raises(InvalidInputError, match="same database"):
+                    source.copy(["s"], target, dry_run=True)
+                with pytest.raises(InvalidInputError, match="same database"):
+                    source.copy(["s"], target, then_delete=True)
     assert frames_of(store, "s") == voice_call().frames
 
 

@@ -131,7 +131,7 @@ def test_a_table_in_use_is_not_waited_for_for_ever(
 ) -> None:
     monkeypatch.setattr("eventstore.store.maintenance.vacuum_postgresql.LOCK_WAIT", 0.1)
     pooled.append(SESSION, FRAMES, close=True)
-    with read(pooled.engine) as tx:
+    with write(pooled.engine) as tx:  # it locks the table, and keeps no older state of it in view
         tx.rows("SELECT COUNT(*) FROM events")
         with pytest.raises(DatabaseUnavailableError, match="another process uses the table events"):
             pooled.erase(SESSION)

@@ -1,8 +1,11 @@
-"""Draws rows on a terminal's screen. Used by `live_sessions.py` and `terminal_player.py`."""
+"""Fill a terminal's whole screen with rows, and draw those that differ from what is there.
+
+Called by `live_sessions.py` and `terminal_player.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -50,3 +53,18 @@ class Drawing:
         with self.console.capture() as captured:
             self.console.print(row, end="", no_wrap=True, overflow="crop")
         return captured.get()
+
+
+def full_screen(rows: Sequence[Text], status: str, width: int, height: int) -> list[Text]:
+    """Return as many rows as a screen has.
+
+    Args:
+        rows: the rows to show from the top. Those that have no room are left out.
+        status: the line to show in reverse colours as the last row.
+        width: how many columns the screen has.
+        height: how many rows the screen has.
+    """
+    room = max(0, height - 1)
+    last = Text(status, style="reverse")
+    last.truncate(width, overflow="ellipsis", pad=True)
+    return [*rows[:room], *[Text()] * (room - len(rows)), last]

@@ -11,8 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from eventstore.cli.stopping import stopped_by_signals
-from eventstore.cli.terminal.drawing import Drawing
-from eventstore.cli.terminal.full_screen import full_screen
+from eventstore.cli.terminal.drawing import Drawing, full_screen
 from eventstore.cli.terminal.keys import read_keys
 from eventstore.cli.terminal.live_table import live_rows
 from eventstore.cli.terminal.output import console, counted, one_line

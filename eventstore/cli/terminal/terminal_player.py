@@ -12,8 +12,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.text import Text
 
-from eventstore.cli.terminal.drawing import Drawing
-from eventstore.cli.terminal.full_screen import full_screen
+from eventstore.cli.terminal.drawing import Drawing, full_screen
 from eventstore.cli.terminal.keys import read_keys
 from eventstore.cli.terminal.output import console, one_line
 from eventstore.cli.terminal.player_rows import help_rows, state_rows, status_line, transcript_rows

@@ -24,7 +24,7 @@ from support.terminal import COMMAND, Terminal
 
 from eventstore import EventStore, Frame
 from eventstore.cli.terminal.cues import play
-from eventstore.cli.terminal.full_screen import full_screen
+from eventstore.cli.terminal.drawing import full_screen
 from eventstore.cli.terminal.player_rows import status_line, transcript_rows
 from eventstore.cli.terminal.terminal_player import View, press
 from eventstore.errors import NotFoundError

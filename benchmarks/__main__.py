@@ -14,6 +14,7 @@ from benchmarks.rounds import progress
 NAMES = (
     "start",
     "append",
+    "frame_cost",
     "peer",
     "rebuild",
     "query",
@@ -31,7 +32,10 @@ NAMES = (
     "soak",
     "archive",
     "encryption",
+    "plan",
 )
+#: Those that need no database.
+COMPUTED = {"plan"}
 
 
 def main() -> int:
@@ -45,16 +49,25 @@ def main() -> int:
     parser.add_argument(
         "--out", type=Path, default=Path(__file__).with_name("results"), help="folder of the JSON"
     )
+    parser.add_argument("--calls", action="append", type=int, help="plan: this many live calls")
+    parser.add_argument(
+        "--assume", action="append", metavar="NAME=VALUE", help="plan: benchmarks/assumptions.py"
+    )
     given = parser.parse_args()
     unknown = set(given.names) - set(NAMES)
     if unknown:
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
-    backends = tuple(given.db or BACKENDS)
+    names = given.names or NAMES
+    backends = () if set(names) <= COMPUTED else tuple(given.db or BACKENDS)
     options = Options(given.quick, backends, given.dir, given.rounds)
+    if given.calls:
+        options = options._replace(calls=tuple(given.calls))
+    if given.assume:
+        options = options._replace(assumed=tuple(given.assume))
     short = 0
     progress("measuring the code at", COMMIT)
     with databases(given.dir, backends) as made:
-        for name in given.names or NAMES:
+        for name in names:
             report = importlib.import_module(f"benchmarks.{name}").run(made, options)
             report.print()
             progress("written:", report.write(given.out))

@@ -18,12 +18,16 @@ class Options(NamedTuple):
         backends: the databases to measure on.
         folder: where databases are made; None for the system's temporary folder.
         repeats: rounds, where not the benchmark's own number.
+        calls: live calls to plan for, each by itself.
+        assumed: what a plan assumes otherwise, such as `days_kept=30`.
     """
 
     quick: bool = False
     backends: tuple[str, ...] = BACKENDS
     folder: Path | None = None
     repeats: int | None = None
+    calls: tuple[int, ...] = (100, 1_000, 10_000)
+    assumed: tuple[str, ...] = ()
 
     def events(self, full: int) -> int:
         """How many events, responses, … to measure with."""

@@ -60,7 +60,7 @@ class Report:
         row |= {"target": target, "at_most": at_most, "ok": good, "details": details}
         self.rows.append(row)
         progress(
-            f"{self.name}: {what}: {value:.3g}{unit}"
+            f"{self.name}: {what}: {_short(value)}{unit}"
         )  # not lost where a long run is cut short
 
     def print(self) -> None:
@@ -74,7 +74,7 @@ class Report:
             target = "" if row["target"] is None else f"{sign} {row['target']:g}"
             verdict = {True: "[green]ok[/]", False: "[red]short[/]", None: ""}[row["ok"]]
             details = ", ".join(f"{k} {_short(v)}" for k, v in row["details"].items())
-            value = f"{row['value']:.3g}{row['unit']}"
+            value = f"{_short(row['value'])}{row['unit']}"
             table.add_row(row["what"], value, spread, target, verdict, details)
         Console(width=max(120, Console().width)).print(table)
 
@@ -124,4 +124,4 @@ def _lines(path: str) -> list[str]:
 def _short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-    return str(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -2,38 +2,28 @@
 
 Called by scrub.py. A VACUUM (FULL) on the coordinator is not enough: it waits for locks on the
 workers without a limit, and it leaves the statistics of shards that are empty, and the rows of
-pg_statistic that were replaced. So each node is sent what it has to do with its own tables. Citus
-returns the error of a node as a row, and does not raise it.
+pg_statistic that were replaced. So each node is sent what it has to do with its own tables.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from sqlalchemy import Engine
 
 from eventstore.errors import DatabaseUnavailableError
 from eventstore.store.database.transaction import Transaction, autocommit
-from eventstore.store.maintenance.older_transactions import CALLER, IDENTIFIED, WAIT_FOR_OLDER
+from eventstore.store.maintenance.cluster_nodes import inactive_nodes, run_on_all_nodes
+from eventstore.store.maintenance.older_transactions import WAIT_FOR_OLDER
 
 #: How long to wait for the lock of one shard in use, as a setting of PostgreSQL.
 LOCK_WAIT = "10s"
 #: How long pg_statistic may take on all nodes. It is small, and locked for moments only.
 STATISTICS_WAIT = "60s"
 
-NODES = (
-    "SELECT nodeid, nodename || ':' || nodeport, isactive FROM pg_dist_node"
-    " WHERE noderole = 'primary' ORDER BY nodeid"
-)
 QUALIFIED = (
     "SELECT format('%I.%I', n.nspname, c.relname)"
     " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass(?)"
-)
-ON_ALL_NODES = (
-    "SELECT nodeid, success, result FROM run_command_on_all_nodes(replace(?,"
-    f" '{CALLER}', (SELECT {IDENTIFIED} FROM pg_stat_activity WHERE pid = pg_backend_pid())),"
-    " parallel => true, give_warning_for_connection_errors => true)"
 )
 ON_COORDINATOR = "SELECT nodeid, success, result FROM run_command_on_coordinator(?)"
 # The old copy of a shard that was moved to another node stays until Citus deletes it.
@@ -42,6 +32,7 @@ LEFT_BY_MOVES = (
     "SELECT c.object_name, n.nodename || ':' || n.nodeport FROM pg_dist_cleanup c"
     " LEFT JOIN pg_dist_node n ON n.groupid = c.node_group_id WHERE c.object_type = 1 LIMIT 1"
 )
+NOT_ACTIVE = "it is not active; activate it, or remove it from the cluster"
 STATISTICS_FILE = "SELECT pg_relation_filenode('pg_catalog.pg_statistic')"
 REWRITE_STATISTICS = "VACUUM (FULL) pg_catalog.pg_statistic"
 
@@ -112,20 +103,6 @@ END
 $rewrite$"""
 
 
-class _Answer(NamedTuple):
-    """What a node has answered.
-
-    Attributes:
-        node: Its host and port.
-        problem: Its error; empty if it has none.
-        result: The first value of its result.
-    """
-
-    node: str
-    problem: str
-    result: str
-
-
 def rewrite_on_nodes(engine: Engine, of_tables: Sequence[str]) -> None:
     """Rewrite the shards of tables on all nodes, and remove statistics with values of deleted rows.
 
@@ -140,9 +117,10 @@ def rewrite_on_nodes(engine: Engine, of_tables: Sequence[str]) -> None:
     """
     with autocommit(engine) as tx:
         names = [tx.rows(QUALIFIED, (table,))[0][0] for table in of_tables]
-        problems = [*_inactive_nodes(tx), *_delete_moved_shards(tx)]
+        problems = [f"{node}: {NOT_ACTIVE}" for node in inactive_nodes(tx)]
+        problems += _delete_moved_shards(tx)
         for command in (WAIT_FOR_OLDER, rewriting(RELATIONS_OF_NODE, names), WAIT_FOR_OLDER):
-            answers = _on_all_nodes(tx, command)
+            answers = run_on_all_nodes(tx, command)
             problems += [f"{one.node}: {one.problem}" for one in answers if one.problem]
         problems += _rewrite_statistics(tx)
     if problems:
@@ -167,15 +145,6 @@ def rewriting(relations: str, names: Sequence[str]) -> str:
     )
 
 
-def _inactive_nodes(tx: Transaction) -> list[str]:
-    """Return a problem for each node that Citus sends no commands to."""
-    return [
-        f"{name}: it is not active; activate it, or remove it from the cluster"
-        for _, name, is_active in tx.rows(NODES)
-        if not is_active
-    ]
-
-
 def _delete_moved_shards(tx: Transaction) -> list[str]:
     """Delete the old copies of moved shards, and return a problem if one stays."""
     answers = tx.rows(ON_COORDINATOR, (DELETE_MOVED,))
@@ -195,7 +164,7 @@ def _rewrite_statistics(tx: Transaction) -> list[str]:
     with tx.connection.transaction():  # the nodes run commands outside of it
         tx.run(f"SET LOCAL statement_timeout = '{STATISTICS_WAIT}'")
         before, done, after = (
-            _on_all_nodes(tx, command)
+            run_on_all_nodes(tx, command)
             for command in (STATISTICS_FILE, REWRITE_STATISTICS, STATISTICS_FILE)
         )
     files = {one.node: one.result for one in before}
@@ -204,16 +173,4 @@ def _rewrite_statistics(tx: Transaction) -> list[str]:
         f"{one.node}: its statistics were not written again; the user must own the database there"
         for one in after
         if files.get(one.node) == one.result
-    ]
-
-
-def _on_all_nodes(tx: Transaction, command: str) -> list[_Answer]:
-    names = {number: name for number, name, _ in tx.rows(NODES)}
-    return [
-        _Answer(
-            names.get(number, "the coordinator"),
-            "" if success else " ".join(str(result).split()) or "it failed",
-            str(result),
-        )
-        for number, success, result in tx.rows(ON_ALL_NODES, (command,))
     ]

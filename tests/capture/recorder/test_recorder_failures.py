@@ -110,20 +110,24 @@ def picky(database_url: str) -> Iterator[EventStore]:
             store.engine.dispose()
             event.listen(store.engine, "connect", limit)
         else:
-            run_sql(database_url, REFUSING)
+            for statement in REFUSING:
+                run_sql(database_url, statement)
         yield store
         if not database_url.startswith("sqlite"):
-            run_sql(database_url, "DROP FUNCTION refuse() CASCADE")
+            for statement in ALLOWING:
+                run_sql(database_url, statement)
 
 
 POISON = "poison" * 50_000
-REFUSING = """
-CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-  IF NEW.frame LIKE 'poison%' THEN RAISE EXCEPTION 'no' USING ERRCODE = 'data_exception'; END IF;
-  RETURN NEW;
-END $$;
-CREATE TRIGGER refuse BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION refuse()
-"""
+# No trigger, which Citus does not have.
+REFUSING = (
+    """CREATE FUNCTION refuse(frame text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+      IF frame LIKE 'poison%' THEN RAISE EXCEPTION 'no' USING ERRCODE = 'data_exception'; END IF;
+      RETURN true;
+    END $$""",
+    "ALTER TABLE events ADD CONSTRAINT refuse CHECK (refuse(frame))",
+)
+ALLOWING = ("ALTER TABLE events DROP CONSTRAINT refuse", "DROP FUNCTION refuse(text)")
 
 
 def run_sql(url: str, sql: str, options: str = "") -> None:

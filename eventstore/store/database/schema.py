@@ -15,7 +15,7 @@ from eventstore.store.database.connections.distribution import (
     HAS_CITUS,
     IS_COORDINATOR,
 )
-from eventstore.store.database.connections.driver_errors import translated
+from eventstore.store.database.connections.driver_errors import connecting, translated
 from eventstore.store.database.connections.pool import pooled
 
 #: The revision of the migration that this code needs.
@@ -31,7 +31,7 @@ def migrations_folder() -> Path:
 
 def schema_revision(engine: Engine) -> str | None:
     """Return the migration that the database is at, or None if it has no schema of this package."""
-    with translated(), pooled(engine), engine.connect() as connection:
+    with translated(), connecting(), pooled(engine), engine.connect() as connection:
         return _revision(connection)
 
 
@@ -69,13 +69,14 @@ def upgrade(engine: Engine) -> tuple[str | None, str]:
 
     Raises:
         SchemaError: The schema is newer than this code; or the database is a worker of a cluster.
+        InvalidInputError: The server is not PostgreSQL.
     """
     from alembic import command  # Alembic is slow to import, and seldom needed.
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(migrations_folder()))
-    with translated(), pooled(engine), engine.connect() as connection:
+    with translated(), connecting(), pooled(engine), engine.connect() as connection:
         _refuse_worker(connection)
         _lock(connection)
         before = _revision(connection)

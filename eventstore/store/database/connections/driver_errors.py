@@ -10,9 +10,35 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from eventstore.errors import DatabaseUnavailableError, EventStoreError, TimeLimitError
+from eventstore.brief import brief
+from eventstore.errors import (
+    DatabaseUnavailableError,
+    EventStoreError,
+    InvalidInputError,
+    TimeLimitError,
+)
 from eventstore.store.database.connections.drivers import driver_errors, error_classes
 from eventstore.store.database.connections.undecodable import DECODE_ERROR
+
+_NO_VERSION = "Could not determine version from string "
+
+
+@contextmanager
+def connecting() -> Iterator[None]:
+    """Translate the error for another database that speaks PostgreSQL's protocol.
+
+    SQLAlchemy asks the server for its version when the first connection is opened in the block. It
+    raises an AssertionError if the answer is not that of PostgreSQL.
+    """
+    try:
+        yield
+    except AssertionError as error:
+        if not str(error).startswith(_NO_VERSION):
+            raise
+        told = str(error).removeprefix(_NO_VERSION).strip("'")
+        raise InvalidInputError(
+            f"no support for this database, {brief(told)}; use PostgreSQL or SQLite"
+        ) from error
 
 
 @contextmanager

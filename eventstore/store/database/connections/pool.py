@@ -20,7 +20,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from eventstore.errors import ClosedError, ForkError
 from eventstore.store.database.connections import forks, inherited
 from eventstore.store.database.connections.distribution import RECHECK_AFTER, is_distributed
-from eventstore.store.database.connections.driver_errors import is_server_away, unavailable
+from eventstore.store.database.connections.driver_errors import (
+    connecting,
+    is_server_away,
+    unavailable,
+)
 from eventstore.store.database.connections.drivers import driver_errors, error_classes
 from eventstore.store.database.engine_options import keys_engine_of
 
@@ -112,6 +116,7 @@ class Connections:
             ClosedError: the store is closed.
             ForkError: the process cannot use the database; see `check`.
             DatabaseUnavailableError: no connection can be opened.
+            InvalidInputError: the server is not PostgreSQL.
         """
         self.check()
         try:
@@ -124,7 +129,8 @@ class Connections:
 
     def _take_from_pool(self, engine: Engine) -> PooledConnection:
         try:
-            proxy = engine.raw_connection()
+            with connecting():
+                proxy = engine.raw_connection()
         except driver_errors(SQLAlchemyError) as error:
             raise unavailable(error) from error
         held = PooledConnection(proxy, proxy.driver_connection)

@@ -26,13 +26,15 @@ from eventstore.times import DAY_US
 def day_of(at: str) -> str:
     """Return SQL for the number of a time's day since 1970 in UTC; negative before 1970.
 
-    SQL divides towards zero, so that without a correction both days beside 1970-01-01T00:00 would
-    be day 0.
+    The time since the day's beginning is subtracted before the division, which leaves no remainder
+    then. So it does not matter that SQLite and PostgreSQL divide towards zero, where other
+    databases give a fraction. (Otherwise both days beside 1970-01-01T00:00 would be day 0.)
 
     Args:
         at: SQL of the time, in microseconds.
     """
-    return f"({at} - CASE WHEN {at} < 0 THEN {DAY_US - 1} ELSE 0 END) / {DAY_US}"
+    time_of_day = f"(({at} % {DAY_US}) + {DAY_US}) % {DAY_US}"
+    return f"CAST(({at} - {time_of_day}) / {DAY_US} AS BIGINT)"
 
 
 def _day() -> Column[int]:

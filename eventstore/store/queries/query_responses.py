@@ -30,6 +30,7 @@ from eventstore.store.filters.sql_conditions import (
     key_condition,
     values_source,
 )
+from eventstore.store.queries.keyed_rows import one_of, rows_by_key
 from eventstore.store.queries.pages import Page
 from eventstore.store.queries.ranked_responses import is_ranked_responses, ranked_keys
 from eventstore.store.readmodels.encrypted_rows import decrypted_texts
@@ -60,12 +61,12 @@ def query_responses(
             without_text = replace(filters, text=None)
             rows = scan_page(
                 paging,
-                lambda page: tx.rows(*responses_sql(tx, without_text, page)),
+                lambda page: _page_rows(tx, without_text, page),
                 lambda row: bool(_matches(tx, row[0], row[1], terms)),
                 lambda row: response_cursor(tx, row, filters.scope),
             )
         else:
-            rows = tx.rows(*responses_sql(tx, filters, paging))
+            rows = _page_rows(tx, filters, paging)
         page, more = rows_that_fit(paging, rows, lambda row: int(row[3]))
         data = [_resource_of_row(tx, row) for row in page]
         if terms:
@@ -74,6 +75,19 @@ def query_responses(
         first = response_cursor(tx, page[0], filters.scope) if page else None
         last = response_cursor(tx, page[-1], filters.scope) if page else None
     return Page(data, first, last, more)
+
+
+def _page_rows(tx: Transaction, filters: ResponseFilter, paging: ResponsePaging) -> list[Row]:
+    """Return the rows of a page, as `responses_sql` selects them."""
+    if not tx.distributed:
+        return tx.rows(*responses_sql(tx, filters, paging))
+    keys = [row[-2:] for row in tx.rows(*_page_keys(tx, filters, paging))]
+    found, values = values_source(keys, IDS)
+    sql = (
+        f"SELECT {_columns(tx)} FROM responses r WHERE {one_of('r', keys)}"
+        f" AND (r.session_id, r.response_id) IN {found}"
+    )
+    return rows_by_key(tx, keys, sql, values, lambda row: row[:2])
 
 
 def responses_sql(
@@ -85,7 +99,48 @@ def responses_sql(
     bytes.
     """
     if is_ranked_responses(filters, paging):
-        return _ranked_page(tx, filters, paging)
+        keys, parameters, order = _ranked_keys(tx, filters, paging)
+    else:
+        rows, time, parameters = _page_source(tx, filters, paging)
+        if time != "r":
+            return f"SELECT {_columns(tx)} {rows}", parameters
+        keys, order = f"SELECT r.at, r.session_id, r.response_id {rows}", _page_order("k", paging)
+    # The conditions are checked on the index, and only the rows of the page are read whole.
+    return (
+        f"SELECT {_columns(tx)} FROM ({keys}) k {_responses_join(tx, 'k')} ORDER BY {order}",
+        parameters,
+    )
+
+
+def _columns(tx: Transaction) -> str:
+    return f"r.session_id, r.response_id, {small_texts(tx, ['r.resource'])}"
+
+
+def _page_keys(
+    tx: Transaction, filters: ResponseFilter, paging: ResponsePaging
+) -> tuple[str, list[Any]]:
+    """Return the statement of a page's keys, and its parameters.
+
+    The last columns are session_id and response_id.
+    """
+    if is_ranked_responses(filters, paging):
+        return _ranked_keys(tx, filters, paging)[:2]
+    rows, time, parameters = _page_source(tx, filters, paging)
+    return f"SELECT {time}.at, {time}.session_id, {time}.response_id {rows}", parameters
+
+
+def _ranked_keys(
+    tx: Transaction, filters: ResponseFilter, paging: ResponsePaging
+) -> tuple[str, list[Any], str]:
+    where = Where([], [])
+    add_response_conditions(where, tx, filters)
+    return ranked_keys(tx, filters, paging, where)
+
+
+def _page_source(
+    tx: Transaction, filters: ResponseFilter, paging: ResponsePaging
+) -> tuple[str, str, list[Any]]:
+    """Return SQL of a page by time from FROM on, the alias of the times, and the parameters."""
     terms = search.parse_terms(filters.text) if filters.text is not None else []
     few = few_matching_rows(tx, terms, IDS) if terms else None
     where = Where([], [])
@@ -94,19 +149,12 @@ def responses_sql(
     add_response_conditions(where, tx, filters, source.start, time)
     if terms and not source.is_of_words:
         _add_words(where, tx, terms, few)
-    direction, compare = ("ASC", ">") if paging.ascends else ("DESC", "<")
     if paging.cursor is not None:
+        compare = ">" if paging.ascends else "<"
         place = find_response(tx, paging.cursor, filters.session, filters.scope)
         where.add(f"({time}.at, {time}.session_id, {time}.response_id) {compare} (?, ?, ?)", *place)
-    columns = f"r.session_id, r.response_id, {small_texts(tx, ['r.resource'])}"
-    rows = f"FROM {source.sql}{where.sql()} ORDER BY {_order(time, direction)} LIMIT ?"
-    if time == "r":
-        # The conditions are checked on the index, and only the rows of the page are read whole.
-        keys = f"(SELECT r.at, r.session_id, r.response_id {rows}) k {_responses_join(tx, 'k')}"
-        sql = f"SELECT {columns} FROM {keys} ORDER BY {_order('k', direction)}"
-    else:
-        sql = f"SELECT {columns} {rows}"
-    return sql, [*where.parameters, paging.limit + 1]
+    rows = f"FROM {source.sql}{where.sql()} ORDER BY {_page_order(time, paging)} LIMIT ?"
+    return rows, time, [*where.parameters, paging.limit + 1]
 
 
 class _ResponseSource(NamedTuple):
@@ -171,19 +219,6 @@ def _add_words(where: Where, tx: Transaction, terms: list[Term], few: list[Row] 
     where.add(condition, *values)
 
 
-def _ranked_page(
-    tx: Transaction, filters: ResponseFilter, paging: ResponsePaging
-) -> tuple[str, list[Any]]:
-    where = Where([], [])
-    add_response_conditions(where, tx, filters)
-    keys, parameters, order = ranked_keys(tx, filters, paging, where)
-    columns = f"r.session_id, r.response_id, {small_texts(tx, ['r.resource'])}"
-    return (
-        f"SELECT {columns} FROM ({keys}) k {_responses_join(tx, 'k')} ORDER BY {order}",
-        parameters,
-    )
-
-
 def _source_by_ids(tx: Transaction, filters: ResponseFilter, found: str) -> str:
     """Return a source of responses `r`, for a source of their ids."""
     if filters.named() - {"scope", "metadata", "since", "until", "session", "text"}:
@@ -215,7 +250,8 @@ def _narrowed(tx: Transaction, filters: ResponseFilter) -> tuple[str, list[str]]
     return "", []
 
 
-def _order(alias: str, direction: str) -> str:
+def _page_order(alias: str, paging: ResponsePaging) -> str:
+    direction = "ASC" if paging.ascends else "DESC"
     return ", ".join(f"{alias}.{name} {direction}" for name in ("at", "session_id", "response_id"))
 
 

@@ -101,19 +101,15 @@ def is_ranked_sessions(filters: SessionFilter, paging: SessionPaging) -> bool:
     return paging.sort != "started" or not filters.named().isdisjoint(filters.FIGURES)
 
 
-def ranked_sql(
-    tx: Transaction,
-    filters: SessionFilter,
-    paging: SessionPaging,
-    live: bool,
-    columns: str,
-    costs: Costs | None,
-) -> tuple[str, list[Any]]:
-    """Return the statement of a page, and its parameters.
+def ranked_keys(
+    tx: Transaction, filters: SessionFilter, paging: SessionPaging, live: bool, costs: Costs | None
+) -> tuple[str, list[Any], str]:
+    """Return the statement of the keys of a page, its parameters, and its ORDER BY for alias `k`.
+
+    The last column is the session's id.
 
     Args:
         live: True lists only open sessions.
-        columns: Of `sessions s` and `streams t`.
         costs: What sessions cost; None if that is not needed.
 
     Raises:
@@ -151,8 +147,7 @@ def ranked_sql(
     if len(statements) > 1:
         keys = f"SELECT * FROM ({keys}) k ORDER BY {order} LIMIT ?"
         parameters.append(paging.limit + 1)
-    sql = f"SELECT {columns} FROM ({keys}) k {session_joins(tx, 'k')} ORDER BY {order}"
-    return sql, parameters
+    return keys, parameters, order
 
 
 def _branches(

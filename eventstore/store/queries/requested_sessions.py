@@ -18,7 +18,7 @@ from eventstore.projection.session_names import names_of_session
 from eventstore.realtime.values import column_text, loads, mapping
 from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.filters.filters import MAX_LIMIT, SessionFilter, SessionPaging
-from eventstore.store.queries.session_pages import sessions_sql
+from eventstore.store.queries.session_pages import read_session_page
 from eventstore.store.readmodels.encrypted_rows import decrypted_texts
 
 #: How many sessions of an encrypted store are compared at most.
@@ -68,7 +68,7 @@ def _newest_first(tx: Transaction, filters: SessionFilter) -> Iterator[Row]:
     paging = SessionPaging(limit=MAX_LIMIT)
     pages = LOOKED_THROUGH // MAX_LIMIT if looks else None
     while pages is None or pages > 0:
-        rows = tx.rows(*sessions_sql(tx, filters, paging, columns=columns))
+        rows = read_session_page(tx, filters, paging, columns=columns)
         page = rows[:MAX_LIMIT]
         yield from (row for row in page if not looks or _has_names(tx, row, names))
         if len(rows) <= MAX_LIMIT:

@@ -34,7 +34,8 @@ from eventstore.store.filters.sql_conditions import (
     values_source,
 )
 from eventstore.store.log.session_facts import no_session
-from eventstore.store.queries.ranked_sessions import is_ranked_sessions, ranked_sql
+from eventstore.store.queries.keyed_rows import one_of, rows_by_key
+from eventstore.store.queries.ranked_sessions import is_ranked_sessions, ranked_keys
 from eventstore.store.readmodels.encrypted_rows import decrypted_texts
 from eventstore.store.readmodels.words.search_tokens import Term
 from eventstore.store.readmodels.words.searched_text import searched_text
@@ -62,11 +63,11 @@ def read_session_page(
     """
     terms = search.parse_terms(filters.text) if filters.text is not None else []
     if not terms or tx.keys.name(tx) is None:
-        return tx.rows(*sessions_sql(tx, filters, paging, live, columns, costs))
+        return _rows(tx, filters, paging, live, columns, costs)
     without_text = replace(filters, text=None)
     return scan_page(
         paging,
-        lambda page: tx.rows(*sessions_sql(tx, without_text, page, live, columns, costs)),
+        lambda page: _rows(tx, without_text, page, live, columns, costs),
         lambda row: _says(tx, row[-1], terms),
         lambda row: str(row[-1]),
     )
@@ -83,6 +84,25 @@ def _says(tx: Transaction, session_id: str, terms: list[Term]) -> bool:
         is not None
         for type_, *row in tx.rows(sql, (session_id,))
     )
+
+
+def _rows(
+    tx: Transaction,
+    filters: SessionFilter,
+    paging: SessionPaging,
+    live: bool,
+    columns: str,
+    costs: Costs | None,
+) -> list[Row]:
+    if not tx.distributed:
+        return tx.rows(*sessions_sql(tx, filters, paging, live, columns, costs))
+    sql, parameters, _ = _page_keys(tx, filters, paging, live, costs)
+    keys = [row[-1:] for row in tx.rows(sql, parameters)]
+    by_key = (
+        f"SELECT {columns} FROM sessions s JOIN streams t ON t.session_id = s.session_id"
+        f" WHERE {one_of('s', keys)}"
+    )
+    return rows_by_key(tx, keys, by_key, (), lambda row: row[-1:])
 
 
 def sessions_sql(
@@ -102,9 +122,22 @@ def sessions_sql(
         NotFoundError: The cursor names no session.
         InvalidInputError: The text to search has no word.
     """
+    keys, parameters, order = _page_keys(tx, filters, paging, live, costs)
+    # Only the sessions of the page are read whole.
+    sql = f"SELECT {columns} FROM ({keys}) k {session_joins(tx, 'k')} ORDER BY {order}"
+    return sql, parameters
+
+
+def _page_keys(
+    tx: Transaction, filters: SessionFilter, paging: SessionPaging, live: bool, costs: Costs | None
+) -> tuple[str, list[Any], str]:
+    """Return the statement of a page's keys, its parameters, and its ORDER BY for alias `k`.
+
+    The last column is the session's id.
+    """
     live = live or filters.status == "live"
     if is_ranked_sessions(filters, paging):
-        return ranked_sql(tx, filters, paging, live, columns, costs)
+        return ranked_keys(tx, filters, paging, live, costs)
     terms = search.parse_terms(filters.text) if filters.text is not None else []
     few = few_matching_rows(tx, terms, SESSION_ID) if terms else None
     source = _source(tx, filters, live, few)
@@ -120,16 +153,12 @@ def sessions_sql(
     if paging.cursor is not None:
         at = _time_of(tx, paging.cursor, filters.scope)
         where.add(f"({time}.at, {time}.session_id) {compare} (?, ?)", at, paging.cursor)
-    # Only the sessions of the page are read whole.
     keys = (
         f"SELECT {time}.at, {time}.session_id FROM {source.sql}{where.sql()}"
         f" ORDER BY {time}.at {direction}, {time}.session_id {direction} LIMIT ?"
     )
-    sql = (
-        f"SELECT {columns} FROM ({keys}) k {session_joins(tx, 'k')}"
-        f" ORDER BY k.at {direction}, k.session_id {direction}"
-    )
-    return sql, [*where.parameters, paging.limit + 1]
+    order = f"k.at {direction}, k.session_id {direction}"
+    return keys, [*where.parameters, paging.limit + 1], order
 
 
 class _SessionSource(NamedTuple):

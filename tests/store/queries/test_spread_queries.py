@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.query_calls import KEYS, recorded
 
-from eventstore import EventStore
+from eventstore import EventStore, Page
 from eventstore.store.database.connections import pool
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.queries import suggest
@@ -34,17 +34,20 @@ SUGGESTIONS: list[Ask] = [
         for limit in (1, 50)
     ),
 ]
-QUERIES: list[Ask] = [
-    *(
-        lambda store, sort=sort: store.sessions(
-            sort=sort, tool="t", language="en", text="order", min_cost=0.0
-        )
-        for sort in ("started", "duration", "cost")
-    ),
-    lambda store: store.sessions(status="errors"),
-    lambda store: store.sessions(status="live", summary=True),
-    lambda store: store.responses(text="order", tool="t"),
-    lambda store: store.responses(sort="tokens", metadata="customer"),
+LISTS: list[Ask] = [
+    lambda store: pages(store.sessions(limit=3)),
+    lambda store: pages(store.sessions(sort="duration", order="asc", limit=3)),
+    lambda store: pages(store.sessions(sort="cost", text="order", min_cost=0.0)),
+    lambda store: pages(store.sessions(status="errors", summary=True)),
+    lambda store: pages(store.sessions(status="live")),
+    lambda store: pages(store.sessions(tool="t", language="en")),
+    lambda store: pages(store.responses(limit=5)),
+    lambda store: pages(store.responses(text="order", limit=5, order="asc")),
+    lambda store: pages(store.responses(sort="tokens", metadata="customer", limit=5)),
+    lambda store: pages(store.responses(metadata={"customer": "7"}, limit=5)),
+    lambda store: list(store.session_ids(metadata="customer")),
+]
+OTHERS: list[Ask] = [
     lambda store: store.usage("day"),
     lambda store: store.usage("metadata:customer"),
     lambda store: store.latency("model"),
@@ -52,6 +55,15 @@ QUERIES: list[Ask] = [
     lambda store: store.sum_days(),
     lambda store: store.project(),
 ]
+
+
+def pages(page: Page[Any]) -> list[Any]:
+    """All pages of a list."""
+    found = [page.as_list()]
+    while (following := page.next_page()) is not None:
+        page = following
+        found.append(page.as_list())
+    return found
 
 
 @pytest.fixture
@@ -77,6 +89,12 @@ def test_suggestions_are_the_same(
         assert ask(spread) == ask(plain)
 
 
+def test_lists_are_the_same(stores: tuple[EventStore, EventStore]) -> None:
+    plain, spread = stores
+    for ask in LISTS:
+        assert ask(spread) == ask(plain)
+
+
 def test_no_statement_has_what_citus_refuses(
     stores: tuple[EventStore, EventStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,7 +108,7 @@ def test_no_statement_has_what_citus_refuses(
         return rows(tx, sql, parameters)
 
     monkeypatch.setattr(Transaction, "rows", noting)
-    for ask in (*SUGGESTIONS, *QUERIES):
+    for ask in (*SUGGESTIONS, *LISTS, *OTHERS):
         ask(spread)
     assert sent
     assert not [sql for sql in sent if REFUSED.search(sql)]

@@ -67,6 +67,8 @@ def test_the_plan_reads_no_closed_session(
     assert [entry["id"] for entry in page.data] == ["open"]
     wanted, asked = checked_filter(SessionFilter, filters), checked_filter(SessionPaging, paging)
     with read(full.engine) as tx:
+        if tx.distributed:
+            pytest.skip("Citus reads a page by two statements, and a node has few sessions here")
         sql, parameters = sessions_sql(tx, wanted, asked, live=True)
         explain = "EXPLAIN " if tx.postgresql else "EXPLAIN QUERY PLAN "
         plan = "\n".join(str(row[-1]) for row in tx.rows(explain + sql, parameters))

@@ -20,6 +20,7 @@ from eventstore.store.database.connections.distribution import (
     HAS_CITUS,
     IS_COORDINATOR,
 )
+from eventstore.store.database.connections.pool import look_again
 from eventstore.store.database.schema import HEAD_REVISION, schema_revision
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.tables.day_tables import DAY_SUM_TABLES, summed_days
@@ -144,6 +145,7 @@ def distribute(engine: Engine, shards: int = DEFAULT_SHARDS) -> Iterator[TableSt
                 )
             # The rows were copied to the shards, and stay in the local table until this.
             tx.run("SELECT truncate_local_data_after_distributing_table(?::regclass)", step[:1])
+            look_again(engine)
             yield step
 
 

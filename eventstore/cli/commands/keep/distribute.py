@@ -7,6 +7,7 @@ import click
 from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.terminal.output import counted, print_json, print_line, progress_bar
 from eventstore.store.maintenance.distribute import DEFAULT_SHARDS, MOST_SHARDS, TableStep
+from eventstore.store.maintenance.recovery_interval import set_recovery_interval
 
 _WORDS = {
     "distributed": "divided by session",
@@ -45,7 +46,7 @@ def distribute(shards: int, rebalance: bool, dry_run: bool, url: str, as_json: b
     if dry_run and rebalance:
         raise click.UsageError("--dry-run says nothing of moves; leave out --rebalance")
     with open_store(url) as store:
-        steps = store.distribute(dry_run=True)
+        steps, notices = store.distribute(dry_run=True), []
         if not dry_run:
             done: list[TableStep] = []
             with progress_bar("distribute", len(steps)) as bar:
@@ -54,11 +55,14 @@ def distribute(shards: int, rebalance: bool, dry_run: bool, url: str, as_json: b
                     if bar is not None:
                         bar.advance(bar.task_ids[0])
             steps = done
+            notices = set_recovery_interval(store.engine)
             if rebalance:
                 store.rebalance()
     if as_json:
         data = [step._asdict() for step in steps]
-        print_json({"object": "list", "data": data, "dry_run": dry_run, "rebalanced": rebalance})
+        as_objects = [notice._asdict() for notice in notices]
+        facts = {"dry_run": dry_run, "rebalanced": rebalance, "notices": as_objects}
+        print_json({"object": "list", "data": data, **facts})
         return
     for step in steps:
         print_line(f"{step.table:<20} {_WORDS[step.kind]}")
@@ -67,6 +71,9 @@ def distribute(shards: int, rebalance: bool, dry_run: bool, url: str, as_json: b
     else:
         moved = " Parts were moved to balance the nodes." if rebalance else ""
         print_line(f"{counted(len(steps), 'table')} spread over the nodes.{moved}")
+    for notice in notices:
+        print_line(f"On {notice.node} an administrator has to run: {notice.commands}")
+        print_line(f"  ({notice.reason})")
 
 
 COMMANDS = (distribute,)

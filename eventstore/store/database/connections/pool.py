@@ -67,6 +67,7 @@ class Connections:
             SQLite, because a fork waits for threads that are inside SQLite.
         closed: True if the store was closed.
         distributed: True if Citus has spread the store's tables over nodes, as far as is known.
+        recheck_at: When the database is asked again, on the monotonic clock.
         behind_pooler: True if connections lead to a pooler such as pgbouncer: what is set for a
             session may then hold for other programs, and not for the next statement.
     """
@@ -78,7 +79,7 @@ class Connections:
         self.idle: list[PooledConnection] = []
         self._make_locks()
         self.closed = self.distributed = False
-        self._recheck_at = 0.0
+        self.recheck_at = 0.0
         self._refused: str | None = None
         self._open: WeakSet[Any] = WeakSet()
         self._engine: ref[Engine] | None = None
@@ -123,7 +124,7 @@ class Connections:
             held = self.idle.pop()
         except IndexError:
             held = self._take_from_pool(engine)
-        if not self.is_sqlite and time.monotonic() >= self._recheck_at:
+        if not self.is_sqlite and time.monotonic() >= self.recheck_at:
             self._look_at_distribution(held)
         return held
 
@@ -144,11 +145,11 @@ class Connections:
         return held
 
     def _look_at_distribution(self, held: PooledConnection) -> None:
-        self._recheck_at = time.monotonic() + RECHECK_AFTER
+        self.recheck_at = time.monotonic() + RECHECK_AFTER
         try:
             self.distributed = is_distributed(held.connection)
         except driver_errors() as error:
-            self._recheck_at = 0.0
+            self.recheck_at = 0.0
             self.drop(held, error)
             raise unavailable(error) from error
 
@@ -302,6 +303,12 @@ def pooled(engine: Engine) -> Iterator[forks.ConnectionUser]:
     connections.check()
     with forks.connection_call(connections.is_sqlite) as user:
         yield user
+
+
+def look_again(engine: Engine) -> None:
+    """Ask the database anew, with the next transaction, whether its tables are distributed."""
+    connections: Connections = engine.get_execution_options()[CONNECTIONS]
+    connections.recheck_at = 0.0
 
 
 def is_known_distributed(engine: Engine) -> bool:

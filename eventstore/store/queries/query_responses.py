@@ -221,7 +221,8 @@ def _add_words(where: Where, tx: Transaction, terms: list[Term], few: list[Row] 
 
 def _source_by_ids(tx: Transaction, filters: ResponseFilter, found: str) -> str:
     """Return a source of responses `r`, for a source of their ids."""
-    if filters.named() - {"scope", "metadata", "since", "until", "session", "text"}:
+    only_times = {"scope", "metadata", "since", "until", "session", "text"}
+    if tx.distributed or filters.named() - only_times:
         return f"{found} d {_responses_join(tx, 'd')}"
     # Only the times are needed. Metadata have them as well, in smaller rows.
     same = "x.session_id = d.session_id AND x.response_id = d.response_id"

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from eventstore.store.database.transaction import Transaction
 
-# Aliases of lists of few ids. Citus joins values that a statement lists only without a fence.
+# Aliases of lists of few ids. Citus joins values that a statement lists, and tables behind them,
+# only without a fence. So only lookups of responses, whose rows are large, are fenced there.
 _LISTS = ("d", "p")
 
 
@@ -29,7 +30,7 @@ def lookup_join(
         by: The alias of the left side.
         keys: The columns that both sides share.
     """
-    if tx.postgresql and not (tx.distributed and by in _LISTS):
+    if tx.postgresql and not (tx.distributed and (by in _LISTS or table != "responses")):
         same = " AND ".join(f"{key} = {by}.{key}" for key in keys)
         # DISTINCT ON is an optimization fence: the planner cannot reorder the join. The keys are
         # unique, so that it costs nothing. Citus refuses the more usual fence, OFFSET 0.

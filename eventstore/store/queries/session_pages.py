@@ -192,7 +192,7 @@ def _source(
     if few is not None:
         found, values = values_source(few, SESSION_ID)
         sql = f"{found} d {session_joins(tx, 'd', ('s', *streams))}"
-        return _SessionSource(sql, values, lead="d", says=True)
+        return _SessionSource(sql, values, lead="s" if tx.distributed else "d", says=True)
     start = _start(tx, filters)
     if start is None:
         return _SessionSource(f"sessions s {session_joins(tx, 's', streams)}")

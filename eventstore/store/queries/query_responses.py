@@ -197,6 +197,8 @@ def _choose_source(
         narrowed, values = _narrowed(tx, filters)
         where.parameters.extend(values)
         where.add("m.key = ? AND m.value = ?", start.key, start.value)
+        if tx.distributed and filters.session is not None:
+            where.add("m.session_id = ?", filters.session)  # Citus does not conclude it.
         sql = f"response_metadata m {narrowed} {_responses_join(tx, 'm')}"
         return _ResponseSource(sql, start, "m")
     condition, values = key_condition(start)

@@ -25,6 +25,7 @@ LEFT_OUT = {
     "serve": "it serves until it is stopped; its routes are called without it (routes.py)",
     "join": "it needs OpenAI's server",
     "calls": "it receives webhooks until it is stopped; tests/web/api/test_webhooks.py sends them",
+    "distribute": "it needs a cluster; see tests/store/maintenance/test_distribute.py",
     "spool": "it reads a folder of a recorder's; tests/capture writes hostile ones",
 }
 #: Those that print a line of JSON for each event, not one document.

@@ -45,14 +45,17 @@ OF_SESSIONS: tuple[dict[str, Any], ...] = (
 
 #: Verbs that give events, lines or cues one by one.
 STREAMED = frozenset({"events", "masked_events", "export", "replay"})
-#: The verbs that write: the fuzzer of stores calls them (opened.py, writes.py).
+#: The verbs that write: the fuzzer of stores calls them (opened.py, writes.py), except `distribute`
+#: and `rebalance`, which need a cluster.
 WRITING = frozenset(
     {
         *("append", "append_together", "seal", "close", "copy", "erase", "import_file", "init"),
         *(
+            "distribute",
             "offload",
             "price_sessions",
             "project",
+            "rebalance",
             "rebuild",
             "repair",
             "set_metadata",

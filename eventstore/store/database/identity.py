@@ -22,6 +22,7 @@ from uuid import uuid4
 
 from eventstore.errors import DatabaseUnavailableError
 from eventstore.realtime.values import loads
+from eventstore.store.database.connections.distribution import IS_COORDINATOR
 from eventstore.store.database.transaction import Transaction
 
 # A clone of a server has the same identifier. When it is promoted, it gets a timeline of its own.
@@ -38,7 +39,6 @@ POSTGRESQL_DATABASE = (
     "SELECT json_build_array(oid::bigint, {streams}::regclass::oid::bigint,"
     " pg_postmaster_start_time()::text) FROM pg_database WHERE datname = current_database()"
 )
-IS_COORDINATOR = "SELECT groupid = 0 FROM pg_dist_local_group"
 ON_COORDINATOR = "SELECT success, result FROM run_command_on_coordinator(?)"
 # The schema is named, because the coordinator may have another search path.
 STREAMS = (

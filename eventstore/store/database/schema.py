@@ -10,11 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 
 from eventstore.errors import SchemaError
-from eventstore.store.database.connections.distribution import (
-    COORDINATOR,
-    HAS_CITUS,
-    IS_COORDINATOR,
-)
+from eventstore.store.database.connections.distribution import HAS_CITUS, refusal_of_worker
 from eventstore.store.database.connections.driver_errors import connecting, translated
 from eventstore.store.database.connections.pool import pooled
 
@@ -104,11 +100,9 @@ def _refuse_worker(connection: Connection) -> None:
         return
     if not connection.exec_driver_sql(HAS_CITUS).scalar():
         return
-    if connection.exec_driver_sql(IS_COORDINATOR).scalar():
-        return
-    row = connection.exec_driver_sql(COORDINATOR).first()
-    where = "the coordinator" if row is None else f"the coordinator: {row[0]}:{row[1]}"
-    raise SchemaError(f"this is a worker of a Citus cluster; run it on {where}")
+    refusal = refusal_of_worker(lambda sql: connection.exec_driver_sql(sql).first())
+    if refusal is not None:
+        raise SchemaError(refusal)
 
 
 def _refuse_newer(found: str | None) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from eventstore.errors import EventStoreError, WorkerDiedError
 from eventstore.store.database import engine as engines
-from eventstore.store.database.connections.pool import CONNECTIONS, Connections
+from eventstore.store.database.connections.pool import connections_of
 from eventstore.store.database.engine_options import allowed_locations_of
 from eventstore.store.database.keys import keys_of
 from eventstore.store.database.outages import attempt
@@ -53,7 +53,7 @@ def for_each(
         ClosedError: The store is closed.
         ForkError: This process cannot use its database.
     """
-    connections: Connections = engine.get_execution_options()[CONNECTIONS]
+    connections = connections_of(engine)
     connections.check()  # Worker processes would open a closed database again.
     if workers <= 1 or len(ids) <= 1:
         for session_id in ids:

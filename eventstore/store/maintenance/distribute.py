@@ -14,14 +14,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine
 
 from eventstore.common.arguments import check_whole
-from eventstore.errors import InvalidInputError, SchemaError
-from eventstore.store.database.connections.distribution import (
-    COORDINATOR,
-    HAS_CITUS,
-    IS_COORDINATOR,
-)
+from eventstore.errors import InvalidInputError
+from eventstore.store.database import schema
+from eventstore.store.database.connections.distribution import HAS_CITUS, refusal_of_worker
 from eventstore.store.database.connections.pool import look_again
-from eventstore.store.database.schema import HEAD_REVISION, schema_revision
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.tables.day_tables import DAY_SUM_TABLES, summed_days
 from eventstore.store.database.transaction import Transaction, autocommit, read
@@ -95,10 +91,7 @@ def missing_steps(engine: Engine) -> list[TableStep]:
     """
     if engine.dialect.name != "postgresql":
         raise InvalidInputError("only a store on PostgreSQL with Citus can be distributed")
-    found = schema_revision(engine)
-    if found != HEAD_REVISION:
-        state = "has no eventstore schema" if found is None else f"is at schema {found}"
-        raise SchemaError(f"the database {state}; run: eventstore init")
+    schema.ensure(engine)
     with read(engine) as tx:
         _check_coordinator(tx)
         kinds = _kinds(tx)
@@ -193,11 +186,9 @@ def _check_coordinator(tx: Transaction) -> None:
             "the database has no Citus: run CREATE EXTENSION citus in this database on each node,"
             " and tell the coordinator of its workers by citus_add_node (see docs/scale.md)"
         )
-    if not tx.rows(IS_COORDINATOR)[0][0]:
-        host, port = (tx.row(COORDINATOR) or ("the coordinator", ""))[:2]
-        raise InvalidInputError(
-            f"this is a worker of a Citus cluster; run it on the coordinator: {host}:{port}"
-        )
+    refusal = refusal_of_worker(tx.row)
+    if refusal is not None:
+        raise InvalidInputError(refusal)
 
 
 def _kinds(tx: Transaction) -> Mapping[str, str]:

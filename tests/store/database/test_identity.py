@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 
 import pytest
 from sqlalchemy import Engine
+from support.databases import opened
 from support.postgres import PostgresServer, ways_to
 
-from eventstore.store.database import engine as engines
 from eventstore.store.database import identity
-from eventstore.store.database.connections.pool import close_all
 from eventstore.store.database.identity import (
     DatabaseIdentity,
     is_same_database,
@@ -21,15 +20,6 @@ from eventstore.store.database.identity import (
     read_identity,
 )
 from eventstore.store.database.transaction import read, write
-
-
-@contextmanager
-def opened(url: str) -> Iterator[Engine]:
-    made = engines.create(url)
-    try:
-        yield made
-    finally:
-        close_all(made)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine
 from support.calls import SAMPLE_STREAMS, voice_call
-from support.postgres import CitusCluster, PostgresServer
+from support.postgres import CitusCluster
 from support.rows import read_model_rows
 
 from eventstore import EventStore
@@ -44,13 +44,6 @@ def test_each_table_is_of_one_kind() -> None:
     for table in metadata.sorted_tables:
         if table.name not in REFERENCE_TABLES:
             assert next(iter(table.primary_key.columns)).name == "session_id", table.name
-
-
-@pytest.fixture
-def cluster(postgres: PostgresServer) -> CitusCluster:
-    if not isinstance(postgres, CitusCluster):
-        pytest.skip("TEST_CITUS names no cluster of Citus, which is in no package registry")
-    return postgres
 
 
 @pytest.fixture

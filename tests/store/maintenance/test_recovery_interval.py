@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import psycopg
 import pytest
-from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
+from support.databases import opened
 from support.postgres import CitusCluster, PostgresServer, nodes
 
-from eventstore.store.database import engine as engines
-from eventstore.store.database.connections.pool import close_all
 from eventstore.store.maintenance.recovery_interval import INTERVAL, set_recovery_interval
 
 ROLE = "eventstore_no_administrator"
-
-
-@contextmanager
-def opened(url: str) -> Iterator[Engine]:
-    made = engines.create(url)
-    try:
-        yield made
-    finally:
-        close_all(made)
 
 
 def on_each(url: str, *commands: str) -> list[str]:
@@ -39,10 +27,8 @@ def on_each(url: str, *commands: str) -> list[str]:
 
 
 @pytest.fixture
-def spread_url(postgres: PostgresServer, postgres_url: str) -> Iterator[str]:
+def spread_url(cluster: CitusCluster, postgres_url: str) -> Iterator[str]:
     """A database of a cluster whose nodes look for transactions in doubt each minute."""
-    if not isinstance(postgres, CitusCluster):
-        pytest.skip("no cluster of Citus: set TEST_CITUS")
     reload = "SELECT pg_reload_conf()"
     on_each(postgres_url, "ALTER SYSTEM SET citus.recover_2pc_interval = '1min'", reload)
     yield postgres_url

@@ -25,8 +25,10 @@ from eventstore.pricing.prices import prices_from
 from eventstore.realtime.metadata import check_metadata
 from eventstore.store.database import engine as engines
 from eventstore.store.database import schema
-from eventstore.store.database.engine_options import without_limit
+from eventstore.store.database.connections.pool import close_for_good
+from eventstore.store.database.engine_options import REPLICA, without_limit
 from eventstore.store.sessions.log import Projection, WritableLog
+from eventstore.verbs.queries import Queries
 from eventstore.verbs.upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from eventstore.sound.plot import PlotFormat
     from eventstore.sound.sound_writer import AudioFormat
     from eventstore.sound.timeline.timeline import Side
+
+#: How many seconds a replica may lag behind, by default.
+READ_LAG = 10.0
 
 
 class EventStore(Upkeep, WritableLog):
@@ -55,10 +60,14 @@ class EventStore(Upkeep, WritableLog):
         prices: A TOML file of your own prices and deployments (docs/prices.md), which is read now.
             By default it is the one that EVENTSTORE_PRICES names, which is read when money is first
             asked for. Without it, prices are those of the package genai-prices.
+        read_url: The URL of a streaming replica of a PostgreSQL database (docs/databases.md). What
+            this store has appended is always read; what others have, after `read_lag` at the
+            latest. If the replica is behind or away, the primary is read.
+        read_lag: How many seconds the replica may lag behind.
 
     Raises:
         InvalidInputError: The URL is none, or names a database that is not supported; or the file
-            of prices cannot be used.
+            of prices cannot be used; or `read_url` leads to no replica of the database.
         SchemaError: The schema is missing or old (PostgreSQL), or newer than this code.
         DatabaseUnavailableError: The database cannot be reached.
     """
@@ -71,6 +80,8 @@ class EventStore(Upkeep, WritableLog):
         keys: str | None = None,
         time_limit: float | None = None,
         prices: str | Path | None = None,
+        read_url: str | None = None,
+        read_lag: float = READ_LAG,
     ) -> None:
         check_choice("projection", projection, get_args(Projection))
         check_url("url", url)
@@ -85,6 +96,34 @@ class EventStore(Upkeep, WritableLog):
         self._work = without_limit(self.engine)
         if check_schema:
             schema.ensure(self.engine)
+        self._reader: Queries = self if read_url is None else self._on_replica(read_url, read_lag)
+
+    def _on_replica(self, url: str, max_lag: float) -> Queries:
+        from eventstore.store.database.read_replica import ReadReplica
+
+        check_url("read_url", url)
+        check_seconds("read_lag", max_lag)
+        replica = ReadReplica(self.engine, engines.create_for_reading(url, self.engine), max_lag)
+        replica.check()
+        return Queries(self.engine.execution_options(**{REPLICA: replica}))
+
+    @property
+    def reader(self) -> Queries:
+        """The verbs that only read: from the replica, if there is one.
+
+        The store's own verbs do so as well, except for those whose results something is usually
+        written by: `events`, `masked_events`, `last_seq`, `revision`, `metadata`, `session_ids`,
+        `closed_sessions`, `follow` and `verify`.
+        """
+        return self._reader
+
+    def close(self) -> None:
+        """Close all connections. Any later use of the store raises `ClosedError`.
+
+        Transactions that other threads have begun come to their end. Closing again does nothing.
+        """
+        super().close()
+        close_for_good(self._reads)  # The replica's connections, too.
 
     def __enter__(self) -> EventStore:
         return self
@@ -201,7 +240,7 @@ class EventStore(Upkeep, WritableLog):
 
         check_choice("format", format, AUDIO_FORMATS)
         return write_audio(
-            self,
+            self.reader,
             session_id,
             path_or_stream("target", target, "write"),
             format,
@@ -251,7 +290,7 @@ class EventStore(Upkeep, WritableLog):
         check_choice("format", format, PLOT_FORMATS)
         path = path_or_stream("target", target, "write")
         plot_audio(
-            self,
+            self.reader,
             session_id,
             path,
             format,

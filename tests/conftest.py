@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, event
 from support import recordings as recorded
 from support.postgres import CitusCluster, PostgresServer, running_server
+from support.replication import Servers, replicated, replicated_database
 
 from eventstore.common import unforeseen
 from eventstore.store.database import engine as engines
@@ -162,3 +163,19 @@ def recordings() -> list[Path]:
     if not found:
         pytest.skip(recorded.MISSING)
     return found
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Servers]:
+    """A primary and its streaming replica, which the tests of a module may stop."""
+    with replicated() as made:
+        if made is None:
+            pytest.skip("there are no binaries of PostgreSQL")
+        yield made
+
+
+@pytest.fixture
+def replicated_name(servers: Servers) -> Iterator[str]:
+    """The name of a new store's database on both servers."""
+    with replicated_database(servers) as name:
+        yield name

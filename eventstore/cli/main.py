@@ -15,6 +15,7 @@ import click
 
 from eventstore.cli.lazy_commands import CommandGroup, Commands
 from eventstore.cli.price_options import prices_option
+from eventstore.cli.replica_options import replica_options
 from eventstore.common.version import VERSION
 
 
@@ -31,13 +32,15 @@ from eventstore.common.version import VERSION
     metavar="URL",
     help="The database of sessions' keys, where the store is encrypted.",
 )
+@replica_options
 @prices_option(envvar=None)
-def cli(url: str | None, keys: str | None) -> None:
+def cli(url: str | None, keys: str | None, read_url: str | None, read_lag: float) -> None:
     """Archive, query and replay OpenAI Realtime sessions.
 
     The database is named by EVENTSTORE_URL or --db; by default it is eventstore.db here. What is
     written is encrypted where EVENTSTORE_KEYS or --keys names a database for sessions' keys. Prices
-    are your own where EVENTSTORE_PRICES or --prices names a file of them.
+    are your own where EVENTSTORE_PRICES or --prices names a file of them. Queries run on a replica
+    where EVENTSTORE_READ_URL or --read-url names one.
 
     \b
     Examples:

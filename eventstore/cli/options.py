@@ -10,6 +10,7 @@ import click
 
 from eventstore.cli import completion
 from eventstore.cli.price_options import prices_file
+from eventstore.cli.replica_options import chosen_replica
 from eventstore.errors import InvalidInputError
 from eventstore.event_store import EventStore
 from eventstore.realtime.metadata import check_metadata
@@ -74,6 +75,15 @@ def open_store(url: str, check_schema: bool = True) -> EventStore:
         check_schema: Raise SchemaError if the database's schema is not this version's.
     """
     return EventStore(url, check_schema=check_schema, keys=keys_url(), prices=prices_file())
+
+
+def open_to_read(url: str) -> EventStore:
+    """Open the store of a database URL as `open_store` does, to read it.
+
+    Its queries run on the replica that the command line or the environment names, if any.
+    """
+    replica = chosen_replica()._asdict()
+    return EventStore(url, keys=keys_url(), prices=prices_file(), **replica)
 
 
 def keys_url() -> str | None:

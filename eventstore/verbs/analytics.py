@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from sqlalchemy import Engine
 from typing_extensions import Unpack
 
 from eventstore.brief import brief
@@ -39,6 +40,16 @@ def _masked(by: str | None, summed: dict[str, Any]) -> dict[str, Any]:
 class Totals(Log):
     """Usage, latency and growth of contexts, and suggestions: for `Queries`, which see a scope."""
 
+    @property
+    def reader(self) -> Totals:
+        """The same verbs, for reading alone: of a store with a replica, they read from that."""
+        return self
+
+    @property
+    def _reads(self) -> Engine:
+        """The engine that queries are made with."""
+        return self.reader.engine
+
     def _checked(self, kind: type[Filter], filters: Mapping[str, Any]) -> Filter:
         if "scope" in filters:
             raise InvalidInputError("bad filter scope: call scoped() instead")
@@ -65,7 +76,7 @@ class Totals(Log):
         from eventstore.store.usage import query_usage
 
         checked = self._checked(ResponseFilter, filters)
-        summed = query_usage.query_usage(self.engine, _checked_by(by), checked)
+        summed = query_usage.query_usage(self._reads, _checked_by(by), checked)
         return cast("UsageReport", _masked(by, summed))
 
     def latency(
@@ -92,7 +103,7 @@ class Totals(Log):
         from eventstore.store.usage import query_latency
 
         checked = self._checked(ResponseFilter, filters)
-        report = query_latency.query_latency(self.engine, _checked_by(by), checked)
+        report = query_latency.query_latency(self._reads, _checked_by(by), checked)
         return cast("LatencyReport", _masked(by, report))
 
     def context(self, **filters: Unpack[ResponseFilterParams]) -> ContextReport:
@@ -112,7 +123,7 @@ class Totals(Log):
         """
         from eventstore.store.usage import query_context
 
-        report = query_context.query_context(self.engine, self._checked(ResponseFilter, filters))
+        report = query_context.query_context(self._reads, self._checked(ResponseFilter, filters))
         return cast("ContextReport", report)
 
     def metadata_keys(self, prefix: str = "", limit: int = 50) -> list[str]:
@@ -130,7 +141,7 @@ class Totals(Log):
         from eventstore.store.queries import suggest
 
         checked = checked_filter(SuggestionFilter, {"prefix": prefix, "limit": limit})
-        found = suggest.metadata_keys(self.engine, checked, self.scope)
+        found = suggest.metadata_keys(self._reads, checked, self.scope)
         return list(dict.fromkeys(map(mask_words, found)))
 
     def metadata_values(self, key: str, prefix: str = "", limit: int = 20) -> list[str]:
@@ -149,7 +160,7 @@ class Totals(Log):
         from eventstore.store.queries import suggest
 
         checked = checked_filter(SuggestionFilter, {"key": key, "prefix": prefix, "limit": limit})
-        found = suggest.metadata_values(self.engine, checked, self.scope)
+        found = suggest.metadata_values(self._reads, checked, self.scope)
         return list(dict.fromkeys(mask_entry(key, value) for value in found))
 
     def models(self) -> list[str]:
@@ -159,7 +170,7 @@ class Totals(Log):
         """
         from eventstore.store.queries import suggest
 
-        return suggest.models(self.engine, SuggestionFilter(limit=MAX_SUGGESTIONS), self.scope)
+        return suggest.models(self._reads, SuggestionFilter(limit=MAX_SUGGESTIONS), self.scope)
 
 
 def _checked_by(by: object) -> str | None:

@@ -36,7 +36,7 @@ class Conversations(Totals):
         from eventstore.store.queries import query_conversations
 
         chosen = query_conversations.ConversationChoice(conversation_id, session, self.scope)
-        conversation = mask_value(query_conversations.read_conversation(self.engine, chosen))
+        conversation = mask_value(query_conversations.read_conversation(self._reads, chosen))
         return cast("ConversationResource", conversation)
 
     def conversation_session(self, conversation_id: str, session: str | None = None) -> str:
@@ -53,7 +53,7 @@ class Conversations(Totals):
         from eventstore.store.queries import query_conversations
 
         chosen = query_conversations.ConversationChoice(conversation_id, session, self.scope)
-        return query_conversations.find_conversation(self.engine, chosen)
+        return query_conversations.find_conversation(self._reads, chosen)
 
     def conversation_items(
         self,
@@ -85,7 +85,7 @@ class Conversations(Totals):
 
         paging = checked_filter(Paging, {"limit": limit, "after": after, "order": order})
         chosen = query_conversations.ConversationChoice(conversation_id, session, self.scope)
-        page = query_conversations.query_items(self.engine, chosen, paging)
+        page = query_conversations.query_items(self._reads, chosen, paging)
         ask = partial(self.conversation_items, conversation_id, session, limit=limit, order=order)
         items = cast("list[ItemResource]", mask_value(page.data))
         return page.with_data(items, partial(ask, after=page.last_id))
@@ -107,5 +107,5 @@ class Conversations(Totals):
         from eventstore.store.queries import query_conversations
 
         chosen = query_conversations.ConversationChoice(conversation_id, session, self.scope)
-        item = mask_value(query_conversations.read_item(self.engine, chosen, item_id))
+        item = mask_value(query_conversations.read_item(self._reads, chosen, item_id))
         return cast("ItemResource", item)

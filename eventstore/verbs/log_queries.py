@@ -50,8 +50,9 @@ class LogQueries(Conversations):
         from eventstore.capture.recording.session_ids import NAMING_TYPES, export_lines
         from eventstore.store.log.read_events import read_events
 
-        naming = read_events(self.engine, session_id, 1, self.last_seq(session_id), NAMING_TYPES)
-        return export_lines(session_id, self.events(session_id), naming)
+        reader, engine = self.reader, self._reads
+        naming = read_events(engine, session_id, 1, reader.last_seq(session_id), NAMING_TYPES)
+        return export_lines(session_id, reader.events(session_id), naming)
 
     def replay(self, session_id: str) -> Iterator[Cue]:
         """Yield a conversation as it happened: what was said, called and cut off, and when.
@@ -65,7 +66,7 @@ class LogQueries(Conversations):
         """
         from eventstore.replay.player.session_cues import session_cues
 
-        return session_cues(self, session_id)
+        return session_cues(self.reader, session_id)
 
     def follow(
         self,
@@ -135,10 +136,10 @@ class LogQueries(Conversations):
         from eventstore.store.queries.query_sessions import state_at
 
         self.check_seen(session_id)
-        state = state_at(self.engine, session_id, at)
-        heard = read_events(self.engine, session_id, 1, state.seq, USER_AUDIO_TYPES)
+        state = state_at(self._reads, session_id, at)
+        heard = read_events(self._reads, session_id, 1, state.seq, USER_AUDIO_TYPES)
         sound = user_audio(state, heard) if audio else None
-        images = client_images(state, lambda seq: read_events(self.engine, session_id, seq, seq))
+        images = client_images(state, lambda seq: read_events(self._reads, session_id, seq, seq))
         return reseed(state, dialect, sound, max_items, assistant_as, images)
 
     def verify(

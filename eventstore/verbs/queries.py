@@ -63,7 +63,7 @@ class Queries(LogQueries):
         """
         conditions = {"metadata": [Condition(key, "=", value)]}
         (scope,) = checked_filter(BasicFilter, conditions).metadata
-        return Queries(self.engine, scope)
+        return Queries(self._reads, scope)
 
     def sessions(
         self,
@@ -106,7 +106,7 @@ class Queries(LogQueries):
         options = {"limit": limit, "after": after, "before": before, "order": order, "sort": sort}
         paging = checked_filter(SessionPaging, options)
         checked = self._checked(SessionFilter, filters)
-        page = query_sessions.query_sessions(self.engine, checked, paging, live, summary)
+        page = query_sessions.query_sessions(self._reads, checked, paging, live, summary)
         ask = partial(self.sessions, limit=limit, order=order, sort=sort, live=live)
         further = partial(ask, summary=summary, **paging.further(page), **filters)
         return page.with_data(cast("list[SessionResource]", mask_value(page.data)), further)
@@ -138,8 +138,8 @@ class Queries(LogQueries):
         """
         from eventstore.store.queries import query_sessions
 
-        self.check_seen(session_id)
-        session = mask_value(query_sessions.read_session(self.engine, session_id))
+        self.reader.check_seen(session_id)
+        session = mask_value(query_sessions.read_session(self._reads, session_id))
         return cast("SessionResource", session)
 
     def state(
@@ -167,7 +167,7 @@ class Queries(LogQueries):
         from eventstore.store.queries.masked_state import masked_state
 
         check_choice("dialect", dialect, DIALECTS)
-        shown = masked_state(self, session_id, at)
+        shown = masked_state(self.reader, session_id, at)
         if dialect != "wire":
             for conversation in shown["conversations"]:
                 items = (render_item(item, dialect) for item in conversation["items"])
@@ -198,8 +198,9 @@ class Queries(LogQueries):
         from eventstore.exports.transcript import transcript_turns
         from eventstore.store.queries.masked_state import masked_state
 
-        errors = self.masked_events(session_id, type="error")
-        return transcript_turns(masked_state(self, session_id), errors, prices_of(self.engine))
+        reader = self.reader
+        errors = reader.masked_events(session_id, type="error")
+        return transcript_turns(masked_state(reader, session_id), errors, prices_of(self.engine))
 
     def waveform(self, session_id: str, check: Callable[[], None] = lambda: None) -> dict[str, Any]:
         """Return what a player draws of a session: loudness, turns, words and marks on one axis.
@@ -220,7 +221,7 @@ class Queries(LogQueries):
         """
         from eventstore.exports.waveform import waveform  # numpy takes long to load
 
-        return waveform(self, session_id, check)
+        return waveform(self.reader, session_id, check)
 
     def responses(
         self,
@@ -263,7 +264,7 @@ class Queries(LogQueries):
         options = {"limit": limit, "after": after, "before": before, "order": order, "sort": sort}
         paging = checked_filter(ResponsePaging, options)
         checked = self._checked(ResponseFilter, filters)
-        page = query_responses.query_responses(self.engine, checked, paging)
+        page = query_responses.query_responses(self._reads, checked, paging)
         data = mask_value(page.data)
         if dialect != "wire":
             data = [render_response(response, dialect) for response in data]
@@ -291,7 +292,7 @@ class Queries(LogQueries):
         from eventstore.store.queries import query_responses
 
         check_choice("dialect", dialect, DIALECTS)
-        resource = query_responses.read_response(self.engine, response_id, session, self.scope)
+        resource = query_responses.read_response(self._reads, response_id, session, self.scope)
         return cast("ResponseResource", render_response(mask_value(resource), dialect))
 
     def closed_sessions(

@@ -111,6 +111,23 @@ class ContextReport(TypedDict):
     data: list[ContextEntry]
 
 
+class ReplicaStatus(TypedDict):
+    """How the replica of a store is that was opened with `read_url`.
+
+    Attributes:
+        database: Its URL, without its password.
+        max_lag: How many seconds it may lag behind.
+        behind_bytes: How many bytes of the write-ahead log it has still to replay; None if it does
+            not answer.
+        problem: Why the primary is read in its place; None if all is well.
+    """
+
+    database: str
+    max_lag: float
+    behind_bytes: int | None
+    problem: str | None
+
+
 class StoreStatus(TypedDict):
     """What `status` returns: what the store holds, and what is behind.
 
@@ -126,6 +143,7 @@ class StoreStatus(TypedDict):
         fold_errors: How many events the fold could not read by a fault of its own.
         nodes: The nodes of the cluster that a distributed store is spread over: `host`, `port`,
             whether it is the `coordinator`, and how many `shards`, `sessions` and `bytes` it has.
+        replica: The replica that queries run on; None if there is none.
         open_to_others: Files of the store that other users may read or write.
     """
 
@@ -142,6 +160,7 @@ class StoreStatus(TypedDict):
     erased_audio: int
     behind: int
     nodes: list[dict[str, Any]]
+    replica: ReplicaStatus | None
     open_to_others: list[str]
     failed_projections: int
     failed: list[dict[str, Any]]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from typing_extensions import deprecated
 
 from eventstore.errors import EventStoreError, Failure, InvalidInputError
-from eventstore.store.database.engine_options import without_limit
+from eventstore.store.database.engine_options import replica_of, without_limit
 from eventstore.store.database.keys import keys_of
 from eventstore.verbs.read_models import Ids, ReadModelVerbs, checked_workers
 from eventstore.verbs.results import Results, attempted, collected, ids_of, with_names
@@ -298,7 +298,10 @@ class Upkeep(ReadModelVerbs):
         """
         from eventstore.store.maintenance.status import status
 
-        return cast("StoreStatus", status(self.engine))
+        replica = replica_of(self._reads)
+        found = status(self.engine)
+        found["replica"] = None if replica is None else replica.state()
+        return cast("StoreStatus", found)
 
     def distribute(self, shards: int = 32, dry_run: bool = False) -> list[TableStep]:
         """Spread a store on PostgreSQL over the nodes of a Citus cluster, by sessions.

@@ -23,7 +23,7 @@ from eventstore.common.hosts import is_loopback
 from eventstore.common.small_files import read_small_file
 from eventstore.common.tls import Certificate
 from eventstore.errors import EventStoreError, InvalidInputError
-from eventstore.event_store import EventStore
+from eventstore.event_store import READ_LAG, EventStore
 from eventstore.web.server.access import AccessKeys, one_key, parse_keys
 from eventstore.web.server.connections import MAX_CONNECTIONS, Connection
 from eventstore.web.server.requests import Stores
@@ -46,6 +46,8 @@ class Service(NamedTuple):
         time_limit: How many seconds a query may take.
         body_bytes: How many bytes the body of a request may have.
         tls: The certificate to listen with; None for no TLS.
+        read_url: The URL of a replica for queries; None if there is none.
+        read_lag: How many seconds the replica may lag behind.
     """
 
     url: str
@@ -57,6 +59,8 @@ class Service(NamedTuple):
     time_limit: float
     body_bytes: int
     tls: Certificate | None = None
+    read_url: str | None = None
+    read_lag: float = READ_LAG
 
 
 def read_keys(file: Path | None, single_key: str | None) -> AccessKeys | None:
@@ -93,7 +97,14 @@ def open_stores(service: Service) -> Iterator[Stores]:
         SchemaError: The database has no schema, or another version of it than this code needs.
     """
     sweep()
-    open_one = partial(EventStore, service.url, keys=service.encryption_keys, prices=service.prices)
+    open_one = partial(
+        EventStore,
+        service.url,
+        keys=service.encryption_keys,
+        prices=service.prices,
+        read_url=service.read_url,
+        read_lag=service.read_lag,
+    )
     with (
         open_one(time_limit=service.time_limit) as one,
         open_one() as other,

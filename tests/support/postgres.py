@@ -292,31 +292,41 @@ def _started(
 
 
 class Cluster:
-    """A database cluster in a folder, whose server can be stopped and started again."""
+    """A database cluster in a folder, whose server can be stopped and started again.
 
-    def __init__(self, binaries: Path, folder: Path, user: pwd.struct_passwd | None) -> None:
+    Without a primary it is a new one, and with one it is a streaming replica of that.
+    """
+
+    def __init__(
+        self,
+        binaries: Path,
+        folder: Path,
+        user: pwd.struct_passwd | None,
+        primary: Cluster | None = None,
+        settings: dict[str, str] | None = None,
+    ) -> None:
         environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
         environment["HOME"] = str(folder)
         self._common: dict[str, Any] = {"cwd": folder, "env": environment, **as_user(user)}
         self._folder, self._log = folder, folder / "log"
+        self.binaries, self.user = binaries, user
         data = folder / "data"
-        made = subprocess.run(
-            [
+        if primary is None:
+            self._make(
                 *(binaries / "initdb", "--pgdata", data, "--username", "postgres"),
                 *("--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync"),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-            **self._common,
-        )
-        if made.returncode:
-            raise RuntimeError(f"initdb failed: {made.stderr}")
+            )
+        else:
+            source = URL.create("postgresql", **_place(primary.parameters))
+            self._make(
+                *(binaries / "pg_basebackup", "--pgdata", data, "--dbname", str(source)),
+                *("--write-recovery-conf", "--checkpoint=fast", "--no-sync"),
+            )
         port = free_port()
-        settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
+        self.settings = {**SETTINGS, **(settings or {})}
         self._command: list[Any] = [
             *(binaries / "postgres", "-D", data, "-k", folder, "-p", str(port)),
-            *settings,
+            *(f"--{name}={value}" for name, value in self.settings.items()),
         ]
         self.parameters: dict[str, Any] = {
             "host": "127.0.0.1",
@@ -325,6 +335,21 @@ class Cluster:
             "dbname": "postgres",
         }
         self._keeper: subprocess.Popen[Any] | None = None
+
+    def _make(self, *command: Any) -> None:
+        made = subprocess.run(command, capture_output=True, text=True, check=False, **self._common)
+        if made.returncode:
+            raise RuntimeError(f"{command[0].name} failed: {made.stderr}")
+
+    def run(self, sql: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """Execute a statement, and return the rows that it has."""
+        parameters = {**self.parameters, "dbname": database}
+        with psycopg.connect(**parameters, autocommit=True) as connection:
+            cursor = connection.execute(sql)
+            return cursor.fetchall() if cursor.description else []
+
+    def url(self, database: str = "postgres") -> str:
+        return str(URL.create("postgresql", **{**_place(self.parameters), "database": database}))
 
     def start(self, keeper: str) -> None:
         """Run the server until `stop`, by a shell script that ends it with its standard input."""
@@ -350,8 +375,27 @@ class Cluster:
             self._keeper = None
 
 
+def _place(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {"username": parameters["user"], "host": parameters["host"], "port": parameters["port"]}
+
+
 @contextmanager
-def stoppable_cluster() -> Iterator[Cluster | None]:
+def streaming_replica(primary: Cluster) -> Iterator[Cluster]:
+    """A streaming replica of a running server."""
+    folder = folder_for(primary.user)
+    try:
+        cluster = Cluster(primary.binaries, folder, primary.user, primary, primary.settings)
+        cluster.start(KEEPER_OF_DATA)
+        try:
+            yield cluster
+        finally:
+            cluster.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def stoppable_cluster(settings: dict[str, str] | None = None) -> Iterator[Cluster | None]:
     """A server of one's own, that runs at first; None where there are no binaries."""
     installed = _installation()
     if installed is None:
@@ -360,7 +404,7 @@ def stoppable_cluster() -> Iterator[Cluster | None]:
     user = other_user()
     folder = folder_for(user)
     try:
-        cluster = Cluster(_readable(installed, folder, user), folder, user)
+        cluster = Cluster(_readable(installed, folder, user), folder, user, settings=settings)
         cluster.start(KEEPER_OF_DATA)
         try:
             yield cluster

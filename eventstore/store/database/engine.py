@@ -106,6 +106,23 @@ def create(
     return _create(parsed, ring, time_limit, prices)
 
 
+def create_for_reading(url: str, primary: Engine) -> Engine:
+    """Return an engine for a replica of a store's database, with the options of the store's engine.
+
+    Args:
+        url: The URL of the replica.
+        primary: The engine of the store's database.
+
+    Raises:
+        InvalidInputError: The URL is not valid, or one of the databases is not PostgreSQL.
+    """
+    parsed = parse_url(url)
+    if "sqlite" in (parsed.drivername, primary.dialect.name):
+        raise InvalidInputError("only PostgreSQL has replicas to read from; leave the URL out")
+    options = primary.get_execution_options()
+    return _create(parsed, options[KEY_RING], options[TIME_LIMIT], options[PRICES])
+
+
 def _create(
     parsed: URL, keys: KeyRing, time_limit: float | None, prices: Callable[[], Prices]
 ) -> Engine:
@@ -117,7 +134,7 @@ def _create(
     }
     if parsed.drivername == "sqlite":
         return _create_sqlite(parsed, options)
-    connections = Connections(is_sqlite=False, path=None)
+    connections = Connections(is_sqlite=False, path=None, url=_text(parsed))
     given = given_prepare_threshold(parsed)
     network = {n: value for n, value in NETWORK.items() if n not in parsed.query}
     engine = create_engine(
@@ -139,6 +156,10 @@ def _create(
     return engine
 
 
+def _text(parsed: URL) -> str:
+    return parsed.render_as_string(hide_password=False)
+
+
 def _create_sqlite(parsed: URL, options: dict[str, Any]) -> Engine:
     path = parsed.database
     memory = not path or path == ":memory:" or "mode=memory" in path
@@ -147,7 +168,9 @@ def _create_sqlite(parsed: URL, options: dict[str, Any]) -> Engine:
         if not folder.is_dir():
             raise InvalidInputError(f"no folder {folder} for the database {path}; make it first")
     connections = Connections(
-        is_sqlite=True, path=None if memory or path is None else _absolute_path(path)
+        is_sqlite=True,
+        path=None if memory or path is None else _absolute_path(path),
+        url=_text(parsed),
     )
     engine = create_engine(
         parsed,

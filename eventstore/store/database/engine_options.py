@@ -1,13 +1,14 @@
-"""The options that an engine carries: keys, time limit, allowed places and prices.
+"""The options that an engine carries: keys, time limit, allowed places, prices and a replica.
 
-engine.py sets them. Code that has an engine reads them here, without importing the classes of their
-values.
+engine.py and event_store.py set them. Code that has an engine reads them here, without importing
+the classes of their values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Engine
 
@@ -24,8 +25,25 @@ KEY_RING = "eventstore_keys"
 #: The engine option with the places outside of the database that may be opened.
 ALLOWED = "eventstore_allowed"
 
+#: The engine option with the `Replica` that reading transactions may run on.
+REPLICA = "eventstore_replica"
+
 #: The engine option with a function that returns the prices of usage.
 PRICES = "eventstore_prices"
+
+
+class Replica(Protocol):
+    """What other modules know of a `read_replica.ReadReplica`."""
+
+    engine: Engine
+    reads: int
+    reads_of_primary: int
+
+    def reading(self) -> AbstractContextManager[Any]:
+        """Return a context manager for a reading transaction, on the replica if it may be used."""
+
+    def state(self) -> dict[str, Any]:
+        """Return how the replica is now."""
 
 
 def without_limit(engine: Engine) -> Engine:
@@ -38,6 +56,12 @@ def without_limit(engine: Engine) -> Engine:
 def keys_engine_of(engine: Engine) -> Engine | None:
     """Return the engine of the database of the sessions' keys; None if there is none."""
     found: Engine | None = engine.get_execution_options()[KEY_RING].engine
+    return found
+
+
+def replica_of(engine: Engine) -> Replica | None:
+    """Return the replica that queries with an engine run on; None if there is none."""
+    found: Replica | None = engine.get_execution_options().get(REPLICA)
     return found
 
 

@@ -7,8 +7,7 @@ each parameter; for PostgreSQL's driver it is translated to `%s`.
 from __future__ import annotations
 
 import sqlite3
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from types import TracebackType
@@ -16,18 +15,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Engine
 
-from eventstore.errors import InvalidInputError
 from eventstore.store.database.connections import forks
-from eventstore.store.database.connections.driver_errors import unavailable
-from eventstore.store.database.connections.drivers import driver_errors, error_classes
+from eventstore.store.database.connections.driver_errors import (
+    raise_translated,
+    unavailable,
+)
+from eventstore.store.database.connections.drivers import driver_errors
 from eventstore.store.database.connections.pool import (
     CONNECTIONS,
     Connections,
     PooledConnection,
     UnusableConnection,
 )
+from eventstore.store.database.connections.time_limit import limit_time
 from eventstore.store.database.connections.undecodable import read_undecodable
-from eventstore.store.database.engine_options import ALLOWED, KEY_RING, TIME_LIMIT
+from eventstore.store.database.engine_options import ALLOWED, KEY_RING, TIME_LIMIT, replica_of
 
 if TYPE_CHECKING:
     from eventstore.encryption.cipher import Cipher
@@ -203,13 +205,42 @@ def write(engine: Engine) -> AbstractContextManager[Transaction]:
 def read(engine: Engine) -> AbstractContextManager[Transaction]:
     """Return a context manager for a read-only transaction that sees one state of the database.
 
+    If the engine has a replica that may be read, the transaction runs there: see read_replica.py.
+
     Raises:
         DatabaseUnavailableError: the database is away or locked.
         TimeLimitError: a query takes longer than the engine's time limit.
     """
+    replica = replica_of(engine)
+    return read_directly(engine) if replica is None else replica.reading()
+
+
+def read_directly(
+    engine: Engine, may_begin: Callable[[Transaction], bool] | None = None
+) -> AbstractContextManager[Transaction]:
+    """Return a context manager for a transaction that reads the engine's own database.
+
+    Args:
+        engine: the engine.
+        may_begin: asked when the transaction has its connection and is not begun yet. If it returns
+            False, the block is not entered.
+
+    Raises:
+        NotBegunError: `may_begin` returned False.
+        DatabaseUnavailableError, TimeLimitError: as for `read`.
+    """
     postgresql = engine.dialect.name == "postgresql"
     begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if postgresql else "BEGIN"
-    return _TransactionContext(engine, begin, commits=False, limited=True)
+    return _TransactionContext(engine, begin, commits=False, limited=True, may_begin=may_begin)
+
+
+def statement(engine: Engine) -> AbstractContextManager[Transaction]:
+    """Return a context manager for single statements that only read, each by itself.
+
+    Raises:
+        DatabaseUnavailableError: the database is away.
+    """
+    return _TransactionContext(engine, None, commits=False, ends=False)
 
 
 def autocommit(engine: Engine) -> AbstractContextManager[Transaction]:
@@ -220,7 +251,11 @@ def autocommit(engine: Engine) -> AbstractContextManager[Transaction]:
     Raises:
         DatabaseUnavailableError: the database is away, full or read-only.
     """
-    return _TransactionContext(engine, None, commits=False, ends=False)
+    return _TransactionContext(engine, None, commits=False, ends=False, counts=True)
+
+
+class NotBegunError(Exception):
+    """A transaction was not begun, because it may not run on its database."""
 
 
 class _TransactionContext:
@@ -233,10 +268,12 @@ class _TransactionContext:
         "_begin",
         "_commits",
         "_connections",
+        "_counts",
         "_ends",
         "_engine",
         "_held",
         "_lock",
+        "_may_begin",
         "_options",
         "_seconds",
         "_tx",
@@ -249,11 +286,14 @@ class _TransactionContext:
         commits: bool,
         ends: bool = True,
         limited: bool = False,
+        counts: bool = False,
+        may_begin: Callable[[Transaction], bool] | None = None,
     ) -> None:
         self._engine, self._begin, self._commits, self._ends = engine, begin, commits, ends
         self._options = options = engine.get_execution_options()
         self._connections: Connections = options[CONNECTIONS]
         self._seconds = options[TIME_LIMIT] if limited else None
+        self._counts, self._may_begin = counts or commits, may_begin
         self._held: PooledConnection | None = None
 
     def __enter__(self) -> Transaction:
@@ -268,13 +308,20 @@ class _TransactionContext:
             tx.begin_call()
             held = self._held = connections.take(self._engine)
             tx.connection, tx.distributed = held.connection, connections.distributed
+            if self._may_begin is not None:
+                if not self._may_begin(tx):
+                    raise NotBegunError
+                tx.begin_call()
             begin = self._begin
             if self._seconds is not None:
-                begin = _limit(held.connection, begin, self._seconds, tx.postgresql)
+                begin = limit_time(held.connection, begin, self._seconds, tx.postgresql)
             if begin is not None and tx.postgresql:
                 held.connection.execute(begin, prepare=False)
             elif begin is not None:
                 held.connection.execute(begin)
+        except NotBegunError:
+            self._release(None)
+            raise
         except BaseException as error:  # Ctrl-C is handled in the same way.
             self._give_up(error)
             if isinstance(error, driver_errors()):
@@ -314,12 +361,8 @@ class _TransactionContext:
             self._give_up(interrupt)
             raise
         self._release(error)
-        if error is None:
-            return
-        if _is_refusal(error):
-            raise InvalidInputError(_REFUSAL) from error
-        if isinstance(error, driver_errors()):
-            raise unavailable(error) from error
+        if error is not None:
+            raise_translated(error)
 
     def _give_up(self, error: BaseException) -> None:
         """Close the connection, if there is one, so that no other transaction gets it."""
@@ -335,6 +378,9 @@ class _TransactionContext:
                 self._connections.give_back(self._held, error)
         finally:
             self._end()
+        # Also after an error: a commit may have been made before its answer was lost.
+        if self._counts or (self._connections.has_replica and self._begin is not None):
+            self._connections.commits.add()
 
     def _end(self) -> None:
         self._tx.calling = False
@@ -343,35 +389,6 @@ class _TransactionContext:
             self._lock.release()
 
 
-_REFUSAL = (
-    "a value that was given is none that a database keeps: it holds a NUL character or half a"
-    " character, or is too large a number"
-)
-
-
-def _is_refusal(error: BaseException) -> bool:
-    """Return True if the driver refused a parameter because of its value.
-
-    A retry would then fail again. psycopg raises a DataError, and sqlite3 the errors of Python's
-    own conversions.
-    """
-    if isinstance(error, OverflowError):
-        return "SQLite" in str(error)
-    return isinstance(error, error_classes(UnicodeEncodeError, "DataError"))
-
-
 # How long a transaction waits for those of other threads, in seconds: longer than SQLite's own busy
 # timeout.
 _LONGEST_WAIT = 60.0
-
-# How many steps SQLite's virtual machine makes between two looks at the clock: about a millisecond.
-_STEPS = 20_000
-
-
-def _limit(connection: Any, begin: str | None, seconds: float, postgresql: bool) -> str | None:
-    """Limit the time of the transaction that begins, and return the statement that begins it."""
-    if postgresql:
-        return f"{begin}; SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}"
-    end = time.monotonic() + seconds
-    connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
-    return begin

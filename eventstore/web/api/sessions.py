@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 from eventstore.errors import NotFoundError
 from eventstore.realtime.resources.dialects import Dialect
 from eventstore.store.filters.filters import SessionSort, SessionStatus
+from eventstore.store.sessions.log import Log
 from eventstore.web.api.responses import (
     AfterParameter,
     BeforeParameter,
@@ -38,7 +39,6 @@ from eventstore.web.server.requests import (
     ScopedQueries,
     created_range,
     deep_objects,
-    scoped,
     stores_of,
 )
 
@@ -233,7 +233,7 @@ def erase_session(
     """
     deep_objects(request)
     writing = stores_of(request).writing
-    scoped(writing, access).last_seq(session_id)
+    Log(writing.engine, access.scope).last_seq(session_id)
     erased = writing.erase(session_id, audio_only, reason, vacuum=False)
     request.app.state.sounds.forget(session_id)
     if erased.failed:

@@ -22,10 +22,11 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from eventstore.capture.relay.relay_metrics import faults_family
 from eventstore.errors import EventStoreError
+from eventstore.store.database.engine_options import replica_of
 from eventstore.store.maintenance.status import Troubles, ping, troubles
 from eventstore.web.server.documents import answer
 from eventstore.web.server.errors import ApiError
@@ -161,11 +162,28 @@ async def metrics(request: Request) -> Response:
         def collect(self) -> Iterable[Any]:
             yield from counts.registry.collect()
             yield from _store_families(wrong)
+            yield from _replica_families(stores_of(request))
             yield faults_family()
 
     registry = CollectorRegistry()
     registry.register(Collector())
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _replica_families(stores: Stores) -> Iterable[Any]:
+    """Yield how many queries the replica has answered, and the primary in its place."""
+    engines = {stores.reading.reader.engine, stores.writing.reader.engine}
+    replicas = [found for found in map(replica_of, engines) if found is not None]
+    if not replicas:
+        return
+    reads = CounterMetricFamily(
+        "eventstore_replica_reads",
+        "Transactions for reading, by the server that answered them.",
+        labels=["server"],
+    )
+    reads.add_metric(["replica"], sum(one.reads for one in replicas))
+    reads.add_metric(["primary"], sum(one.reads_of_primary for one in replicas))
+    yield reads
 
 
 def _store_families(wrong: Troubles | None) -> Iterable[Any]:

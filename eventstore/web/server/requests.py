@@ -106,7 +106,8 @@ async def _queries(request: Request, access: MayRead) -> Queries:
 
 def scoped(store: EventStore, access: Access) -> Queries:
     """Return the queries of a store, limited to the sessions that a key may see."""
-    return store if access.scope is None else store.scoped(access.scope.key, access.scope.value)
+    scope = access.scope
+    return store.reader if scope is None else store.scoped(scope.key, scope.value)
 
 
 #: Queries that are limited to the sessions that the request's key may see.

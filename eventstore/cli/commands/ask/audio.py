@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from eventstore.cli import completion
-from eventstore.cli.options import db_option, given_options, json_option, open_store
+from eventstore.cli.options import db_option, given_options, json_option, open_to_read
 from eventstore.cli.terminal.output import print_json, print_line, progress_bar, say
 from eventstore.event_store import EventStore
 
@@ -70,7 +70,7 @@ def audio(
         if path is not None and _format(path) not in formats:
             raise click.BadParameter(f"{path}: use a name that ends with .{', .'.join(formats)}")
     written: dict[str, Any] = {}
-    with open_store(url) as store:
+    with open_to_read(url) as store:
         if output is not None:
             written = _write(
                 store, session_id, output, {**selected, **given_options({"rate": rate})}

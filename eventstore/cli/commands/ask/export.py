@@ -15,7 +15,7 @@ import click
 
 from eventstore.cli import completion
 from eventstore.cli.failures import print_failures
-from eventstore.cli.options import db_option, given_options, open_store, session_filters
+from eventstore.cli.options import db_option, given_options, open_to_read, session_filters
 from eventstore.cli.output_file import output_stream
 from eventstore.cli.price_options import prices_option
 from eventstore.cli.terminal.output import counted, counter, say
@@ -87,12 +87,12 @@ def export(
     chosen = given_options(filters)
     _check(sessions, chosen, everything, format_)
     _check_targets(format_, output, endpoint, content)
-    with open_store(url) as store:
+    with open_to_read(url) as store:
         for session_id in sessions:
             # A missing session raises before anything is written. An erased one among several is
             # told at the end.
             with suppress(*((ErasedError,) if len(sessions) > 1 else ())):
-                store.last_seq(session_id)
+                store.reader.last_seq(session_id)
         session_ids = iter(sessions) if sessions else store.session_ids(**chosen)
         reader = SessionReader(len(sessions) == 1)
         with counter("session") as progress:
@@ -186,7 +186,7 @@ def _write(
         # Other formats must not wait for this import.
         from eventstore.exports.html import write_html
 
-        write_html(store, next(session_ids), stream)
+        write_html(store.reader, next(session_ids), stream)
 
 
 def _write_jsonl(

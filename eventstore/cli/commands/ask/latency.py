@@ -11,7 +11,7 @@ from eventstore.cli.options import (
     db_option,
     given_options,
     json_option,
-    open_store,
+    open_to_read,
     response_filters,
 )
 from eventstore.cli.terminal.output import group_name, print_json, print_table, say
@@ -33,7 +33,7 @@ def latency(by: str | None, url: str, as_json: bool, **filters: Any) -> None:
       eventstore latency --by day
       eventstore latency --by model --since 2026-05-01
     """
-    with open_store(url) as store:
+    with open_to_read(url) as store:
         page = store.latency(by, **given_options(filters))
     if as_json:
         print_json(page)
@@ -66,7 +66,7 @@ def context(url: str, as_json: bool, **filters: Any) -> None:
       eventstore context
       eventstore context --model gpt-realtime --since 2026-05-01
     """
-    with open_store(url) as store:
+    with open_to_read(url) as store:
         page = store.context(**given_options(filters))
     if as_json:
         print_json(page)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from eventstore.cli import completion
-from eventstore.cli.options import db_option, json_option, open_store
+from eventstore.cli.options import db_option, json_option, open_to_read
 from eventstore.cli.terminal.output import echo, print_json, say
 from eventstore.store.queries.suggest import KEY_OBJECT, VALUE_OBJECT, suggestions
 
@@ -27,7 +27,7 @@ def metadata(key: str | None, prefix: str, limit: int, url: str, as_json: bool) 
       eventstore metadata customer --prefix 4
       eventstore metadata topic --json
     """
-    with open_store(url) as store:
+    with open_to_read(url) as store:
         if key is None:
             page = suggestions(KEY_OBJECT, store.metadata_keys(prefix, limit + 1), limit)
         else:

@@ -17,7 +17,7 @@ from eventstore.cli.options import (
     given_options,
     json_option,
     list_options,
-    open_store,
+    open_to_read,
     response_filters,
     session_filters,
     sort_option,
@@ -90,7 +90,7 @@ def sessions(
       eventstore sessions --tool cancel_order --min-duration 60 --sort cost
       eventstore sessions --live
     """
-    with open_store(url) as store:
+    with open_to_read(url) as store:
         ask = partial(
             store.sessions,
             limit=limit,
@@ -189,7 +189,7 @@ def responses(
       eventstore responses --text "where is my order"
       eventstore responses --tool lookup_order --min-latency 2 --sort latency
     """
-    with open_store(url) as store:
+    with open_to_read(url) as store:
         page = store.responses(
             limit=limit,
             after=after,
@@ -242,7 +242,7 @@ def response(
       eventstore response resp_123
       eventstore response resp_123 --dialect beta --json
     """
-    with open_store(url) as store:
+    with open_to_read(url) as store:
         resource = store.response(response_id, session, dialect)
     if as_json:
         print_json(resource)
@@ -274,7 +274,7 @@ def usage(by: str | None, url: str, as_json: bool, **filters: Any) -> None:
       eventstore usage --by metadata:customer --since 2026-05-01
       eventstore usage --by model --prices prices.toml
     """
-    with open_store(url) as store:
+    with open_to_read(url) as store:
         summed = store.usage(by, **given_options(filters))
     if as_json:
         print_json(summed)

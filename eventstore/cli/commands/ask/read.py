@@ -10,7 +10,7 @@ import pybase64
 
 from eventstore.cli import completion
 from eventstore.cli.commands.serve.serving import Serving, serve_options
-from eventstore.cli.options import db_option, dialect_option, json_option, open_store
+from eventstore.cli.options import db_option, dialect_option, json_option, open_to_read
 from eventstore.cli.price_options import prices_option
 from eventstore.cli.terminal.cues import cue_json, play
 from eventstore.cli.terminal.follow import follow as follow_session
@@ -56,7 +56,7 @@ def state(
     """
     if follow and (at is not None or dialect != "wire"):
         raise click.UsageError("--follow goes with neither --at nor --dialect")
-    with open_store(url) as store:
+    with open_to_read(url) as store:
         if follow:
             follow_session(store, session_id, as_json)
             return
@@ -80,12 +80,12 @@ def _check_moment(store: EventStore, session_id: str, at: str, notes: Mapping[st
     """
     events, length = notes["events"], (notes["duration_ms"] or 0) / 1000
     if not at.startswith("+"):
-        behind = int(at) > store.last_seq(session_id)
+        behind = int(at) > store.reader.last_seq(session_id)
         if int(at) == 0:
             raise InvalidInputError("--at 0: events are counted from 1")
     else:
         # The recorder's later notes, such as metadata, are no part of the call.
-        later = (event for event in store.events(session_id, events + 1))
+        later = (event for event in store.reader.events(session_id, events + 1))
         behind = float(at) > length and all(event.direction == STORE for event in later)
     if behind:
         offset = f" (+{length:.3f} s)" if notes["duration_ms"] is not None else ""
@@ -109,8 +109,8 @@ def events(
       eventstore events sess_123 --type 'response.*'
       eventstore events sess_123 --from 100 --to 120 --json
     """
-    with open_store(url) as store:
-        for event in store.events(session_id, first, last, glob):
+    with open_to_read(url) as store:
+        for event in store.reader.events(session_id, first, last, glob):
             click.echo(_event_json(event) if as_json else _event_line(event))
 
 
@@ -187,7 +187,7 @@ def replay(
         raise click.UsageError("--once goes with a SESSION; of a whole store, each is served once")
     if interactive:
         _check_interactive(instant, as_json)
-    with open_store(url) as store:
+    with open_to_read(url) as store:
         if serving is not None:
             from eventstore.cli.commands.serve.replay_server import (
                 serve,

@@ -7,7 +7,7 @@ from typing import get_args
 import click
 
 from eventstore.cli import completion
-from eventstore.cli.options import db_option, json_option, open_store
+from eventstore.cli.options import db_option, json_option, open_to_read
 from eventstore.cli.terminal.harmless import json_line
 from eventstore.cli.terminal.output import print_json, say
 from eventstore.realtime.resources.session_config import CLIENT_DIALECTS, ClientDialect
@@ -57,7 +57,7 @@ def reseed(
       eventstore reseed sess_123 --at +90 --max-items 40
       eventstore reseed sess_123 --audio --dialect beta
     """
-    with open_store(url) as store:
+    with open_to_read(url) as store:
         made = store.reseed(session_id, at, dialect, audio, max_items, assistant_as)
     if as_json:
         print_json({"object": "list", "data": made.events, "skipped": made.skipped})

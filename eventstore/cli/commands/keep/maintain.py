@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from eventstore.cli import completion, failures, outlasting
-from eventstore.cli.options import db_option, json_option, open_store
+from eventstore.cli.options import db_option, json_option, open_store, open_to_read
 from eventstore.cli.price_options import prices_option
 from eventstore.cli.terminal.output import (
     clean,
@@ -27,6 +27,7 @@ from eventstore.cli.terminal.output import (
 )
 from eventstore.errors import Failure, InvalidInputError
 from eventstore.event_store import EventStore
+from eventstore.verbs.reports import ReplicaStatus
 
 Done = TypeVar("Done")
 
@@ -240,7 +241,7 @@ def status(url: str, as_json: bool) -> None:
     Example:
       eventstore status --json
     """
-    with open_store(url) as store:
+    with open_to_read(url) as store:
         found = store.status()
     if as_json:
         print_json(found)
@@ -270,9 +271,20 @@ def status(url: str, as_json: bool) -> None:
         held = f"{counted(node['sessions'], 'session')}, {size(node['bytes'])}"
         shards = f"in {counted(node['shards'], 'shard')}"
         print_line(f"node       {clean(node['host'])}:{node['port']}{role}: {held} {shards}")
+    if found["replica"]:
+        print_line(f"replica    {_replica(found['replica'])}")
     if found["open_to_others"]:
         files = clean(" ".join(found["open_to_others"]))
         print_line(f"open       other users may read or write it; run: chmod 600 {files}")
+
+
+def _replica(replica: ReplicaStatus) -> str:
+    """Return where the replica is, how far behind, and why it is not used if it is not."""
+    behind = replica["behind_bytes"]
+    place = clean(replica["database"])
+    if replica["problem"] is not None:
+        return f"{place} is not used: {clean(replica['problem'])}"
+    return f"{place}, " + ("in step" if not behind else f"{size(behind)} behind")
 
 
 def _named(names: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from eventstore.cli.commands.serve.serving import parse_address
 from eventstore.cli.commands.serve.tls_options import tls_options
 from eventstore.cli.options import db_option, keys_url, redact_option, spool_option
 from eventstore.cli.price_options import prices_file, prices_option
+from eventstore.cli.replica_options import chosen_replica
 from eventstore.common.tls import Certificate
 from eventstore.realtime.upstream_urls import OPENAI_URL
 
@@ -131,8 +132,10 @@ def serve(
     keys = read_keys(file, os.environ.get("EVENTSTORE_API_KEY"))
     if log:
         log_to_standard_error()
+    body_bytes = max_body * 1024 * 1024
     service = Service(
-        url, keys_url(), prices_file(), host, port, keys, time_limit, max_body * 1024 * 1024, tls
+        *(url, keys_url(), prices_file(), host, port, keys, time_limit, body_bytes, tls),
+        **chosen_replica()._asdict(),
     )
     replaying = None if replay is None else parse_address(replay, "--replay")
     relaying = None

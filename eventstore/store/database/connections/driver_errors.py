@@ -52,6 +52,21 @@ def translated() -> Iterator[None]:
         raise unavailable(error) from error
 
 
+def raise_translated(error: BaseException) -> None:
+    """Raise what an error of a driver, or of its refusal of a value, means for the caller.
+
+    Nothing is raised for any other error.
+
+    Raises:
+        InvalidInputError: The driver refused a value.
+        DatabaseUnavailableError: The database failed; see `unavailable`.
+    """
+    if _is_refusal(error):
+        raise InvalidInputError(_REFUSAL) from error
+    if isinstance(error, driver_errors()):
+        raise unavailable(error) from error
+
+
 def unavailable(error: BaseException) -> DatabaseUnavailableError:
     """Return the DatabaseUnavailableError to raise for an error of a driver or of SQLAlchemy.
 
@@ -66,6 +81,23 @@ def unavailable(error: BaseException) -> DatabaseUnavailableError:
         if sign in message:
             return DatabaseUnavailableError(f"the database failed: {message}; {advice}")
     return DatabaseUnavailableError(f"the database failed: {message}")
+
+
+_REFUSAL = (
+    "a value that was given is none that a database keeps: it holds a NUL character or half a"
+    " character, or is too large a number"
+)
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Return True if the driver refused a parameter because of its value.
+
+    A retry would then fail again. psycopg raises a DataError, and sqlite3 the errors of Python's
+    own conversions.
+    """
+    if isinstance(error, OverflowError):
+        return "SQLite" in str(error)
+    return isinstance(error, error_classes(UnicodeEncodeError, "DataError"))
 
 
 def is_server_away(error: BaseException) -> bool:

@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from threading import Lock, RLock
 from typing import Any, NamedTuple
 from weakref import WeakSet, WeakValueDictionary, ref
@@ -26,7 +27,7 @@ from eventstore.store.database.connections.driver_errors import (
     unavailable,
 )
 from eventstore.store.database.connections.drivers import driver_errors, error_classes
-from eventstore.store.database.engine_options import keys_engine_of
+from eventstore.store.database.engine_options import keys_engine_of, replica_of
 
 #: The engine option with its `Connections`.
 CONNECTIONS = "eventstore_connections"
@@ -48,14 +49,33 @@ class SQLiteConnection(sqlite3.Connection):
     """A connection of SQLite that can have weak references."""
 
 
+class CommitCount:
+    """A number that is another one after each commit of this process to a database.
+
+    Attributes:
+        number: The number.
+    """
+
+    def __init__(self) -> None:
+        self.number, self._next = 0, count(1)
+
+    def add(self) -> None:
+        """Change the number. Threads may call it at once: no number comes twice."""
+        self.number = next(self._next)
+
+
 class Connections:
     """The connections of one engine.
 
     Args:
         is_sqlite: True if the database is SQLite.
         path: the path of SQLite's file; None for PostgreSQL and for a database in memory.
+        url: the URL of the database. All engines of a process with this URL count commits together.
 
     Attributes:
+        commits: counts the commits of this process to the database.
+        has_replica: True if queries may run on a replica. Then each transaction that reads is
+            counted, too, because the replica may not have yet what it read.
         is_sqlite: as given.
         is_memory: True if the database is in memory.
         idle: connections for the next transactions. SQLAlchemy's pool takes ten times as long,
@@ -72,9 +92,10 @@ class Connections:
             session may then hold for other programs, and not for the next statement.
     """
 
-    def __init__(self, is_sqlite: bool, path: str | None) -> None:
+    def __init__(self, is_sqlite: bool, path: str | None, url: str) -> None:
         self.is_sqlite, self._path = is_sqlite, path
-        self.behind_pooler = False
+        self.commits = _COMMITS.setdefault(url, CommitCount())
+        self.behind_pooler = self.has_replica = False
         self.is_memory = is_sqlite and path is None
         self.idle: list[PooledConnection] = []
         self._make_locks()
@@ -245,6 +266,9 @@ class Connections:
                 connection.rollback()
 
 
+#: The counts of commits, by the URL of the database.
+_COMMITS: WeakValueDictionary[str, CommitCount] = WeakValueDictionary()
+
 #: The locks of SQLite files that are written to, by process and path. A forked child has its own.
 _WRITING: WeakValueDictionary[tuple[int, str], Lock] = WeakValueDictionary()
 
@@ -322,11 +346,9 @@ def is_known_distributed(engine: Engine) -> bool:
 
 
 def close_all(engine: Engine) -> None:
-    """Close the engine's connections that no transaction uses, and those of its keys."""
-    connections_of(engine).close_idle()
-    keys = keys_engine_of(engine)
-    if keys is not None:
-        close_all(keys)
+    """Close the connections that no transaction uses: of an engine, its keys and its replica."""
+    for one in _engines_of(engine):
+        connections_of(one).close_idle()
 
 
 def close_for_good(engine: Engine) -> None:
@@ -334,6 +356,13 @@ def close_for_good(engine: Engine) -> None:
 
     A connection in use is closed when its transaction ends.
     """
-    for one in filter(None, (engine, keys_engine_of(engine))):
+    for one in _engines_of(engine):
         connections_of(one).closed = True
     close_all(engine)
+
+
+def _engines_of(engine: Engine) -> list[Engine]:
+    """Return an engine and those that it carries: of its keys, and of its replica."""
+    keys, replica = keys_engine_of(engine), replica_of(engine)
+    carried = keys, None if replica is None else replica.engine
+    return [engine, *(one for one in carried if one is not None)]

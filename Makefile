@@ -44,7 +44,7 @@ format: $(VENV)/.check
 bench: $(VENV)/.test $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
-# What takes long and is to be seen before a release: S3, 200 kills, an outage, a day of calls, and
+# What takes long and is to be seen before a release: S3, 200 kills, an outage, failovers, a day of calls, and
 # hostile streams against every route, page, export, verb and command for FUZZ minutes.
 FUZZ ?= 120
 endurance: $(VENV)/.test $(VENV)/.bench
@@ -54,6 +54,7 @@ endurance: $(VENV)/.test $(VENV)/.bench
 	  tests/capture/recorder/test_recorder_killed.py tests/archive/test_seal.py \
 	  tests/archive/move/test_copy_killed.py tests/archive/erase/test_erase_killed.py
 	KILLS=200 $(BIN)/python -m pytest tests/store/maintenance/test_nodes_killed.py
+	FAILOVERS=20 $(BIN)/python -m pytest tests/capture/relay/test_failover.py
 	EXAMPLES=1000 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/capture \
 	  tests/projection tests/realtime tests/segments tests/store
 	$(BIN)/python -m benchmarks relay outage soak

@@ -93,6 +93,10 @@ class PostgresServer:
         """Drop a database, and whoever is still connected to it."""
         self._run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
+    def rename_database(self, name: str, new: str) -> None:
+        """Give a database that nobody is connected to another name."""
+        self._run(f'ALTER DATABASE "{name}" RENAME TO "{new}"')
+
     def _run(self, sql: str) -> None:
         if self._admin is None or self._admin.closed:  # a test may have stopped the server
             self._admin = psycopg.connect(**self._parameters, autocommit=True)

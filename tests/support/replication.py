@@ -11,7 +11,11 @@ from uuid import uuid4
 from eventstore import EventStore
 from support.postgres import Cluster, stoppable_cluster, streaming_replica
 
-ACTIVITY = "SELECT backend_type, state, wait_event, xact_start, query FROM pg_stat_activity"
+ACTIVITY = """
+SELECT string_agg(concat_ws(' ', backend_type, state, wait_event, query), '; '),
+  pg_last_wal_receive_lsn()::text, pg_last_wal_replay_lsn()::text, pg_get_wal_replay_pause_state()
+FROM pg_stat_activity
+"""
 
 
 class Servers(NamedTuple):
@@ -32,7 +36,7 @@ class Servers(NamedTuple):
         ((position,),) = self.primary.run("SELECT pg_current_wal_flush_lsn()::text")
         end = time.monotonic() + 20
         while self.replica.run(f"SELECT pg_last_wal_replay_lsn() < '{position}'") == [(True,)]:
-            assert time.monotonic() < end, self.replica.run(ACTIVITY)
+            assert time.monotonic() < end, (position, *self.replica.run(ACTIVITY)[0])
             time.sleep(0.02)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from itertools import islice
+from typing import NamedTuple
 
 from eventstore.capture.recorder.spool.spool_format import Entry, TargetSession
 from eventstore.capture.recording import notes
@@ -107,10 +108,9 @@ def deliver_missing(
         session_id, head = find_session(log, target)
         missing = _missing(log, session_id, first, head, entries)
         frames = [entry.frame for entry in missing]
-        lost = _count_lost(target, missing, head)
-        if lost:
-            note = notes.gap("spool_damaged", {"frames": lost}, missing[0].frame.at)
-            frames.insert(0, note)
+        lost = _lost(target, missing, head)
+        if lost is not None:
+            frames.insert(0, notes.gap(lost.reason, {"frames": lost.frames}, missing[0].frame.at))
         try:
             if missing:
                 close = missing[-1].closing
@@ -123,13 +123,23 @@ def deliver_missing(
     raise DatabaseUnavailableError(f"others append to {target.wanted_id} all the time")
 
 
-def _count_lost(target: TargetSession, missing: Sequence[Entry], head: int) -> int:
-    """Return how many entries were lost before those that are missing in the log."""
+class _Lost(NamedTuple):
+    reason: str
+    frames: int
+
+
+def _lost(target: TargetSession, missing: Sequence[Entry], head: int) -> _Lost | None:
+    """Return what was lost before the entries that are missing in the log; None if nothing was."""
     if not missing:
-        return 0
+        return None
     # A session that is continued has other events already, so its seqs and the numbers differ.
-    by_numbers = 0 if target.chosen_by_user else missing[0].number - head - 1
-    return target.lost_before or max(0, by_numbers)
+    by_numbers = 0 if target.chosen_by_user else max(0, missing[0].number - head - 1)
+    if head < target.seq:
+        # An older state of the database took the place of the one that had confirmed the appends:
+        # a replica that was promoted before it had all of the primary's commits, or a backup.
+        return _Lost("database_lost", max(target.seq - head, by_numbers))
+    frames = target.lost_before or by_numbers
+    return _Lost("spool_damaged", frames) if frames else None
 
 
 def _missing(

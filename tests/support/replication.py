@@ -43,8 +43,11 @@ class Servers(NamedTuple):
 @contextmanager
 def replicated() -> Iterator[Servers | None]:
     """Two servers of one's own; None where there are no binaries."""
-    # Else commits reach the replica a fifth of a second later.
-    with stoppable_cluster({"synchronous_commit": "local"}) as primary:
+    settings = {
+        "synchronous_commit": "local",  # else commits reach the replica a fifth of a second later
+        "wal_keep_size": "2GB",  # for a replica that was away
+    }
+    with stoppable_cluster(settings) as primary:
         if primary is None:
             yield None
             return

@@ -15,6 +15,7 @@ from eventstore.store.filters.sql_conditions import (
     add_metadata_condition,
     add_scope,
     add_time,
+    of_session,
 )
 from eventstore.store.readmodels.words.search_tokens import Term
 
@@ -25,7 +26,6 @@ EQUAL = {
     "model": "model",
     "voice": "voice",
     "conversation": "conversation_id",
-    "session": "session_id",
 }
 LEAST = {"min_tokens": "total_tokens", "min_latency": "answer_us", "min_duration": "duration_us"}
 #: The primary key of `responses`.
@@ -49,6 +49,8 @@ def add_response_conditions(
             `counts_for_response`.
     """
     add_scope(where, filters.scope, "r")
+    if filters.session is not None:
+        where.add(of_session(tx, "r"), filters.session)
     for compare, columns in (("=", EQUAL), (">=", LEAST)):
         for name, column in columns.items():
             if (value := getattr(filters, name)) is not None:

@@ -48,6 +48,19 @@ def add_time(where: Where, column: str, since: int | None, until: int | None) ->
         where.add(f"{column} < ?", until)
 
 
+def of_session(tx: Transaction, alias: str) -> str:
+    """Return the condition that rows are of one session, whose id is its parameter.
+
+    PostgreSQL puts a value that a column is equal to in the place of the column, in some of the
+    subqueries. Citus then does not see any more that the tables are joined by their sessions, and
+    refuses the query. It does not do so with a value of an array.
+
+    Args:
+        alias: The alias of the rows.
+    """
+    return f"{alias}.session_id = {'ANY(ARRAY[?])' if tx.distributed else '?'}"
+
+
 def add_scope(where: Where, scope: Condition | None, alias: str) -> None:
     """Add the condition that a row's session has a pair; a response's own pair does not count."""
     if scope is not None:

@@ -99,6 +99,8 @@ def _few_responses(tx: Transaction, filters: ResponseFilter) -> Narrowing | None
 def _narrowing(filters: ResponseFilter) -> Iterator[Narrowing]:
     """Yield each condition that an index knows, as a source `x` of the responses that pass it."""
     yield from narrowing_conditions(filters, "response", "responses")
+    if filters.session is not None:
+        yield "responses x WHERE x.session_id = ?", [filters.session]
     for compare, names in (("=", EQUAL), (">=", LEAST)):
         for name, column in names.items():
             if (value := getattr(filters, name)) is not None:

@@ -23,6 +23,7 @@ from eventstore.store.filters.sql_conditions import (
     add_time,
     choose_start,
     counts_for_response,
+    of_session,
 )
 
 #: The grouping by day and model together.
@@ -61,7 +62,7 @@ def sources_of(
     of_all = {"scope", "metadata", "since", "until", "session", "model"}
     about_responses = filters.named() - of_all
     if not about_responses and not filters.metadata:
-        where = _conditions(filters)
+        where = _conditions(tx, filters)
         return [UsageSource(_usage(tx, where, day), where)]
     sources = [responses_of(tx, filters)]
     if not about_responses:
@@ -69,12 +70,12 @@ def sources_of(
     return sources
 
 
-def _conditions(filters: ResponseFilter) -> Where:
+def _conditions(tx: Transaction, filters: ResponseFilter) -> Where:
     """Return the conditions that apply to all kinds of usage."""
     where = Where([], [])
     add_time(where, "u.at", filters.since, filters.until)
     if filters.session is not None:
-        where.add("u.session_id = ?", filters.session)
+        where.add(of_session(tx, "u"), filters.session)
     if filters.model is not None:
         where.add("u.model = ?", filters.model)
     add_scope(where, filters.scope, "u")
@@ -102,7 +103,7 @@ def responses_of(tx: Transaction, filters: ResponseFilter, day: int | None = Non
     Raises:
         InvalidInputError: The filter has a text, and the store is encrypted.
     """
-    where = _conditions(filters)
+    where = _conditions(tx, filters)
     start = choose_start(tx, filters.metadata)
     if start is not None and start.operator == "=":
         # The query goes from the few rows of the pair to their usage, by its key.
@@ -130,7 +131,7 @@ def responses_of(tx: Transaction, filters: ResponseFilter, day: int | None = Non
 
 def _of_others(tx: Transaction, filters: ResponseFilter) -> UsageSource:
     """Return the source of the usage of transcriptions and sessions."""
-    where = _conditions(filters)
+    where = _conditions(tx, filters)
     start = next((c for c in filters.metadata if c.operator == "="), None)
     sql = "usage u"
     if start is not None:

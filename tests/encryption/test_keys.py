@@ -174,7 +174,7 @@ def backup(url: str, postgres: PostgresServer, tmp_path: Path) -> str:
     """A copy of a database, as a backup makes it."""
     parsed = make_url(url)
     if parsed.drivername.startswith("postgresql"):
-        return postgres.url(postgres.create_database(str(parsed.database)))
+        return postgres.url(postgres.copy_database(str(parsed.database)))
     path = tmp_path / "backup.db"
     shutil.copyfile(str(parsed.database), path)
     return f"sqlite:///{path}"

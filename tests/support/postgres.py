@@ -89,6 +89,10 @@ class PostgresServer:
         )
         return name
 
+    def copy_database(self, name: str) -> str:
+        """Make a copy of a database that nobody is connected to; its name."""
+        return self.create_database(name)
+
     def drop_database(self, name: str) -> None:
         """Drop a database, and whoever is still connected to it."""
         self._run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
@@ -143,6 +147,20 @@ class CitusCluster(PostgresServer):
             list(distribute(engine, shards=4))
         finally:
             close_all(engine)
+
+    def copy_database(self, name: str) -> str:
+        """Make a copy of a database on all nodes; its name."""
+        self._keep_out(name)
+        try:
+            return self.create_database(name)
+        finally:
+            self._run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+
+    def rename_database(self, name: str, new: str) -> None:
+        """Give a database on all nodes another name."""
+        self._keep_out(name)
+        super().rename_database(name, new)
+        self._run(f'ALTER DATABASE "{new}" ALLOW_CONNECTIONS true')
 
     def drop_database(self, name: str) -> None:
         """Drop a database on all nodes, and whoever is still connected to it."""

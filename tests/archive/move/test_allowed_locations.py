@@ -62,7 +62,7 @@ def copy_of(url: str, folder: Path, postgres: PostgresServer) -> Iterator[str]:
         shutil.copyfile(url.removeprefix("sqlite:///"), second)
         yield f"sqlite:///{second}"
         return
-    name = postgres.create_database(make_url(url).database or "")
+    name = postgres.copy_database(make_url(url).database or "")
     yield postgres.url(name)
     postgres.drop_database(name)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.postgres import CitusCluster, PostgresServer
+from support.postgres import PostgresServer
 from support.recorder_calls import created, is_in_step, noted, wire
 from support.shut_database import shut
 
@@ -23,8 +23,6 @@ def test_what_the_database_has_lost_is_a_gap(
     postgres: PostgresServer, postgres_url: str, tmp_path: Path, chosen: str | None, kept: int
 ) -> None:
     """Of a session that continues another one, or has the server's id; or all of it is lost."""
-    if isinstance(postgres, CitusCluster):
-        pytest.skip("a database that is spread over nodes cannot be copied by renaming it")
     name = postgres_url.rpartition("/")[2]
     with Recorder(postgres_url, tmp_path / "spool") as recorder:
         if kept and chosen is not None:
@@ -63,6 +61,6 @@ def test_what_the_database_has_lost_is_a_gap(
 def copied(postgres: PostgresServer, url: str, name: str) -> str:
     """Copy a database that is in use; the name of the copy."""
     shut(postgres, url, is_shut=True)
-    copy = postgres.create_database(name)
+    copy = postgres.copy_database(name)
     shut(postgres, url, is_shut=False)
     return copy

@@ -13,24 +13,21 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, Engine, MetaData, create_engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 from support.calls import SAMPLE_STREAMS, voice_call
-from support.events import SESSION, log_events
-from support.rows import head_of, read_model_rows, views
+from support.events import SESSION
+from support.rows import read_model_rows
 
 from eventstore.errors import SchemaError
-from eventstore.projection.fold import fold
 from eventstore.realtime.frames import Frame
 from eventstore.store.database import engine as engines
 from eventstore.store.database import schema
 from eventstore.store.database.connections.pool import close_all
 from eventstore.store.database.tables import day_tables
 from eventstore.store.database.tables import declared as tables
-from eventstore.store.database.transaction import read
 from eventstore.store.filters.filters import ResponseFilter, ResponsePaging
 from eventstore.store.log import insert_events as append_to_stream
 from eventstore.store.log import read_events as read_stream
-from eventstore.store.log.read_events import read_events
 from eventstore.store.queries.query_responses import query_responses
 from eventstore.store.readmodels import upsert as put_rows
 from eventstore.store.readmodels import write_read_models as read_models
@@ -40,13 +37,16 @@ from eventstore.store.readmodels.words import search_index
 from eventstore.store.sessions import append as appender
 from eventstore.store.sessions import project
 from eventstore.store.sessions.append import append
-from eventstore.store.sessions.project import catch_up, project_session
+from eventstore.store.sessions.project import catch_up
 
 #: What one database alone has: SQLite's full-text tables, PostgreSQL's column of words, its index.
 UNDECLARED = re.compile(r"said(_.*)?|items_said")
 #: Tables that are no session's: the name of the store's keys, and sums, which no append writes.
 OF_THE_STORE = {"key_stores", "store_ids", *(table.name for table in day_tables.OF_THE_STORE)}
 HOT = (append_to_stream, appender, read_stream, load_state, put_rows, read_models, search_index)
+
+#: A stand-in for a cluster has other tables than the migrations make.
+as_migrated = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 
 
 @pytest.fixture
@@ -80,6 +80,7 @@ def our_tables(engine: Engine) -> list[str]:
 # Migrations
 
 
+@as_migrated
 @pytest.mark.filterwarnings("ignore:Skipped unsupported reflection")
 def test_the_migrated_schema_is_the_declared_one(engine: Engine) -> None:
     with engine.connect() as connection:
@@ -87,6 +88,7 @@ def test_the_migrated_schema_is_the_declared_one(engine: Engine) -> None:
     assert set(our_tables(engine)) == set(tables.metadata.tables)
 
 
+@as_migrated
 @pytest.mark.filterwarnings("ignore:Skipped unsupported reflection")
 def test_a_difference_would_be_found(engine: Engine) -> None:
     with engine.connect() as connection:
@@ -199,6 +201,7 @@ def test_postgresql_gets_its_schema_on_demand_only(empty_postgres_url: str) -> N
 # Keys
 
 
+@as_migrated
 def test_every_key_begins_with_the_session(engine: Engine) -> None:
     inspector = inspect(engine)
     for table in our_tables(engine):
@@ -280,71 +283,6 @@ def test_the_statements_were_read() -> None:
     }
     assert wanted <= names
     assert {f"UPSERT {table.name}" for table in tables.READ_MODELS} <= names
-
-
-# Shards
-
-PARTITIONS = 4
-
-
-def create_partitioned(engine: Engine) -> None:
-    """The declared tables, each spread by its session as a distributed engine spreads them."""
-    declared = MetaData()
-    for table in tables.metadata.sorted_tables:
-        copy = table.to_metadata(declared)
-        if table.name in OF_THE_STORE:
-            continue  # on each node, or on one
-        copy.dialect_options["postgresql"]["partition_by"] = "HASH (session_id)"
-    with engine.begin() as connection:
-        declared.create_all(connection)
-        connection.exec_driver_sql("ALTER TABLE items ADD COLUMN said_words tsvector")
-        for name in declared.tables.keys() - OF_THE_STORE:
-            for number in range(PARTITIONS):
-                connection.exec_driver_sql(
-                    f"CREATE TABLE {name}_{number} PARTITION OF {name}"
-                    f" FOR VALUES WITH (MODULUS {PARTITIONS}, REMAINDER {number})"
-                )
-
-
-@pytest.fixture
-def partitioned(empty_postgres_url: str) -> Iterator[Engine]:
-    made = engines.create(empty_postgres_url)
-    create_partitioned(made)
-    yield made
-    close_all(made)
-
-
-def test_the_store_works_on_tables_spread_by_session(partitioned: Engine) -> None:
-    streams = {f"sess_{number}": stream for number, stream in enumerate(SAMPLE_STREAMS)}
-    states = StateCache()
-    for session_id, stream in streams.items():
-        first, rest = stream[:10], stream[10:]
-        append(partitioned, states, session_id, first, expected_seq=0)
-        assert append(partitioned, states, session_id, first, expected_seq=0).repeated
-        for frame in rest[:5]:
-            append(partitioned, states, session_id, [frame])
-        append(partitioned, states, session_id, rest[5:])
-    for session_id, stream in streams.items():
-        assert head_of(partitioned, session_id) == (len(stream), len(stream))
-        events = list(read_events(partitioned, session_id, 1, len(stream)))
-        assert [Frame(e.direction, e.text, e.at) for e in events] == stream
-        rows = read_model_rows(partitioned, session_id)
-        project_session(partitioned, session_id)
-        assert rows == read_model_rows(partitioned, session_id)
-    with create_engine(partitioned.url).connect() as connection:
-        used = [
-            connection.execute(text(f"SELECT COUNT(*) FROM streams_{n}")).scalar()
-            for n in range(PARTITIONS)
-        ]
-    assert sum(count or 0 for count in used) == len(streams)
-
-
-def test_a_state_is_loaded_from_tables_spread_by_session(partitioned: Engine) -> None:
-    stream = SAMPLE_STREAMS[0]
-    append(partitioned, None, SESSION, stream)
-    with read(partitioned) as tx:
-        loaded = load_state.load_state(tx, SESSION, len(stream), closed=False)
-    assert views(loaded) == views(fold(SESSION, log_events(stream)))
 
 
 def test_the_schema_that_the_code_needs_is_the_last_migration() -> None:

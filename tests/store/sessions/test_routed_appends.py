@@ -11,15 +11,18 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import Engine
 from support.calls import SAMPLE_STREAMS, voice_call
+from support.postgres import CitusCluster
 from support.rows import read_model_rows
 
 from eventstore.store.database import engine as engines
 from eventstore.store.database.connections import pool
 from eventstore.store.database.connections.pool import close_all
 from eventstore.store.database.transaction import Transaction, write
+from eventstore.store.log import insert_events
 from eventstore.store.readmodels.states.state_cache import StateCache
 from eventstore.store.sessions.append import append, append_together
 from eventstore.store.sessions.append_arguments import Append
@@ -114,3 +117,32 @@ def test_a_store_is_looked_at_again(postgres_url: str, monkeypatch: pytest.Monke
     with write(made) as tx:
         assert tx.distributed is not before
     close_all(made)
+
+
+@pytest.mark.parametrize("frames", SAMPLES, ids=range(len(SAMPLES)))
+def test_citus_plans_one_task_on_one_node(
+    cluster: CitusCluster, postgres_url: str, statements: list[Statement], frames: list[Any]
+) -> None:
+    """And it commits there in one phase: of two it would keep a record. COPY has two."""
+    engine = engines.create(postgres_url)
+    states = StateCache()
+    with write(engine):
+        pass
+    statements.clear()
+    for count in (1, 1, 3, 12, insert_events._MOST_INSERTED):
+        some, frames = frames[:count], frames[count:]
+        append(engine, states, "sess_1", some)
+    append(engine, states, "sess_1", [], close=True)
+    sent = dict(statements)
+    assert len(sent) > 5
+    with psycopg.connect(postgres_url) as connection:
+        for sql, parameters in sent.items():
+            many = next(iter(parameters), None)
+            given = many if isinstance(many, tuple) else parameters
+            explain = "EXPLAIN (COSTS OFF) " + sql.replace("%", "%%").replace("?", "%s")
+            plan = [line for (line,) in connection.execute(explain.encode(), given).fetchall()]
+            counts = [line.strip() for line in plan if "Task Count" in line]
+            assert counts in (["Task Count: 1"], []), plan
+            assert counts or re.search(r"\b(store_ids|key_stores)\b", sql), plan
+        assert connection.execute("SELECT COUNT(*) FROM pg_dist_transaction").fetchall() == [(0,)]
+    close_all(engine)

@@ -33,9 +33,12 @@ NAMES = (
     "archive",
     "encryption",
     "plan",
+    "cluster",
 )
 #: Those that need no database.
 COMPUTED = {"plan"}
+#: Those that need a cluster, which TEST_CITUS names. They run only by their names.
+OF_A_CLUSTER = {"cluster"}
 
 
 def main() -> int:
@@ -57,7 +60,7 @@ def main() -> int:
     unknown = set(given.names) - set(NAMES)
     if unknown:
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
-    names = given.names or NAMES
+    names = given.names or [name for name in NAMES if name not in OF_A_CLUSTER]
     backends = () if set(names) <= COMPUTED else tuple(given.db or BACKENDS)
     options = Options(given.quick, backends, given.dir, given.rounds)
     if given.calls:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.databases import PARTITIONED
 from support.partitioned import is_partitioned, partition
-from support.postgres import PostgresServer
+from support.postgres import CitusCluster, PostgresServer
 
 from eventstore.store.database import engine as engines
 from eventstore.store.database import schema
@@ -20,6 +20,8 @@ from eventstore.store.database.connections.pool import close_all
 @pytest.fixture(scope="session")
 def partitioned_template(postgres: PostgresServer) -> Iterator[str]:
     """A database whose tables are partitioned, to copy."""
+    if isinstance(postgres, CitusCluster):
+        pytest.skip("TEST_CITUS names a cluster, whose shards are no partitions")
     name = postgres.create_database()
     engine = engines.create(postgres.url(name))
     schema.upgrade(engine)
@@ -29,10 +31,14 @@ def partitioned_template(postgres: PostgresServer) -> Iterator[str]:
     postgres.drop_database(name)
 
 
-@pytest.fixture(params=("sqlite", "postgresql", "partitioned"))
-def database_url(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[str]:
+@pytest.fixture
+def taken_for_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store takes partitioned tables for those of a cluster."""
+    monkeypatch.setattr(pool, "is_distributed", is_partitioned)
+
+
+@pytest.fixture(params=("sqlite", "postgresql", PARTITIONED))
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A fresh database with the schema: on SQLite, on PostgreSQL, and there on partitions."""
     if request.param == "sqlite":
         path = tmp_path / "eventstore.db"
@@ -40,11 +46,18 @@ def database_url(
         yield f"sqlite:///{path}"
     elif request.param == "postgresql":
         yield request.getfixturevalue("postgres_url")
-    elif os.environ.get("TEST_CITUS"):
-        pytest.skip("TEST_CITUS names a cluster, whose shards are no partitions")
     else:
-        monkeypatch.setattr(pool, "is_distributed", is_partitioned)
+        template = request.getfixturevalue("partitioned_template")
+        request.getfixturevalue("taken_for_spread")
         postgres: PostgresServer = request.getfixturevalue("postgres")
-        name = postgres.create_database(request.getfixturevalue("partitioned_template"))
+        name = postgres.create_database(template)
         yield postgres.url(name)
         postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def shared_partitioned_url(postgres: PostgresServer, partitioned_template: str) -> Iterator[str]:
+    """A database with partitioned tables, for one test after the other."""
+    name = postgres.create_database(partitioned_template)
+    yield postgres.url(name)
+    postgres.drop_database(name)

@@ -19,6 +19,8 @@ from eventstore.store.database.tables.declared import metadata
 from support.postgres import PostgresServer
 
 DATABASES = ("sqlite", "postgresql")
+#: The stand-in for a cluster, on which the tests of `tests/store` run as well.
+PARTITIONED = "partitioned"
 
 
 @contextmanager
@@ -58,6 +60,18 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return _copied(request, tmp_path / "eventstore.db")
     return _emptied(request.getfixturevalue("shared_postgres_url"))
+
+
+@pytest.fixture(params=(*DATABASES, PARTITIONED), name="database_url")
+def store_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The same, and on tables that PostgreSQL partitions; for `tests/store`."""
+    if request.param == "sqlite":
+        return _copied(request, tmp_path / "eventstore.db")
+    if request.param == "postgresql":
+        return _emptied(request.getfixturevalue("shared_postgres_url"))
+    url: str = request.getfixturevalue("shared_partitioned_url")
+    request.getfixturevalue("taken_for_spread")
+    return _emptied(url)
 
 
 @pytest.fixture

@@ -17,10 +17,7 @@ from hypothesis import strategies as st
 
 from eventstore import EventStore, Frame
 from eventstore.realtime.resources.outcomes import reason_of
-from support.databases import database_url, shared_postgres_url, store
 from support.events import START, Call, audio_part, message, text_part
-
-__all__ = ["database_url", "shared_postgres_url", "store"]
 
 Json = dict[str, Any]
 

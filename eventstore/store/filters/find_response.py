@@ -5,6 +5,8 @@ Called by queries/query_responses.py and queries/ranked_responses.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from eventstore.common.arguments import check_text
 from eventstore.errors import AmbiguousError, NotFoundError
 from eventstore.realtime.metadata import Condition
@@ -61,16 +63,32 @@ def _places(
     return [(at, session_id, response_id) for at, session_id, response_id in rows]
 
 
-def response_cursor(tx: Transaction, row: Row, scope: Condition | None) -> str:
-    """Return the value of `after` that names a response.
+def response_cursors(tx: Transaction, rows: Sequence[Row], scope: Condition | None) -> list[str]:
+    """Return the values of `after` that name responses, of which there are one or two.
 
-    It is the response's id, with the session's id before it if several sessions have that id.
+    Each is the response's id, with the session's id before it if several sessions have that id.
 
     Args:
-        row: Its first two columns are the session's id and the response's id.
+        rows: Their first two columns are the session's id and the response's id.
         scope: As for `find_response`.
     """
-    session_id, response_id = str(row[0]), str(row[1])
-    if len(_places(tx, response_id, None, scope)) > 1:
-        return f"{session_id}/{response_id}"
-    return response_id
+    named = [(str(row[0]), str(row[1])) for row in rows]
+    shared = _ids_of_several(tx, sorted({response_id for _, response_id in named}), scope)
+    return [
+        f"{session_id}/{response_id}" if response_id in shared else response_id
+        for session_id, response_id in named
+    ]
+
+
+def _ids_of_several(tx: Transaction, ids: list[str], scope: Condition | None) -> set[str]:
+    """Return those of one or two ids that responses of several sessions have."""
+    where = Where([], [])
+    where.add(f"r.response_id IN ({', '.join('?' * len(ids))})", *ids)
+    add_scope(where, scope, "r")
+    # A server may give the same id in each of a million sessions, so few rows are read.
+    sql = f"SELECT r.response_id FROM responses r{where.sql()} ORDER BY r.response_id LIMIT 3"
+    found = [id_ for (id_,) in tx.rows(sql, where.parameters)]
+    shared = {id_ for id_ in found if found.count(id_) > 1}
+    if len(ids) > 1 and found.count(ids[0]) > 1:  # The rows of the other id may be behind these.
+        shared |= _ids_of_several(tx, ids[1:], scope)
+    return shared

@@ -142,7 +142,12 @@ def add_metadata_condition(
         test = f"{test} AND {counts_for_response('x')}"
     if condition.operator != "!=" or not timed:
         negated = "NOT " if condition.operator == "!=" else ""
-        where.add(f"{negated}EXISTS (SELECT 1 FROM {table} x WHERE {joined} AND {test})", *values)
+        found = f"SELECT 1 FROM {table} x WHERE {joined} AND {test}"
+        if tx.distributed and not negated and not counted:
+            # On a shard, PostgreSQL would read all rows that match, for lack of the page's limit.
+            where.add(row_by_row(tx, found), *values)
+        else:
+            where.add(f"{negated}EXISTS ({found})", *values)
         return
     # If nearly all rows have the pair, nearly all are looked up. The order of the pair's own index,
     # with the same time, keeps these lookups next to each other.

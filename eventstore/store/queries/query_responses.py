@@ -17,7 +17,7 @@ from eventstore.realtime.values import loads
 from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.filters import search
 from eventstore.store.filters.filters import ResponseFilter, ResponsePaging
-from eventstore.store.filters.find_response import find_response, response_cursor
+from eventstore.store.filters.find_response import find_response, response_cursors
 from eventstore.store.filters.forced_joins import lookup_join
 from eventstore.store.filters.page_bytes import rows_that_fit, small_texts
 from eventstore.store.filters.response_conditions import IDS, add_response_conditions
@@ -64,7 +64,7 @@ def query_responses(
                 paging,
                 lambda page: _page_rows(tx, without_text, page),
                 lambda row: bool(_matches(tx, row[0], row[1], terms)),
-                lambda row: response_cursor(tx, row, filters.scope),
+                lambda row: response_cursors(tx, [row], filters.scope)[0],
             )
         else:
             rows = _page_rows(tx, filters, paging)
@@ -73,9 +73,8 @@ def query_responses(
         if terms:
             for row, resource in zip(page, data, strict=True):
                 resource["eventstore"]["match"] = _matches(tx, row[0], row[1], terms)
-        first = response_cursor(tx, page[0], filters.scope) if page else None
-        last = response_cursor(tx, page[-1], filters.scope) if page else None
-    return Page(data, first, last, more)
+        ends = response_cursors(tx, [page[0], page[-1]], filters.scope) if page else [None]
+    return Page(data, ends[0], ends[-1], more)
 
 
 def _page_rows(tx: Transaction, filters: ResponseFilter, paging: ResponsePaging) -> list[Row]:

@@ -6,15 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from support.databases import database_url, shared_postgres_url, store
 
 from eventstore import EventStore, Frame
 from eventstore.store.filters.choose_sessions import SessionChoice, choose_sessions
 from eventstore.store.filters.filters import SessionFilter, checked_filter
 from eventstore.store.log.session_facts import metadata_frame
 from eventstore.store.sessions.append import append
-
-__all__ = ["database_url", "shared_postgres_url", "store"]
 
 SECOND = 1_000_000
 START = 1_700_000_000 * SECOND

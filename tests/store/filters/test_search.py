@@ -12,12 +12,9 @@ from support.events import Call, message, text_part
 from support.examples import examples
 from support.query_calls import (
     SENTENCES,
-    database_url,
     everything,
     holds,
     recorded,
-    shared_postgres_url,
-    store,
 )
 from support.searching import matches, say, sessions
 
@@ -25,8 +22,6 @@ from eventstore import EventStore, InvalidInputError
 from eventstore.store.filters.search import parse_terms
 from eventstore.store.readmodels.words.search_tokens import Term
 from eventstore.store.readmodels.words.searched_text import Searched
-
-__all__ = ["database_url", "shared_postgres_url", "store"]
 
 
 def word(*tokens: str) -> Term:

@@ -11,14 +11,11 @@ from hypothesis import strategies as st
 from support.calls import beta_tool_call
 from support.events import Call
 from support.examples import examples
-from support.query_calls import database_url, shared_postgres_url, store
 from support.searching import matches, sessions
 
 from eventstore import EventStore
 from eventstore.store.filters.search import parse_terms
 from eventstore.store.readmodels.words.searched_text import Searched, searched_text
-
-__all__ = ["database_url", "shared_postgres_url", "store"]
 
 Json = dict[str, Any]
 KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789ABCD"

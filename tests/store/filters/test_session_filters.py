@@ -13,13 +13,10 @@ from support.examples import examples
 from support.query_calls import (
     MODELS,
     calls,
-    database_url,
     metadata_holds,
     moments,
     recorded,
     says,
-    shared_postgres_url,
-    store,
 )
 from support.response_filters import TEXTS, conditions
 
@@ -28,8 +25,6 @@ from eventstore.store.database.transaction import read
 from eventstore.store.filters.filters import SessionFilter, SessionPaging, checked_filter
 from eventstore.store.queries.session_pages import sessions_sql
 from eventstore.verbs.queries import Queries
-
-__all__ = ["database_url", "shared_postgres_url", "store"]
 
 Json = dict[str, Any]
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.databases import database_url, shared_postgres_url, store
 from support.events import Json
 from support.examples import examples
 from support.figure_calls import (
@@ -31,8 +30,6 @@ from support.figure_calls import (
 
 from eventstore import EventStore, InvalidInputError, NotFoundError
 from eventstore.store.queries.pages import Page
-
-__all__ = ["database_url", "shared_postgres_url", "store"]
 
 SORTS = ("started", "duration", "cost", "latency", "turns", "interruptions")
 OF_RESPONSES = ("created", "duration", "latency", "tokens")

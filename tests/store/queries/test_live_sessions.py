@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import text
-from support.databases import database_url, shared_postgres_url, store
 
 from eventstore import EventStore, Frame
 from eventstore.store.database.transaction import read
 from eventstore.store.filters.filters import SessionFilter, SessionPaging, checked_filter
 from eventstore.store.queries.activity import doing
 from eventstore.store.queries.session_pages import sessions_sql
-
-__all__ = ["database_url", "shared_postgres_url", "store"]
 
 CLOSED = 20_000
 

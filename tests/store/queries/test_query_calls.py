@@ -12,17 +12,12 @@ from support.query_calls import (
     STATUSES,
     VALUES,
     VOICES,
-    database_url,
     everything,
     pairs_of,
     recorded,
-    shared_postgres_url,
-    store,
 )
 
 from eventstore import EventStore
-
-__all__ = ["database_url", "shared_postgres_url", "store"]
 
 
 def test_the_calls_hold_every_case(store: EventStore) -> None:

@@ -20,20 +20,15 @@ from support.query_calls import (
     VALUES,
     VOICES,
     Known,
-    database_url,
     everything,
     holds,
     recorded,
     seconds,
-    shared_postgres_url,
-    store,
 )
 from support.response_filters import _KEYS, filters
 
 from eventstore import AmbiguousError, EventStore, EventStoreError, InvalidInputError, NotFoundError
 from eventstore.store.queries.pages import Page
-
-__all__ = ["database_url", "shared_postgres_url", "store"]
 
 Id = tuple[str, str]
 

@@ -14,12 +14,9 @@ from support.query_calls import (
     MODELS,
     VALUES,
     calls,
-    database_url,
     metadata_holds,
     moments,
     recorded,
-    shared_postgres_url,
-    store,
 )
 from support.response_filters import conditions
 
@@ -29,8 +26,6 @@ from eventstore.projection.views import resources
 from eventstore.projection.views.session_resource import session_resource
 from eventstore.store.queries.pages import Page
 from eventstore.store.queries.query_sessions import conversation_resources
-
-__all__ = ["database_url", "shared_postgres_url", "store"]
 
 Json = dict[str, Any]
 

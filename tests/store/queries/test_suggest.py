@@ -13,17 +13,13 @@ from support.query_calls import (
     KEYS,
     VALUES,
     calls,
-    database_url,
     everything,
     recorded,
-    shared_postgres_url,
-    store,
 )
 
 from eventstore import EventStore, InvalidInputError
+from eventstore.realtime.masking.mask import mask_entry
 from eventstore.store.database.transaction import read
-
-__all__ = ["database_url", "shared_postgres_url", "store"]
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=6)
 Pairs = list[tuple[str, str]]
@@ -100,7 +96,8 @@ def test_any_text_is_suggested_in_the_order_of_code_points(store: EventStore) ->
             assert store.metadata_keys(beginning, limit) == keys[:limit]
             for key in pairs:
                 values = sorted({v for k, v in stored if k == key and v.startswith(beginning)})
-                assert store.metadata_values(key, beginning, limit) == values[:limit]
+                shown = list(dict.fromkeys(mask_entry(key, value) for value in values[:limit]))
+                assert store.metadata_values(key, beginning, limit) == shown
 
     check()
     assert len(stored) > 50

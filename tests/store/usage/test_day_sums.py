@@ -20,11 +20,8 @@ from support.events import START, Call
 from support.examples import examples
 from support.query_calls import (
     calls,
-    database_url,
     everything,
     recorded,
-    shared_postgres_url,
-    store,
 )
 from support.summing_processes import DAYS, SECRET, all_at_once
 
@@ -32,8 +29,6 @@ from eventstore import EventStore, Frame
 from eventstore.store.usage.daily import refresh as sum_days
 from eventstore.store.usage.daily.compute import KEYS_OF_DAY, VALUES_OF_KEY
 from eventstore.times import DAY_US
-
-__all__ = ["database_url", "shared_postgres_url", "store"]
 
 Json = dict[str, Any]
 

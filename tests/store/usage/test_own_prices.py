@@ -12,13 +12,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from support.calls import USAGE
-from support.databases import database_url, shared_postgres_url, store
 from support.events import Call
 
 from eventstore import EventStore, InvalidInputError
 from eventstore.exports.parquet.write_parquet import write_parquet
-
-__all__ = ["database_url", "shared_postgres_url", "store"]
 
 Json = dict[str, Any]
 

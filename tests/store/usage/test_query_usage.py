@@ -16,14 +16,11 @@ from support.query_calls import (
     KEYS,
     Known,
     calls,
-    database_url,
     events_named,
     everything,
     holds,
     moments,
     recorded,
-    shared_postgres_url,
-    store,
     transcriber_of,
 )
 from support.recordings import each_recording
@@ -31,8 +28,6 @@ from support.response_filters import filters
 
 from eventstore import EventStore, InvalidInputError
 from eventstore.store.database.transaction import Transaction
-
-__all__ = ["database_url", "shared_postgres_url", "store"]
 
 Json = dict[str, Any]
 

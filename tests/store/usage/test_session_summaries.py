@@ -9,13 +9,11 @@ import pytest
 from support.calls import beta_tool_call, cut_off_call, voice_call
 from support.events import Call
 from support.figure_calls import waited_ms
-from support.query_calls import calls, database_url, recorded, shared_postgres_url, store
+from support.query_calls import calls, recorded
 from support.recordings import frames
 
 from eventstore import EventStore
 from eventstore.store.database.transaction import read
-
-__all__ = ["database_url", "shared_postgres_url", "store"]
 
 Json = dict[str, Any]
 

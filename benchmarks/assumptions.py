@@ -21,6 +21,10 @@ class Assumptions(NamedTuple):
             What a frame costs, "10 frames of each call".
         cluster_us: Microseconds more if Citus spreads the store. Measured: What a frame costs, on
             a cluster.
+        coordinator_us: Microseconds of the coordinator's processors for a frame that is appended
+            through it; they are among `append_us` and `cluster_us`. Measured: the same.
+        through_coordinator: The share of the appends that go through the coordinator. 0 if each
+            recorder is connected to a worker.
         recorder_us: Microseconds of the recorder's processor for a frame. Measured: beside
             `append_us`.
         relay_us: Microseconds of the relay's processor for a frame. Measured: The relay, "10
@@ -54,6 +58,8 @@ class Assumptions(NamedTuple):
     line_bytes: float = 108_000
     append_us: float = 110
     cluster_us: float = 50
+    coordinator_us: float = 50
+    through_coordinator: float = 1
     recorder_us: float = 140
     relay_us: float = 33
     wal_share: float = 1.0

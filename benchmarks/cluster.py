@@ -6,17 +6,21 @@ stores have the same cores. Their servers must wait for the disk (`fsync = on`).
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
+import psycopg
 from sqlalchemy.engine import make_url
 from support.postgres import CitusCluster
 
 from benchmarks import sessions
 from benchmarks.databases import POSTGRESQL, Databases, settings_of, warm
+from benchmarks.frame_cost import BATCHES, CALLS, append_to_calls
 from benchmarks.options import Options
 from benchmarks.query import OTHERS, PAGE
 from benchmarks.query_fill import Filled, fill
@@ -40,9 +44,57 @@ def run(databases: Databases, options: Options) -> Report:
     server = databases.server
     if not isinstance(server, CitusCluster):
         raise RuntimeError("TEST_CITUS names no cluster of Citus")
+    _measure_cost(databases, server, options, report)
     _measure_appends(databases, server, options, report)
     _measure_queries(databases, server, options, report)
     return report
+
+
+def _measure_cost(
+    databases: Databases, server: CitusCluster, options: Options, report: Report
+) -> None:
+    """Measure the processor time of each kind of node for a frame, as `frame_cost` does of one."""
+    frames = sessions.voice(options.events(1000))
+    for batch in (*BATCHES, 100):
+        with _spread(databases, server) as url, EventStore(url) as store:
+            append_to_calls(store, frames, 0, 10)
+            before = _seconds_of_nodes(url)
+            append_to_calls(store, frames, 10, batch)
+            after = _seconds_of_nodes(url)
+        count = CALLS * (len(frames) - 10)
+        for node, seconds in after.items():
+            report.add(
+                f"{CALLS} calls, {batch} frames each: µs of the {node} for a frame",
+                (seconds - before[node]) / count * 1e6,
+                unit="",
+            )
+
+
+def _seconds_of_nodes(url: str) -> dict[str, float]:
+    """The processor time that the coordinator has spent, and that of both workers."""
+    spent = {"coordinator": 0.0, "workers": 0.0}
+    with psycopg.connect(url) as connection:
+        places = connection.execute("SELECT nodename, nodeport, groupid = 0 FROM pg_dist_node")
+        for host, port, is_coordinator in places.fetchall():
+            node = make_url(url).set(host=host, port=port).render_as_string(hide_password=False)
+            with psycopg.connect(node) as there:
+                row = there.execute("SHOW data_directory").fetchone()
+            server = int(Path(str(row and row[0]), "postmaster.pid").read_text().split()[0])
+            spent["coordinator" if is_coordinator else "workers"] += _seconds(server)
+    return spent
+
+
+def _seconds(server: int) -> float:
+    """The processor time of a server and of all of its processes, also of those that have ended."""
+    total = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # It ends at this moment.
+            fields = path.read_text().rpartition(")")[2].split()
+            if int(path.parent.name) == server:
+                total += sum(map(int, fields[11:15]))
+            elif int(fields[1]) == server:
+                total += int(fields[11]) + int(fields[12])
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def _measure_appends(

@@ -42,9 +42,9 @@ def run(databases: Databases, options: Options) -> Report:
     characters = sum(len(frame.text) for frame in frames) / len(frames)
     for batch in BATCHES if POSTGRESQL in databases.backends(options.backends) else ():
         with databases.fresh(POSTGRESQL) as url, EventStore(url) as store:
-            _append(store, frames, 0, 10)
+            append_to_calls(store, frames, 0, 10)
             before = spent(store)
-            _append(store, frames, 10, batch)
+            append_to_calls(store, frames, 10, batch)
             after = spent(store)
             count = CALLS * (len(frames) - 10)
         names = ("µs of the recorder", "µs of PostgreSQL", "bytes of WAL", "bytes of disk")
@@ -55,7 +55,9 @@ def run(databases: Databases, options: Options) -> Report:
     return report
 
 
-def _append(store: EventStore, frames: list[sessions.Frame], start: int, batch: int) -> None:
+def append_to_calls(
+    store: EventStore, frames: list[sessions.Frame], start: int, batch: int
+) -> None:
     """Append the frames from `start` on (at most 10 if it is 0), some of each call at a time."""
     end = len(frames) if start else 10
     for at in range(start, end, batch):

@@ -49,7 +49,8 @@ class Plan(NamedTuple):
     """What a number of live calls needs.
 
     Attributes:
-        nodes: Nodes of the store, without their standbys.
+        nodes: Nodes of the store, without their standbys and the coordinator of a cluster.
+        coordinator_cores: Cores that the coordinator of a cluster needs; 0 if there is one node.
         needs: Nodes that each resource needs by itself, such as `{"cores": 1.4}`.
         bottleneck: The resource that needs the most nodes.
         recorders: Relays, each with its recorder, and their cores.
@@ -61,6 +62,7 @@ class Plan(NamedTuple):
     """
 
     nodes: int
+    coordinator_cores: float
     needs: dict[str, float]
     bottleneck: str
     recorders: int
@@ -135,10 +137,13 @@ def plan(calls: float, a: Assumptions) -> Plan:
     # The recorder's thread waits while the database works, so both times count.
     recorders = math.ceil(frames * (a.recorder_us + frame_us) / 1e6 / a.used_share)
     disk, objects = _stored_gb(calls, a)
-    cost = a.copies * (nodes * a.node_cores * a.core_price + disk / a.used_share * a.disk_price)
+    coordinator = _coordinator_cores(calls, a) if nodes > 1 else 0.0
+    all_cores = nodes * a.node_cores + (max(coordinator, a.node_cores) if nodes > 1 else 0.0)
+    cost = a.copies * (all_cores * a.core_price + disk / a.used_share * a.disk_price)
     cost += cores * a.core_price + objects * a.object_price
     return Plan(
         nodes,
+        coordinator,
         needs,
         max(needs, key=lambda name: needs[name]),
         recorders,
@@ -170,6 +175,13 @@ def _needs(calls: float, frame_us: float, a: Assumptions) -> dict[str, float]:
         "disk, GB": _stored_gb(calls, a)[0] / used / a.node_disk_gb,
         "network": _network_mb(calls, a) / used / a.node_network_mb,
     }
+
+
+def _coordinator_cores(calls: float, a: Assumptions) -> float:
+    """Return the cores of the coordinator, which passes appends on, and plans each query."""
+    frames = calls * a.frames_per_second * a.through_coordinator
+    queries = calls * a.queries_per_call * a.query_ms / 1e3
+    return (frames * a.coordinator_us / 1e6 + queries) / a.used_share
 
 
 def _seal_begins(a: Assumptions) -> int:
@@ -219,6 +231,12 @@ def _add(report: Report, title: str, made: Plan, calls: int, a: Assumptions) -> 
     day = made.day
     report.add(f"{title}: nodes", made.nodes, unit="", **made.needs)
     report.add(f"{title}: cores of nodes", made.nodes * a.node_cores, unit="")
+    report.add(
+        f"{title}: cores of the coordinator",
+        made.coordinator_cores,
+        unit="",
+        **{"appends through it": a.through_coordinator},
+    )
     report.add(f"{title}: relays with recorders", made.recorders, unit="")
     report.add(f"{title}: cores of relays", made.recorder_cores, unit="")
     report.add(f"{title}: frames", calls * a.frames_per_second, unit=" a second")

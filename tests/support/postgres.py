@@ -167,14 +167,24 @@ class CitusCluster(PostgresServer):
         self._keep_out(name)
         super().drop_database(name)
 
-    def add_citus(self, name: str) -> None:
-        """Make the databases of a name on all nodes a cluster of Citus."""
+    def add_citus(self, name: str, workers: int | None = None) -> None:
+        """Make the databases of a name a cluster of Citus.
+
+        Args:
+            workers: How many workers it has at first; None for all.
+        """
         for host, port in self._nodes:
             self._run_on(host, port, name, "CREATE EXTENSION citus")
-        (host, port), *workers = self._nodes
+        (host, port), *others = self._nodes
         self._run_on(host, port, name, f"SELECT citus_set_coordinator_host('{host}', {port})")
-        for worker, its_port in workers:
-            self._run_on(host, port, name, f"SELECT citus_add_node('{worker}', {its_port})")
+        for number in range(len(others) if workers is None else workers):
+            self.add_worker(name, number)
+
+    def add_worker(self, name: str, number: int) -> None:
+        """Tell the coordinator of a worker, which are numbered from 0."""
+        (host, port), *workers = self._nodes
+        worker, its_port = workers[number]
+        self._run_on(host, port, name, f"SELECT citus_add_node('{worker}', {its_port})")
 
     def worker_url(self, database: str) -> str:
         """The SQLAlchemy URL of a database on a worker."""

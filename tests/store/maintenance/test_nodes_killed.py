@@ -1,4 +1,4 @@
-"""Nodes of a cluster are killed under eight writers: nothing is lost, and nothing is half there.
+"""Nodes of a cluster are killed under eight writers, or calls: nothing is lost, or half there.
 
 It runs where TEST_CITUS names a cluster on this machine, and KILLS says how often: the nodes that
 it kills are those that other tests would use.
@@ -21,6 +21,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from support.calls import voice_call
+from support.echo_calls import check_recorded, check_whole, echo_calls
 
 from eventstore import EventStore
 from eventstore.errors import EventStoreError
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.skipif(
     not (CITUS and KILLS), reason="TEST_CITUS and KILLS are not both set, and it kills the nodes"
 )
 
-WRITERS = 8
+WRITERS = CALLS = 8
 FRAMES = [*voice_call().frames] * 20
 # Seconds until all nodes answer again, and transactions in doubt are ended.
 RECOVERY = 90.0
@@ -114,6 +115,25 @@ def write(url: str, number: int, written: dict[str, int], stop: threading.Event)
                 time.sleep(0.1)
 
 
+def kill(nodes: list[NodeProcess], times: int, chance: random.Random) -> None:
+    """Kill one node after the other, and start it again."""
+    for _ in range(times):
+        time.sleep(chance.uniform(0.5, 2.0))
+        node = chance.choice(nodes)
+        node.kill()
+        time.sleep(chance.uniform(0.1, 1.0))
+        node.start()
+
+
+def wait_until_all_answer(url: str) -> None:
+    until = time.monotonic() + RECOVERY
+    while time.monotonic() < until:
+        with suppress(EventStoreError), EventStore(url) as store:
+            store.status()
+            return
+        time.sleep(1)
+
+
 def test_nothing_is_lost_when_nodes_are_killed(postgres_url: str, nodes: list[NodeProcess]) -> None:
     written: dict[str, int] = {}
     stop, chance = threading.Event(), random.Random(KILLS)
@@ -125,23 +145,13 @@ def test_nothing_is_lost_when_nodes_are_killed(postgres_url: str, nodes: list[No
         writer.start()
     while len(written) < WRITERS:
         time.sleep(0.1)
-    for _ in range(KILLS):
-        time.sleep(chance.uniform(0.5, 2.0))
-        node = chance.choice(nodes)
-        node.kill()
-        time.sleep(chance.uniform(0.1, 1.0))
-        node.start()
+    kill(nodes, KILLS, chance)
     time.sleep(5)
     stop.set()
     for writer in writers:
         writer.join()
+    wait_until_all_answer(postgres_url)
     with EventStore(postgres_url) as store:
-        until = time.monotonic() + RECOVERY
-        while time.monotonic() < until:
-            with suppress(EventStoreError):
-                store.status()
-                break
-            time.sleep(1)
         for session_id, done in written.items():
             texts = [event.text for event in store.events(session_id)]
             assert len(texts) >= done, session_id
@@ -149,3 +159,14 @@ def test_nothing_is_lost_when_nodes_are_killed(postgres_url: str, nodes: list[No
         assert store.verify(list(written)).failed == []
         rebuilt = store.rebuild(list(written)).raise_for_errors()
         assert sum(one.changed for one in rebuilt.done) == 0
+
+
+def test_nothing_of_live_calls_is_lost_when_nodes_are_killed(
+    postgres_url: str, nodes: list[NodeProcess], tmp_path: Path
+) -> None:
+    with echo_calls(postgres_url, tmp_path / "spool", CALLS, pause=0.025) as sent:
+        kill(nodes, KILLS, random.Random(KILLS + 1))
+        wait_until_all_answer(postgres_url)
+    with EventStore(postgres_url) as store:
+        check_recorded(store, sent)
+        check_whole(store, CALLS)

@@ -191,7 +191,7 @@ def _query(given: dict[str, str]) -> str:
     return urlencode(given, quote_via=quote, safe="", errors="surrogatepass")
 
 
-class _Soon:
+class Soon:
     """`app.state.stopping` for streams without an end: they look a few times, and then end."""
 
     def __init__(self, looks: int = 3) -> None:
@@ -281,7 +281,7 @@ def call(
 ) -> httpx.Response | None:
     """Call a route, and look whether its answer is one; None where there is none, or a failure."""
     what = f"{route.method} {route.path}"
-    client.app.state.stopping = _Soon()  # type: ignore[attr-defined]
+    client.app.state.stopping = Soon()  # type: ignore[attr-defined]
     told = f"{route.method} {address}\n{(body or b'')[:3000]!r}"
     answer = tally.ask(
         "requests",

@@ -12,7 +12,7 @@ from eventstore.errors import AmbiguousError, NotFoundError
 from eventstore.realtime.metadata import Condition
 from eventstore.realtime.values import identifier
 from eventstore.store.database.transaction import Row, Transaction
-from eventstore.store.filters.sql_conditions import Where, add_scope
+from eventstore.store.filters.sql_conditions import Where, add_scope, add_session
 
 
 def find_response(
@@ -56,7 +56,7 @@ def _places(
     where = Where([], [])
     where.add("r.response_id = ?", identifier(id_) or id_)
     if session is not None:
-        where.add("r.session_id = ?", session)
+        add_session(where, tx, "r", session)
     add_scope(where, scope, "r")
     sql = f"SELECT r.at, r.session_id, r.response_id FROM responses r{where.sql()}"
     rows = tx.rows(f"{sql} ORDER BY r.session_id LIMIT 6", where.parameters)

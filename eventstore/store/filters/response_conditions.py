@@ -14,8 +14,8 @@ from eventstore.store.filters.sql_conditions import (
     add_facets,
     add_metadata_condition,
     add_scope,
+    add_session,
     add_time,
-    of_session,
 )
 from eventstore.store.readmodels.words.search_tokens import Term
 
@@ -50,7 +50,7 @@ def add_response_conditions(
     """
     add_scope(where, filters.scope, "r")
     if filters.session is not None:
-        where.add(of_session(tx, "r"), filters.session)
+        add_session(where, tx, "r", filters.session)
     for compare, columns in (("=", EQUAL), (">=", LEAST)):
         for name, column in columns.items():
             if (value := getattr(filters, name)) is not None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.metadata import Condition
+from eventstore.realtime.values import identifier
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.filters import search
 from eventstore.store.filters.forced_joins import row_by_row
@@ -48,8 +49,8 @@ def add_time(where: Where, column: str, since: int | None, until: int | None) ->
         where.add(f"{column} < ?", until)
 
 
-def of_session(tx: Transaction, alias: str) -> str:
-    """Return the condition that rows are of one session, whose id is its parameter.
+def add_session(where: Where, tx: Transaction, alias: str, session_id: str) -> None:
+    """Add the condition that rows are of one session.
 
     PostgreSQL puts a value that a column is equal to in the place of the column, in some of the
     subqueries. Citus then does not see any more that the tables are joined by their sessions, and
@@ -57,8 +58,11 @@ def of_session(tx: Transaction, alias: str) -> str:
 
     Args:
         alias: The alias of the rows.
+        session_id: The session's id. Citus refuses one that is longer than a key can be, so it is
+            compared as it would be kept.
     """
-    return f"{alias}.session_id = {'ANY(ARRAY[?])' if tx.distributed else '?'}"
+    value = "ANY(ARRAY[?])" if tx.distributed else "?"
+    where.add(f"{alias}.session_id = {value}", identifier(session_id) or session_id)
 
 
 def add_scope(where: Where, scope: Condition | None, alias: str) -> None:

@@ -15,7 +15,7 @@ from eventstore.realtime.values import identifier, loads
 from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.filters.filters import Paging
 from eventstore.store.filters.page_bytes import rows_that_fit, small_texts
-from eventstore.store.filters.sql_conditions import Where, add_scope
+from eventstore.store.filters.sql_conditions import Where, add_scope, add_session
 from eventstore.store.queries.pages import Page
 from eventstore.store.readmodels.encrypted_rows import decrypted_texts
 
@@ -128,7 +128,7 @@ def _place(tx: Transaction, chosen: ConversationChoice) -> ConversationPlace:
     where = Where([], [])
     where.add("c.conversation_id = ?", _stored_id(chosen.conversation_id))
     if chosen.session is not None:
-        where.add("c.session_id = ?", chosen.session)
+        add_session(where, tx, "c", chosen.session)
     add_scope(where, chosen.scope, "c")
     sql = f"SELECT c.session_id, c.position FROM conversations c{where.sql()}"
     found = tx.rows(f"{sql} ORDER BY c.session_id LIMIT 6", where.parameters)

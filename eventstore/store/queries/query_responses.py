@@ -24,11 +24,11 @@ from eventstore.store.filters.response_conditions import IDS, add_response_condi
 from eventstore.store.filters.scan_encrypted import scan_page
 from eventstore.store.filters.sql_conditions import (
     Where,
+    add_session,
     choose_start,
     few_matching_rows,
     is_rare,
     key_condition,
-    of_session,
     values_source,
 )
 from eventstore.store.queries.keyed_rows import one_of, rows_by_key
@@ -198,7 +198,7 @@ def _choose_source(
         where.parameters.extend(values)
         where.add("m.key = ? AND m.value = ?", start.key, start.value)
         if tx.distributed and filters.session is not None:
-            where.add(of_session(tx, "m"), filters.session)  # Citus does not conclude it.
+            add_session(where, tx, "m", filters.session)  # Citus does not conclude it.
         sql = f"response_metadata m {narrowed} {_responses_join(tx, 'm')}"
         return _ResponseSource(sql, start, "m")
     condition, values = key_condition(start)

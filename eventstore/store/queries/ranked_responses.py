@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from eventstore.realtime.values import identifier
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.filters import search
 from eventstore.store.filters.filters import ResponseFilter, ResponsePaging
@@ -100,7 +101,8 @@ def _narrowing(filters: ResponseFilter) -> Iterator[Narrowing]:
     """Yield each condition that an index knows, as a source `x` of the responses that pass it."""
     yield from narrowing_conditions(filters, "response", "responses")
     if filters.session is not None:
-        yield "responses x WHERE x.session_id = ?", [filters.session]
+        session = identifier(filters.session) or filters.session
+        yield "responses x WHERE x.session_id = ?", [session]
     for compare, names in (("=", EQUAL), (">=", LEAST)):
         for name, column in names.items():
             if (value := getattr(filters, name)) is not None:

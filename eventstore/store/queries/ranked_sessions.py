@@ -27,6 +27,7 @@ from eventstore.store.filters.sql_conditions import (
     add_facets,
     add_metadata_condition,
     add_scope,
+    add_session,
     add_time,
     few_matching_rows,
     values_source,
@@ -341,7 +342,7 @@ def _place(
     """Return the sort values of the page's cursor: value, time and id."""
     cursor = paging.cursor or ""
     where = Where([], [])
-    where.add("f.session_id = ?", cursor)
+    add_session(where, tx, "f", cursor)
     add_scope(where, filters.scope, "f")
     value = "(SELECT c.usd FROM session_costs c WHERE c.session_id = f.session_id)"
     value = VALUES.get(paging.sort, value)

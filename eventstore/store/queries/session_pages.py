@@ -26,6 +26,7 @@ from eventstore.store.filters.sql_conditions import (
     Where,
     add_metadata_condition,
     add_scope,
+    add_session,
     add_time,
     choose_start,
     count_pairs_up_to,
@@ -240,7 +241,7 @@ def _add_conditions(
 
 def _time_of(tx: Transaction, session_id: str, scope: Condition | None) -> int:
     where = Where([], [])
-    where.add("s.session_id = ?", session_id)
+    add_session(where, tx, "s", session_id)
     add_scope(where, scope, "s")
     row = tx.row(f"SELECT s.at FROM sessions s{where.sql()}", where.parameters)
     if row is None:

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from eventstore.common.arguments import check_text, check_whole
 from eventstore.realtime.metadata import Condition, check_metadata
-from eventstore.realtime.values import is_storable
+from eventstore.realtime.values import MAX_KEY_BYTES, is_storable
 from eventstore.store.database import engine as engines
 from eventstore.store.database.connections.pool import close_for_good
 from eventstore.store.database.connections.wal import Checkpointer
@@ -67,7 +67,7 @@ class Log:
             InvalidInputError: The id is no text.
         """
         check_text("session_id", session_id)
-        if not is_storable(session_id):
+        if not is_storable(session_id) or len(session_id.encode()) > MAX_KEY_BYTES:
             raise no_session(session_id)
         scope = self.scope
         if scope is not None and not has_metadata_pair(

@@ -20,10 +20,10 @@ from eventstore.store.filters.sql_conditions import (
     Where,
     add_metadata_condition,
     add_scope,
+    add_session,
     add_time,
     choose_start,
     counts_for_response,
-    of_session,
 )
 
 #: The grouping by day and model together.
@@ -75,7 +75,7 @@ def _conditions(tx: Transaction, filters: ResponseFilter) -> Where:
     where = Where([], [])
     add_time(where, "u.at", filters.since, filters.until)
     if filters.session is not None:
-        where.add(of_session(tx, "u"), filters.session)
+        add_session(where, tx, "u", filters.session)
     if filters.model is not None:
         where.add("u.model = ?", filters.model)
     add_scope(where, filters.scope, "u")

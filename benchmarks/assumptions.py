@@ -56,11 +56,11 @@ class Assumptions(NamedTuple):
 
     frames_per_second: float = 40
     line_bytes: float = 108_000
-    append_us: float = 110
-    cluster_us: float = 50
-    coordinator_us: float = 50
+    append_us: float = 55
+    cluster_us: float = 170
+    coordinator_us: float = 87
     through_coordinator: float = 1
-    recorder_us: float = 140
+    recorder_us: float = 60
     relay_us: float = 33
     wal_share: float = 1.0
     table_share: float = 0.9

@@ -79,8 +79,8 @@ _OF_EVENT = 100
 #: With fewer rows than this, single INSERTs are faster than starting a COPY.
 COPY_FROM = 8
 _BATCH_ROWS, _BATCH_BYTES = 500, 1_000_000
-# Citus: with more rows than this, a COPY is faster than INSERTs; and the rows of one INSERT.
-_MOST_INSERTED, _ROWS_OF_INSERT = 100, 50
+# Citus: with more rows than this, a COPY is faster than an INSERT: docs/benchmarks.md.
+_MOST_INSERTED = 20
 
 
 class StreamHead(NamedTuple):
@@ -211,7 +211,7 @@ def insert_events(tx: Transaction, rows: Iterable[Row], few: bool) -> None:
 
 
 def _insert_on_one_node(tx: Transaction, rows: Iterator[Row]) -> None:
-    """Citus: insert by INSERTs of values, or by COPY if there are many rows.
+    """Citus: insert by an INSERT of values, or by COPY if there are many rows.
 
     Citus commits a COPY in two phases, which costs two more waits for the disk. An INSERT of values
     is committed in one; but each of its rows costs several times what a row of a COPY does.
@@ -221,10 +221,9 @@ def _insert_on_one_node(tx: Transaction, rows: Iterator[Row]) -> None:
     if further is not None:
         _copy(tx, chain(first, [further], rows))
         return
-    for start in range(0, len(first), _ROWS_OF_INSERT):
-        some = first[start : start + _ROWS_OF_INSERT]
-        values = ", ".join([EVENT_VALUES] * len(some))
-        tx.run(INSERT_EVENTS + values, list(chain.from_iterable(some)))
+    if first:
+        values = ", ".join([EVENT_VALUES] * len(first))
+        tx.run(INSERT_EVENTS + values, list(chain.from_iterable(first)))
 
 
 def _copy(tx: Transaction, rows: Iterable[Row]) -> None:

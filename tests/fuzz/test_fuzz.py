@@ -23,7 +23,6 @@ from support.databases import shared_postgres_url
 
 from eventstore import EventStore
 from eventstore.cli.main import cli
-from eventstore.web.api import sessions
 from eventstore.web.app import make_app
 from eventstore.web.server import requests
 from eventstore.web.server.requests import Stores
@@ -76,7 +75,6 @@ def test_what_tells_of_another_tenant_is_found(
     """A key with a scope is asked of a shared store; without its scope, the fuzzer says so."""
     if leak is not None:
         monkeypatch.setattr(requests, leak, lambda store, access: store)
-        monkeypatch.setattr(sessions, leak, lambda store, access: store)
     tally = Tally(one_in=16)
     made = [Session(id_, [SHORT_CALLS[0]], True, {}) for id_ in ("sess_1", "a/b")]
     check_store(tally, places, *shared(Form(False, False, False), made))

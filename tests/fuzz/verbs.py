@@ -130,6 +130,7 @@ def _of_all(store: EventStore, ids: Ids) -> Iterator[tuple[str, Asked]]:
     yield "sessions", lambda: store.sessions(live=True)
     yield "sessions", lambda: store.sessions(summary=True, order="asc")
     yield "scoped", lambda: store.scoped("customer", "a").sessions(summary=True)
+    yield "reader", lambda: store.reader.sessions(summary=True)
     for prefix in ("", "c", "\0", "\ud83d"):
         yield "metadata_keys", lambda p=prefix: store.metadata_keys(p)
         yield "metadata_values", lambda p=prefix: store.metadata_values("customer", p)

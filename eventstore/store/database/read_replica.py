@@ -50,6 +50,8 @@ REPLICA_POSITION = (
 #: How long a transaction waits for the replica, in seconds, before it runs on the primary.
 _PATIENCE = 0.2
 _LOOK_AGAIN = 0.005
+#: For how many seconds the primary is read at once when the replica was too far behind.
+_LEFT_BEHIND = 1.0
 #: After how many seconds a server that failed is tried again.
 _TRY_AGAIN = 10.0
 
@@ -173,6 +175,7 @@ class ReadReplica:
             end = time.monotonic() + _PATIENCE
             while (told := _Seen(*tx.rows(REPLICA_POSITION)[0])).position < needed:
                 if time.monotonic() >= end:
+                    self._try_at = time.monotonic() + _LEFT_BEHIND
                     return False
                 tx.pause(_LOOK_AGAIN)
             if seen is None or not told.in_recovery:

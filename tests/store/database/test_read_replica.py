@@ -78,8 +78,13 @@ def test_what_a_process_has_written_it_reads_while_the_replica_stands_still(
     servers.pause()
     store.append("new", FRAMES)
     assert ids(store) == ["new", "old"]
+    started = time.monotonic()
+    for _ in range(20):  # It is not waited for each time.
+        assert ids(store) == ["new", "old"]
+    assert time.monotonic() - started < 20 * 0.2
     servers.go_on()
     servers.catch_up()
+    time.sleep(1.0)
     before = reads(store)
     assert ids(store) == ["new", "old"]
     assert reads(store)[0] == before[0] + 1

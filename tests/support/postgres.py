@@ -414,16 +414,10 @@ def _place(parameters: dict[str, Any]) -> dict[str, Any]:
 @contextmanager
 def streaming_replica(primary: Cluster) -> Iterator[Cluster]:
     """A streaming replica of a running server."""
-    folder = folder_for(primary.user)
-    try:
-        cluster = Cluster(primary.binaries, folder, primary.user, primary, primary.settings)
-        cluster.start(KEEPER_OF_DATA)
-        try:
+    with _folder(primary.user) as folder:
+        made = Cluster(primary.binaries, folder, primary.user, primary, primary.settings)
+        with _running(made) as cluster:
             yield cluster
-        finally:
-            cluster.stop()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -434,16 +428,28 @@ def stoppable_cluster(settings: dict[str, str] | None = None) -> Iterator[Cluste
         yield None
         return
     user = other_user()
+    with _folder(user) as folder:
+        made = Cluster(_readable(installed, folder, user), folder, user, settings=settings)
+        with _running(made) as cluster:
+            yield cluster
+
+
+@contextmanager
+def _folder(user: pwd.struct_passwd | None) -> Iterator[Path]:
     folder = folder_for(user)
     try:
-        cluster = Cluster(_readable(installed, folder, user), folder, user, settings=settings)
-        cluster.start(KEEPER_OF_DATA)
-        try:
-            yield cluster
-        finally:
-            cluster.stop()
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _running(cluster: Cluster) -> Iterator[Cluster]:
+    cluster.start(KEEPER_OF_DATA)
+    try:
+        yield cluster
+    finally:
+        cluster.stop()
 
 
 def _wait_until_ready(parameters: dict[str, Any], keeper: subprocess.Popen[Any], log: Path) -> None:

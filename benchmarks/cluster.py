@@ -171,7 +171,6 @@ def _measure_queries(
             settle()
             warm(url)
             with EventStore(url) as plain, EventStore(server.url(copy)) as spread:
-                spread.init()
                 report.notes[POSTGRESQL] = settings_of(plain.engine)
                 _measure_pages(plain, spread, options, report, filled)
         finally:
@@ -182,12 +181,9 @@ def _measure_pages(
     plain: EventStore, spread: EventStore, options: Options, report: Report, filled: Filled
 ) -> None:
     customer = {"metadata": {"customer": "customer-00001"}}
+    any_customer = {"metadata": {"customer": random.Random(11).choice(filled.customers)}}
     asked: dict[str, Callable[[EventStore], Any]] = {
-        "a page by customer": lambda store: (
-            store.responses(
-                limit=PAGE, metadata={"customer": random.Random(11).choice(filled.customers)}
-            ).data
-        )
+        "a page by customer": lambda store: store.responses(limit=PAGE, **any_customer).data
     }
     for name, filters in OTHERS.items():
         asked[f"a page: {name}"] = lambda store, filters=filters: (

@@ -26,7 +26,7 @@ from eventstore.realtime.metadata import check_metadata
 from eventstore.store.database import engine as engines
 from eventstore.store.database import schema
 from eventstore.store.database.connections.pool import close_for_good
-from eventstore.store.database.engine_options import REPLICA, without_limit
+from eventstore.store.database.engine_options import REPLICA, replica_of, without_limit
 from eventstore.store.sessions.log import Projection, WritableLog
 from eventstore.verbs.queries import Queries
 from eventstore.verbs.upkeep import Upkeep
@@ -123,7 +123,9 @@ class EventStore(Upkeep, WritableLog):
         Transactions that other threads have begun come to their end. Closing again does nothing.
         """
         super().close()
-        close_for_good(self._reads)  # The replica's connections, too.
+        replica = replica_of(self._reads)
+        if replica is not None:
+            close_for_good(replica.engine)
 
     def __enter__(self) -> EventStore:
         return self

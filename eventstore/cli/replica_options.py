@@ -12,6 +12,9 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+#: Seconds, as `event_store.READ_LAG`.
+_LAG = 10.0
+
 
 class Replica(NamedTuple):
     """The replica that commands read from: arguments of `EventStore`.
@@ -37,7 +40,7 @@ def replica_options(command: Command) -> Command:
         "--read-lag",
         envvar="EVENTSTORE_READ_LAG",
         type=click.FloatRange(0, min_open=True),
-        default=10.0,
+        default=_LAG,
         show_default=True,
         metavar="SECONDS",
         help="How far the replica may lag behind.",
@@ -48,7 +51,5 @@ def replica_options(command: Command) -> Command:
 def chosen_replica() -> Replica:
     """Return what the command line or the environment says of a replica."""
     context = click.get_current_context(silent=True)
-    if context is None:
-        return Replica(None, 10.0)
-    given = context.find_root().params
-    return Replica(given.get("read_url") or None, given.get("read_lag", 10.0))
+    given = {} if context is None else context.find_root().params
+    return Replica(given.get("read_url") or None, given.get("read_lag", _LAG))

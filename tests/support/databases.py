@@ -54,21 +54,23 @@ def _copied(request: pytest.FixtureRequest, path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-@pytest.fixture(params=DATABASES)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database with the schema, on SQLite and on PostgreSQL."""
+def _empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return _copied(request, tmp_path / "eventstore.db")
     return _emptied(request.getfixturevalue("shared_postgres_url"))
 
 
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database with the schema, on SQLite and on PostgreSQL."""
+    return _empty_database(request, tmp_path)
+
+
 @pytest.fixture(params=(*DATABASES, PARTITIONED), name="database_url")
 def store_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The same, and on tables that PostgreSQL partitions; for `tests/store`."""
-    if request.param == "sqlite":
-        return _copied(request, tmp_path / "eventstore.db")
-    if request.param == "postgresql":
-        return _emptied(request.getfixturevalue("shared_postgres_url"))
+    if request.param != PARTITIONED:
+        return _empty_database(request, tmp_path)
     url: str = request.getfixturevalue("shared_partitioned_url")
     request.getfixturevalue("taken_for_spread")
     return _emptied(url)

@@ -111,8 +111,8 @@ class ReadReplica:
             DatabaseUnavailableError: The primary does not answer.
         """
         with statement(self._primary) as tx:
-            tx.rows(PRIMARY_POSITION)
-        if is_known_distributed(self._primary):
+            is_spread = tx.distributed
+        if is_spread:
             raise InvalidInputError(
                 "a store that is spread over a cluster is read from all of its nodes; leave out the"
                 " URL for reading"

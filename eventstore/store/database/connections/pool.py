@@ -27,7 +27,7 @@ from eventstore.store.database.connections.driver_errors import (
     unavailable,
 )
 from eventstore.store.database.connections.drivers import driver_errors, error_classes
-from eventstore.store.database.engine_options import keys_engine_of, replica_of
+from eventstore.store.database.engine_options import keys_engine_of
 
 #: The engine option with its `Connections`.
 CONNECTIONS = "eventstore_connections"
@@ -346,7 +346,7 @@ def is_known_distributed(engine: Engine) -> bool:
 
 
 def close_all(engine: Engine) -> None:
-    """Close the connections that no transaction uses: of an engine, its keys and its replica."""
+    """Close the engine's connections that no transaction uses, and those of its keys."""
     for one in _engines_of(engine):
         connections_of(one).close_idle()
 
@@ -362,7 +362,6 @@ def close_for_good(engine: Engine) -> None:
 
 
 def _engines_of(engine: Engine) -> list[Engine]:
-    """Return an engine and those that it carries: of its keys, and of its replica."""
-    keys, replica = keys_engine_of(engine), replica_of(engine)
-    carried = keys, None if replica is None else replica.engine
-    return [engine, *(one for one in carried if one is not None)]
+    """Return an engine and that of its keys, if it has one."""
+    keys = keys_engine_of(engine)
+    return [engine] if keys is None else [engine, keys]

@@ -21,8 +21,8 @@ from eventstore.store.queries.pages import Page
 #: How many values of a column are read if the database does not order them by code points.
 _STEPS = 10_000
 #: On a store that Citus has spread: how many statements look for values, and how many rows each
-#: reads on each node.
-_LOOKUPS, _BLOCK = 1000, 200
+#: reads on each node, at least and at most.
+_LOOKUPS, _BLOCK, _MOST_ROWS = 1000, 200, 5000
 #: How many of a tenant's newest sessions, and of their rows, are read.
 _SESSIONS = 1000
 _ROWS = 50_000
@@ -151,14 +151,14 @@ def _distinct(
     parameters = [*within.parameters, filters.prefix if ordered_by_points else ""]
     indexed = "" if tx.postgresql else f" INDEXED BY {by_index}"
 
-    def ordered(bound: str, limit: int) -> str:
+    def ordered(bound: str, limit: int | str) -> str:
         conditions = " AND ".join([*within.conditions, bound])
         source = f"{table} x{indexed} WHERE {conditions}"
         return f"SELECT x.{name} FROM {source} ORDER BY x.{name} LIMIT {limit}"
 
     steps = filters.limit if ordered_by_points else _STEPS
     if tx.distributed:
-        blocks = (ordered(begin, _BLOCK), ordered(f"x.{name} > ?", _BLOCK))
+        blocks = (ordered(begin, "?"), ordered(f"x.{name} > ?", "?"))
         return _by_lookups(tx, *blocks, parameters, steps)
     sql = (
         f"WITH RECURSIVE d(found, number) AS (SELECT ({ordered(begin, 1)}), 1"
@@ -174,22 +174,25 @@ def _by_lookups(
 ) -> list[str]:
     """Return the first values of a column, found by several statements.
 
-    Citus refuses the recursion of the skip scan. Many different values are found by each statement,
-    and of a common value no more than a block of rows is read.
+    Citus refuses the recursion of the skip scan. A statement reads a small block of rows, because
+    they may all have one common value. While a block has several values, the next one is larger.
 
     Args:
-        first: Reads a block of rows in order, from the last parameter on.
-        following: Reads a block of rows behind the last parameter.
-        parameters: Those of `first`.
+        first: Reads a block of rows in order, from the last parameter on. A parameter behind it is
+            the number of rows.
+        following: Reads a block of rows behind the last parameter, as `first` does.
+        parameters: Those of `first`, without the number of rows.
         steps: How many values are enough.
     """
     found: dict[str, None] = {}
-    sql = first
+    sql, block = first, _BLOCK
     for _ in range(_LOOKUPS):
-        values = [row[0] for row in tx.rows(sql, parameters)]
-        found.update(dict.fromkeys(values))
-        if len(values) < _BLOCK or len(found) >= steps:
+        values = [row[0] for row in tx.rows(sql, [*parameters, block])]
+        new = dict.fromkeys(values)
+        found.update(new)
+        if len(values) < block or len(found) >= steps:
             break
+        block = min(4 * block, _MOST_ROWS) if len(new) > 1 else _BLOCK
         sql, parameters = following, [*parameters[:-1], values[-1]]
     return list(found)
 

@@ -62,12 +62,12 @@ def _see_address(figures: Figures, state: SessionState) -> None:
 
     The fold replaces `notes` and `wire` when they change, so comparing identities is enough.
     """
-    read = (state.notes, state.wire, len(state.unknown_types))
+    read = (state.notes, state.wire, state.protocol)
     known = figures.address
     if known and known[0] is read[0] and known[1] is read[1] and known[2] == read[2]:
         return
     figures.address = read
-    names = names_of_session(*read[:2], state.unknown_types)
+    names = names_of_session(*read)
     figures.find(("address", ""), _facets(None, names))
 
 
@@ -106,6 +106,8 @@ def step_us(length: int) -> int:
 def _is_turn(item: Item) -> bool:
     """Return True if an item is a message of a user or an assistant in a conversation."""
     if item.conversation is None or not item.linked or item.deleted_seq is not None:
+        return False
+    if item.live is not None and (item.live.kind != "speech" or item.live.backchannel):
         return False
     return item.wire.get("type", "message") == "message" and _role(item) in _SPEAKERS
 

@@ -20,10 +20,15 @@ from eventstore.projection.handlers import (
     transcription,
 )
 from eventstore.projection.handlers.conversation import is_repeated_event
+from eventstore.projection.live import handlers as live_handlers
+from eventstore.projection.live.live_items import live_of
+from eventstore.projection.live.speech import take_over
 from eventstore.projection.repeats import ITEM_DELTAS
 from eventstore.projection.state import LogEvent, SessionState
 from eventstore.realtime import catalogue
 from eventstore.realtime.frames import STORE, UNREADABLE
+from eventstore.realtime.live_catalogue import LIVE_NO_EFFECT
+from eventstore.realtime.protocols import LIVE, told_protocol
 from eventstore.realtime.session_clock import correction
 
 Handler = Callable[[SessionState, LogEvent, dict[str, Any]], None]
@@ -37,6 +42,12 @@ HANDLERS: dict[str, Handler] = {
     **responses.HANDLERS,
     **playback.HANDLERS,
 }
+
+#: The handler of each event type of a GPT-Live session.
+LIVE_HANDLERS: dict[str, Handler] = live_handlers.HANDLERS
+
+# What a client sends before the server proves that the session is a Live session.
+_UNDECIDED: dict[str, Handler] = {"session.start": LIVE_HANDLERS["session.start"]}
 
 # The handlers by GA names and by beta names, so that one look-up finds them.
 _BY_TYPE: dict[str, Handler] = {
@@ -100,8 +111,8 @@ def apply_fields(
         state.input_bytes += audio_bytes
         return
     event = LogEvent(seq, at, direction, type_, body, audio_bytes, text)
-    handler = _BY_TYPE.get(type_)
-    if handler is None or (type_.startswith("eventstore.") and direction != STORE):
+    handler = _handler_of(state, event)
+    if handler is None:
         _count(state, event)
         return
     if body is None:
@@ -118,6 +129,27 @@ def apply_fields(
         state.fold_errors += 1
         unforeseen.count_faults(unforeseen.FOLD)
         state.diagnose(event, "fold_error", f"{type_}: {type(error).__name__}: {error}")
+
+
+def _handler_of(state: SessionState, event: LogEvent) -> Handler | None:
+    """Return the handler of an event in the session's protocol, or None if there is none."""
+    if state.protocol is None:
+        _find_protocol(state, event)
+    if event.type.startswith("eventstore.") and event.direction != STORE:
+        return None
+    if state.live is not None:
+        return LIVE_HANDLERS.get(event.type)
+    handler = _BY_TYPE.get(event.type)
+    return _UNDECIDED.get(event.type) if handler is None and state.protocol is None else handler
+
+
+def _find_protocol(state: SessionState, event: LogEvent) -> None:
+    """Note the session's protocol if this event proves it; the first one that does counts."""
+    state.protocol = told_protocol(event.direction, event.type, event.event)
+    if state.protocol == LIVE:
+        live_of(state)
+        state.dirty.session = state.dirty.session_billed = True
+        take_over(state, event)
 
 
 def _is_made_up(state: SessionState, event: LogEvent) -> bool:
@@ -151,6 +183,13 @@ def _count(state: SessionState, event: LogEvent) -> None:
         state.dirty.session = True
         state.unreadable += 1
         state.diagnose(event, "unreadable_frame", "the frame is not a JSON object with a type")
-    elif not catalogue.is_known(event.type):
+    elif not _is_known(state, event.type):
         state.dirty.session = True
         state.count_unknown(event.type)
+
+
+def _is_known(state: SessionState, type_: str) -> bool:
+    """Return True if the protocol of a session has this type."""
+    if state.live is None:
+        return catalogue.is_realtime(type_)
+    return type_ in LIVE_NO_EFFECT or type_ in catalogue.STORES_OWN

@@ -8,27 +8,26 @@ store/queries/requested_sessions.py calls it while it goes through the sessions.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from eventstore.realtime import protocols
+from eventstore.realtime.protocols import Protocol
 from eventstore.realtime.request_target import LIVE, TRANSCRIPTION, SessionName, names_of_url
 from eventstore.realtime.values import mapping, text
 
-#: Event types with which GPT-Live sessions begin, and no other sessions.
-_LIVE_BEGINS = frozenset({"session.start", "session.started"})
-
 
 def names_of_session(
-    opened: Mapping[str, Any], wire: Mapping[str, Any], unknown_types: Collection[str]
+    opened: Mapping[str, Any], wire: Mapping[str, Any], protocol: Protocol | None
 ) -> list[SessionName]:
     """Return the names of a session, without the model, which has a column of its own.
 
     Args:
         opened: The fields of the recorder's note `eventstore.session.opened`.
         wire: The session's configuration.
-        unknown_types: The event types of the session that the fold does not know.
+        protocol: The session's protocol, if it is known.
     """
     names: list[SessionName] = []
     with suppress(ValueError):
@@ -42,7 +41,7 @@ def names_of_session(
         model = model or mapping(wire.get("input_audio_transcription")).get("model")
         if model := text(model):
             names.append(("asked", model))
-    if not _LIVE_BEGINS.isdisjoint(unknown_types):
+    if protocol == protocols.LIVE:
         names.append(("kind", LIVE))
     known = ("asked", wire.get("model"))
     return [name for name in dict.fromkeys(names) if name != known]

@@ -12,16 +12,18 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from eventstore.projection.content import AudioSpan, ContentPart, Speech, Truncation
 from eventstore.projection.dirty import Dirty
 from eventstore.projection.facets import Figures
+from eventstore.projection.live_state import LiveItem, LiveResponse, LiveState
 from eventstore.projection.order import OrderedIds
 from eventstore.projection.pending import ItemCreate, Pending
 from eventstore.projection.repeats import Repeats
-from eventstore.projection.timed_words import WordTiming, WordTimingKey, by_start_time
 from eventstore.realtime.audio import NO_SAMPLE_RATES, SampleRates
+from eventstore.realtime.protocols import Protocol
 
 #: Raise this number when the fold or the views change: older projections are then made again.
-PROJECTOR_VERSION = 7
+PROJECTOR_VERSION = 8
 
 # Limits of what a session keeps, so that hostile events cannot fill the memory. Unknown types and
 # pressed keys (DTMF) beyond their limit are still counted.
@@ -55,92 +57,6 @@ class LogEvent(NamedTuple):
 
 
 @dataclass(slots=True)
-class AudioSpan:
-    """Where the audio of a content part is in the log: its events, bytes and number of deltas."""
-
-    first_seq: int
-    last_seq: int
-    bytes: int = 0
-    chunks: int = 0
-
-
-@dataclass(slots=True)
-class ContentPart:
-    """A content part of an item, as the events about the part describe it.
-
-    Attributes:
-        seen_seq, typed_seq: The first event of the part, and the one that told its `type`.
-        text, transcript: The final text or transcript, or None while the part is not finished.
-        text_deltas, transcript_deltas: The deltas of a generated part that is not finished.
-        heard_deltas, partial: What a transcription of the user's speech said until now: its
-            deltas, or the whole text so far as some servers send it.
-        timed: The words whose times the server told.
-        languages: The languages of the transcript.
-        audio: The generated audio of the part.
-        error, usage: The error or the usage of the transcription.
-    """
-
-    seen_seq: int
-    type: str | None = None
-    typed_seq: int = 0
-    text: str | None = None
-    transcript: str | None = None
-    text_deltas: list[str] = field(default_factory=list)
-    transcript_deltas: list[str] = field(default_factory=list)
-    heard_deltas: list[str] = field(default_factory=list)
-    partial: str | None = None
-    timed: dict[WordTimingKey, WordTiming] = field(default_factory=dict)
-    languages: list[str] = field(default_factory=list)
-    audio: AudioSpan | None = None
-    error: dict[str, Any] | None = None
-    usage: Any = None
-
-    def transcript_so_far(self) -> str | None:
-        """Return the transcript of an unfinished part until now, or None if there is none."""
-        if self.partial is not None:
-            return self.partial
-        deltas = self.heard_deltas + self.transcript_deltas
-        if not deltas and self.type == "input_audio":
-            return " ".join(timed.text.strip() for timed in by_start_time(self.timed)) or None
-        return "".join(deltas) if deltas else None
-
-    def text_so_far(self) -> str | None:
-        """Return the text of an unfinished part until now, or None if there is none."""
-        return "".join(self.text_deltas) if self.text_deltas else None
-
-
-@dataclass(slots=True)
-class Speech:
-    """The user's speech of one turn, between events of the input audio buffer.
-
-    Attributes:
-        first_seq, committed_seq: The events between which the audio was appended.
-        start_ms, end_ms: The speech on the session's input clock, as VAD found it.
-        bytes, bytes_per_ms: The size of the audio, which is counted if VAD told no times.
-    """
-
-    first_seq: int
-    start_ms: int | None = None
-    end_ms: int | None = None
-    bytes: int = 0
-    bytes_per_ms: float | None = None
-    started_at: int | None = None
-    stopped_at: int | None = None
-    committed_seq: int | None = None
-    committed_at: int | None = None
-
-
-@dataclass(slots=True)
-class Truncation:
-    """The server's report that the user heard an item's audio only up to `audio_end_ms`."""
-
-    seq: int
-    at: int | None
-    content_index: int
-    audio_end_ms: int
-
-
-@dataclass(slots=True)
 class Item:
     """A conversation item. It may be outside of every conversation.
 
@@ -153,6 +69,7 @@ class Item:
         answered_by: The id of the first response after a user's item.
         progress: The progress of an MCP call.
         create_seq: The client's event that asked for the item, if one did.
+        live: What only an item of a Live session has.
         indexed: The words that the search index has of the item; None if that is not known.
     """
 
@@ -178,6 +95,7 @@ class Item:
     speech: Speech | None = None
     truncation: Truncation | None = None
     create_seq: int | None = None
+    live: LiveItem | None = None
     indexed: str | None = ""
 
 
@@ -208,6 +126,7 @@ class Response:
         output: The ids of its items, in order.
         unplaced: The ids of items that may not be in its conversation yet.
         cleared_seq: The event that cut its playback.
+        live: What only a response of a Live session has.
         indexed: The metadata that the tables have of it; None if that is not known.
     """
 
@@ -236,6 +155,7 @@ class Response:
     playback_stopped_at: int | None = None
     cleared_seq: int | None = None
     truncated: bool = False
+    live: LiveResponse | None = None
     indexed: frozenset[tuple[str, str, int]] | None = frozenset()
 
 
@@ -249,7 +169,12 @@ class Conversation:
 
 @dataclass(slots=True)
 class BilledUsage:
-    """Usage that is not a response's: of an input transcription, or of a session by its length."""
+    """Usage that is not a response's: of a transcription, a decision, or a session by its length.
+
+    Attributes:
+        item_id, content_index: The part that was transcribed, or the item of the decision.
+        kind: `transcription` or `decision`.
+    """
 
     seq: int
     at: int | None
@@ -257,6 +182,7 @@ class BilledUsage:
     content_index: int
     model: str | None
     usage: dict[str, Any] | None
+    kind: str = "transcription"
 
 
 @dataclass(slots=True)
@@ -266,6 +192,8 @@ class SessionState:
     Attributes:
         wire, requested: The configuration as the server told it, and as the client asked for it.
         notes: The fields of the recorder's note `eventstore.session.opened`.
+        protocol: The protocol that an event has proved; None as long as none has.
+        live: What only a Live session has; None for every other session.
         timed_at: The arrival of the last event that the clock uses (see `catalogue.UNTIMED`).
         clock_shift: Microseconds to add to arrivals now, because the wall clock jumped.
         jumps: The seq of each jump, with the `clock_shift` from there on.
@@ -301,6 +229,8 @@ class SessionState:
     requested: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
+    protocol: Protocol | None = None
+    live: LiveState | None = None
     closed_at: int | None = None
     closed: bool = False
     close_reason: str | None = None

@@ -114,9 +114,19 @@ def at_rate(format_: dict[str, Any] | None, rate: int | None) -> dict[str, Any] 
 
 def input_format(session: dict[str, Any]) -> dict[str, Any] | None:
     """Return the format of the user's audio from a session's configuration, or None if unknown."""
-    audio = mapping(mapping(session.get("audio")).get("input"))
     rate = integer(session.get("input_audio_sampling_rate")) or _rate_of_pcm16(session)
-    return ga_format(audio.get("format")) or ga_format(session.get("input_audio_format"), rate)
+    return ga_format(_ga_shape(session, "input")) or ga_format(
+        session.get("input_audio_format"), rate
+    )
+
+
+def _ga_shape(session: dict[str, Any], side: str) -> Any:
+    """Return the format of the `input` or `output` as it is stated, or None.
+
+    A session of GPT-Live states one format for both.
+    """
+    audio = mapping(session.get("audio"))
+    return mapping(audio.get(side)).get("format") or audio.get("format")
 
 
 def _rate_of_pcm16(session: dict[str, Any]) -> int | None:
@@ -131,8 +141,7 @@ def _rate_of_pcm16(session: dict[str, Any]) -> int | None:
 
 def output_format(session: dict[str, Any]) -> dict[str, Any] | None:
     """Return the format of the model's audio from a session or response, or None if unknown."""
-    audio = mapping(mapping(session.get("audio")).get("output"))
-    return ga_format(audio.get("format")) or ga_format(session.get("output_audio_format"))
+    return ga_format(_ga_shape(session, "output")) or ga_format(session.get("output_audio_format"))
 
 
 def stated_input_format(
@@ -147,8 +156,7 @@ def stated_input_format(
     Returns:
         The format, or `UNKNOWN_FORMAT` if the session states a format that is not known.
     """
-    audio = mapping(mapping(session.get("audio")).get("input"))
-    stated = audio.get("format") or session.get("input_audio_format")
+    stated = _ga_shape(session, "input") or session.get("input_audio_format")
     format_ = input_format(session) or (UNKNOWN_FORMAT if stated else PCM_FORMAT)
     return at_rate(format_, rates.input) or format_
 
@@ -157,7 +165,6 @@ def stated_output_format(
     session: dict[str, Any], rates: SampleRates = NO_SAMPLE_RATES
 ) -> dict[str, Any]:
     """Return the format of the model's audio, with the rules of `stated_input_format`."""
-    audio = mapping(mapping(session.get("audio")).get("output"))
-    stated = audio.get("format") or session.get("output_audio_format")
+    stated = _ga_shape(session, "output") or session.get("output_audio_format")
     format_ = output_format(session) or (UNKNOWN_FORMAT if stated else PCM_FORMAT)
     return at_rate(format_, rates.output) or format_

@@ -2,8 +2,8 @@
 
 Called by the fold, by rebuilds, imports and the replay server. The types are those of OpenAI's API
 reference, and of servers with the same protocol. Beta names are read as their GA names (see
-`canonical`). A test goes through the types of the `openai` package, and fails if one is in none of
-these sets.
+`canonical`). The types of GPT-Live's sessions are in live_catalogue.py. A test goes through the
+types of the `openai` package, and fails if one is in none of these sets.
 """
 
 from __future__ import annotations
@@ -11,6 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 from eventstore.realtime.frames import CLIENT, SERVER, STORE
+from eventstore.realtime.live_catalogue import (
+    LIVE_CLIENT_TYPES,
+    LIVE_FOLDED,
+    LIVE_INPUT_AUDIO,
+    LIVE_NO_EFFECT,
+)
 
 #: The GA name of each beta name, for events of which only the name changed.
 RENAMED = {
@@ -56,7 +62,9 @@ CLIENT_TYPES = frozenset(
 )
 
 #: Input audio. The fold only counts its bytes.
-INPUT_AUDIO = frozenset({"input_audio_buffer.append", "session.input_audio_buffer.append"})
+INPUT_AUDIO = frozenset(
+    {"input_audio_buffer.append", "session.input_audio_buffer.append", LIVE_INPUT_AUDIO}
+)
 
 AUDIO_DELTAS = frozenset(
     {"response.audio.delta", "response.output_audio.delta", "session.output_audio.delta"}
@@ -137,6 +145,9 @@ NO_EFFECT = {
     "eventstore.session.clock": "the recorder saw the wall clock jump; the log's times did not",
 }
 
+#: Known types of the store's own notes that do not change the state.
+STORES_OWN = frozenset({"eventstore.session.clock"})
+
 #: Types that change the state, by their GA names.
 FOLDED = frozenset(
     {
@@ -207,7 +218,9 @@ FOLDED = frozenset(
 )
 
 #: Types that a rebuild does not read, except deltas of texts that were never finished.
-SKIPPED_BY_REBUILD = (frozenset(NO_EFFECT) - frozenset(_VOICE_LIVE)) | TEXT_DELTAS
+SKIPPED_BY_REBUILD = (
+    (frozenset(NO_EFFECT) - frozenset(_VOICE_LIVE)) | TEXT_DELTAS | {LIVE_INPUT_AUDIO}
+)
 
 #: Deltas that a rebuild reads by the part to which they belong (see projection/load_keys.py).
 PART_DELTAS = frozenset(
@@ -228,7 +241,12 @@ def canonical(type_: str) -> str:
 
 
 def is_known(type_: str) -> bool:
-    """Return True if a type changes the state, or is known not to change it."""
+    """Return True if a type of either protocol changes the state, or is known not to change it."""
+    return is_realtime(type_) or type_ in LIVE_FOLDED or type_ in LIVE_NO_EFFECT
+
+
+def is_realtime(type_: str) -> bool:
+    """Return True if a type is a known one of Realtime, or one of the store's own."""
     return canonical(type_) in FOLDED or type_ in NO_EFFECT
 
 
@@ -237,14 +255,17 @@ def is_made_up(direction: str, type_: str) -> bool:
 
     Such an event must not count: a client could invent answers, and what they cost.
     """
-    return direction == CLIENT and type_ not in CLIENT_TYPES
+    return direction == CLIENT and type_ not in CLIENT_TYPES and type_ not in LIVE_CLIENT_TYPES
 
 
 def direction_of(event: dict[str, Any] | None) -> str:
-    """Return the sender of an event by its type: `server` if the type is unknown or missing."""
+    """Return the sender of an event by its type: `server` if the type is unknown or missing.
+
+    Input audio of a Live session is taken for the client's; see `LiveSenders`.
+    """
     type_ = event.get("type") if event is not None else None
     if not isinstance(type_, str):
         return SERVER
     if type_.startswith("eventstore."):
         return STORE
-    return CLIENT if type_ in CLIENT_TYPES else SERVER
+    return CLIENT if type_ in CLIENT_TYPES or type_ in LIVE_CLIENT_TYPES else SERVER

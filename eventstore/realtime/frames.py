@@ -44,7 +44,13 @@ DIRECTIONS = (CLIENT, SERVER, STORE)
 MAX_TYPE = 128
 MAX_DEPTH = 200
 
-_APPEND_TYPES = frozenset({"input_audio_buffer.append", "session.input_audio_buffer.append"})
+_APPEND_TYPES = frozenset(
+    {
+        "input_audio_buffer.append",
+        "session.input_audio_buffer.append",
+        "session.input_audio.append",
+    }
+)
 _DELTA_TYPES = frozenset(
     {"response.audio.delta", "response.output_audio.delta", "session.output_audio.delta"}
 )

@@ -14,7 +14,7 @@ TRANSLATION = {"id": "sess_1", "type": "translation", "model": "gpt-realtime-tra
 def usage_of(call: Call) -> Any:
     """The usage of a session, None for one that is billed by its responses."""
     billed = billed_session(call.state)
-    return None if billed is None else (billed.model, billed.usage)
+    return (billed[0].model, billed[0].usage) if billed else None
 
 
 def test_a_translation_is_billed_by_its_length_once_it_is_over() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.databases import PARTITIONED
+from support.examples import fewer_examples
 from support.partitioned import is_partitioned, partition
 from support.postgres import CitusCluster, PostgresServer
 
@@ -51,7 +52,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         request.getfixturevalue("taken_for_spread")
         postgres: PostgresServer = request.getfixturevalue("postgres")
         name = postgres.create_database(template)
-        yield postgres.url(name)
+        with fewer_examples(2):  # The other two databases have tried all of them.
+            yield postgres.url(name)
         postgres.drop_database(name)
 
 

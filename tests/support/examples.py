@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from hypothesis import settings
 
 FACTOR = int(os.environ.get("TEST_EXAMPLES_FACTOR", "1"))
 
+_share = 1
+
 
 def examples(count: int) -> settings:
     """So many examples; `TEST_EXAMPLES_FACTOR` times as many where that is set."""
-    return settings(max_examples=count * FACTOR)
+    return settings(max_examples=max(1, count * FACTOR // _share))
+
+
+@contextmanager
+def fewer_examples(share: int) -> Iterator[None]:
+    """Let properties that are stated within a test try only one in so many of their examples."""
+    global _share
+    _share = share
+    try:
+        yield
+    finally:
+        _share = 1

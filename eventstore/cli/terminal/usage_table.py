@@ -60,8 +60,9 @@ def _say_unpriced(total: dict[str, Any]) -> None:
         return
     things = [counted(unpriced["responses"], "response")]
     things += [counted(unpriced["transcriptions"], "transcription")]
-    if unpriced["sessions"]:
-        things.append(counted(unpriced["sessions"], "session"))
+    for field in ("sessions", "paused_sessions", "decisions"):
+        if unpriced.get(field):
+            things.append(counted(unpriced[field], field.removesuffix("s").replace("_", " ")))
     listed = ", ".join(things[:-1]) + f" and {things[-1]}"
     say(f"Not in the cost: {listed} without a known price ({', '.join(unpriced['models'])}).")
     between = total["unpriced_between_usd"]

@@ -7,15 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from eventstore.projection.content import ContentPart, Truncation
 from eventstore.projection.handlers.session import name_conversation
 from eventstore.projection.pending import add_create, take_create
-from eventstore.projection.state import (
-    ContentPart,
-    Item,
-    LogEvent,
-    SessionState,
-    Truncation,
-)
+from eventstore.projection.state import Item, LogEvent, SessionState
 from eventstore.realtime.values import (
     identifier,
     mapping,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
+from eventstore.projection.content import ContentPart
 from eventstore.projection.handlers.conversation import (
     accepts_arguments,
     accepts_text,
@@ -24,14 +25,7 @@ from eventstore.projection.handlers.conversation import (
 )
 from eventstore.projection.handlers.requests import add_request, take_request
 from eventstore.projection.handlers.session import extend_audio, name_conversation
-from eventstore.projection.state import (
-    ContentPart,
-    Item,
-    LogEvent,
-    Response,
-    ResponseRequest,
-    SessionState,
-)
+from eventstore.projection.state import Item, LogEvent, Response, ResponseRequest, SessionState
 from eventstore.projection.timed_words import WordTiming, add_timed
 from eventstore.realtime.audio import output_format
 from eventstore.realtime.catalogue import canonical
@@ -65,7 +59,7 @@ def ensure_response(state: SessionState, event: LogEvent, response_id: str) -> R
     return response
 
 
-def _answer(state: SessionState, response: Response) -> None:
+def note_answered(state: SessionState, response: Response) -> None:
     """Note that a response answers the user's items since the last response of the conversation."""
     if response.conversation is None:
         return
@@ -79,7 +73,7 @@ def _growing_response(state: SessionState, event: LogEvent, response_id: str) ->
     """Return the response of an event; note what it answers if its beginning was not recorded."""
     response = ensure_response(state, event, response_id)
     if not response.created_seq:
-        _answer(state, response)
+        note_answered(state, response)
     return response
 
 
@@ -133,7 +127,7 @@ def _created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None
     if response.request is None:
         response.request = take_request(state, wire)
     _join_conversation(state, response)
-    _answer(state, response)
+    note_answered(state, response)
 
 
 def _describe(
@@ -181,7 +175,7 @@ def _done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     if response.created_at is None and "conversation_id" in wire:
         _join_conversation(state, response)
     if not response.created_seq:
-        _answer(state, response)
+        note_answered(state, response)
     for entry in sequence(wire.get("output")):
         # Recordings of selected events may have no other event of this item.
         if identifier(mapping(entry).get("id")) not in state.items:

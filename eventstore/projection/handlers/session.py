@@ -1,4 +1,7 @@
-"""Handle events of sessions: configuration, the store's notes, translations, errors, limits."""
+"""Handle events of sessions: configuration, the store's notes, translations, errors, limits.
+
+The handlers of Live sessions call the public functions, too.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,13 @@ from itertools import islice
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from eventstore.projection.content import AudioSpan
 from eventstore.projection.handlers.session_billing import note_configuration, note_end, note_usage
 from eventstore.projection.pending import refuse_creates
 from eventstore.projection.state import (
     MAX_ERROR_CODES,
     MAX_LIMITS,
     MAX_METADATA,
-    AudioSpan,
     Conversation,
     LogEvent,
     SessionState,
@@ -33,7 +36,8 @@ _MAX_PARAMETERS = 100
 _FIGURES = ("limit", "remaining", "reset_seconds")
 
 
-def _created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+def note_session(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    """Keep a session's configuration as the server tells it."""
     config = mapping(body.get("session"))
     # A new object each time, because responses refer to the configuration at their start.
     state.wire = state.merged(event, state.wire, config)
@@ -42,11 +46,13 @@ def _created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None
     note_configuration(state)
 
 
-def _update(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+def note_requested(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    """Keep what a client asks for in a session's configuration."""
     state.requested = state.merged(event, state.requested, mapping(body.get("session")))
 
 
-def _closed_by_server(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+def closed_by_server(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    """Note that the server closed a session, and what it tells of the session's usage."""
     state.closed_at = event.at
     close_session(state)
     note_usage(state, event, body)
@@ -133,13 +139,19 @@ def _conversation_created(state: SessionState, event: LogEvent, body: dict[str, 
     name_conversation(state, text(mapping(body.get("conversation")).get("id")) or None)
 
 
-def _error(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    error = mapping(body.get("error"))
+def note_error(state: SessionState, event: LogEvent, error: dict[str, Any]) -> str:
+    """Count an error of the server, add a diagnostic, and return the error's code."""
     state.errors += 1
     code = text(error.get("code")) or text(error.get("type")) or "error"
     state.diagnose(event, code, text(error.get("message")) or "the server sent an error")
     if len(state.error_codes) < MAX_ERROR_CODES:
         state.error_codes[code] = None
+    return code
+
+
+def _error(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    error = mapping(body.get("error"))
+    code = note_error(state, event, error)
     cause = text(error.get("event_id"))
     failed = None
     if cause is not None:
@@ -234,15 +246,8 @@ def _named(state: SessionState, id_: str | None) -> int:
     return index
 
 
-HANDLERS = {
-    "session.created": _created,
-    "session.updated": _created,
-    "session.update": _update,
-    "session.closed": _closed_by_server,
-    "session.usage.updated": note_usage,
-    "session.input_transcript.delta": _translated("input"),
-    "session.output_transcript.delta": _translated("output"),
-    "session.output_audio.delta": _translated_audio,
+#: The handlers of the store's own notes, which sessions of every protocol have.
+NOTES = {
     "eventstore.session.opened": _opened,
     "eventstore.session.metadata": _set_metadata,
     "eventstore.session.closed": _closed,
@@ -250,6 +255,17 @@ HANDLERS = {
     "eventstore.session.redacted": _redacted,
     "eventstore.session.same_call": _same_call,
     "eventstore.session.sample_rates": _sample_rates,
+}
+HANDLERS = {
+    **NOTES,
+    "session.created": note_session,
+    "session.updated": note_session,
+    "session.update": note_requested,
+    "session.closed": closed_by_server,
+    "session.usage.updated": note_usage,
+    "session.input_transcript.delta": _translated("input"),
+    "session.output_transcript.delta": _translated("output"),
+    "session.output_audio.delta": _translated_audio,
     "conversation.created": _conversation_created,
     "error": _error,
     "warning": _warning,

@@ -11,19 +11,36 @@ from typing import Any
 
 from eventstore.projection.state import BilledUsage, LogEvent, Response, SessionState
 from eventstore.realtime.frames import SERVER
-from eventstore.realtime.values import mapping, text
+from eventstore.realtime.values import mapping, number, text
+
+#: The kinds of usage of a session as a whole, which are the ids of that usage as well.
+SESSION, PAUSED = "session", "paused"
 
 
-def billed_session(state: SessionState) -> BilledUsage | None:
-    """Return the usage of a session as a whole, or None if only its responses are billed.
+def billed_session(state: SessionState) -> list[BilledUsage]:
+    """Return the usage of a session as a whole; nothing if only its responses are billed.
+
+    Time in which a Live session was paused has a price of its own. It is the usage of a model
+    named, for example, `gpt-live-1 (paused)`, for which users can tell a price.
 
     It is computed from the whole state, not by handlers: in a rebuild, the time at which the
     session began may be known last.
     """
-    if not state.told_usage and not _is_translation(state):
-        return None
-    usage = state.told_usage or _measured(state)
-    return BilledUsage(0, state.first_at, None, 0, text(state.wire.get("model")), usage)
+    if not state.told_usage and not _is_translation(state) and state.live is None:
+        return []
+    # Only a Live session's server knows how long of it is billed.
+    usage = state.told_usage or (_measured(state) if state.live is None else None)
+    model = text(state.wire.get("model"))
+    paused = number((usage or {}).get("paused_seconds")) if state.live is not None else None
+    if usage is None or not paused:
+        return [BilledUsage(0, state.first_at, None, 0, model, usage, SESSION)]
+    seconds = number(usage.get("seconds"))
+    active = {**usage, "seconds": seconds if seconds is None else max(0.0, seconds - paused)}
+    apart = f"{model} (paused)" if model is not None else None
+    return [
+        BilledUsage(0, state.first_at, None, 0, model, active, SESSION),
+        BilledUsage(0, state.first_at, None, 0, apart, {"seconds": paused}, PAUSED),
+    ]
 
 
 def note_configuration(state: SessionState) -> None:
@@ -61,26 +78,31 @@ def _measured(state: SessionState) -> dict[str, Any] | None:
     return {"type": "duration", "seconds": max(0, state.ended_at - state.first_at) / 1_000_000}
 
 
+def usage_of_response(response: Response) -> dict[str, Any] | None:
+    """Return the usage of a response, or None if the server told none.
+
+    What the assistant of a Live session says is billed with the session: its own usage is nothing.
+    """
+    is_spoken = response.live is not None and response.live.spoken is not None
+    return {"seconds": 0} if is_spoken else response.usage
+
+
 def usage_id_of_response(response: Response) -> str:
     """Return the id that a response's usage has in its session."""
     return f"response/{response.id}"
 
 
-def usage_id_of_transcription(billed: BilledUsage) -> str:
-    """Return the id that a transcription's usage has in its session."""
-    return f"transcription/{billed.item_id}/{billed.content_index}"
-
-
-#: The id of the usage of a session as a whole.
-USAGE_OF_SESSION = "session"
+def usage_id_of_item(billed: BilledUsage) -> str:
+    """Return the id that the usage of a transcription, or a decision, has in its session."""
+    return f"{billed.kind}/{billed.item_id}/{billed.content_index}"
 
 
 def usage_ids(state: SessionState) -> set[str]:
     """Return the ids of all usage in a session, including usage that another recording counts."""
     done = (r for r in state.responses.values() if r.done_seq is not None)
     ids = {usage_id_of_response(response) for response in done}
-    ids.update(map(usage_id_of_transcription, state.billed.values()))
-    return ids if billed_session(state) is None else ids | {USAGE_OF_SESSION}
+    ids.update(map(usage_id_of_item, state.billed.values()))
+    return ids.union(one.kind for one in billed_session(state))
 
 
 def is_counted(state: SessionState, usage_id: str) -> bool:

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from eventstore.projection.content import ContentPart, Speech
 from eventstore.projection.handlers.conversation import ensure_item, note_part_type
 from eventstore.projection.handlers.requests import add_request
-from eventstore.projection.state import (
-    MAX_DTMF,
-    ContentPart,
-    Item,
-    LogEvent,
-    ResponseRequest,
-    SessionState,
-    Speech,
-)
+from eventstore.projection.state import MAX_DTMF, Item, LogEvent, ResponseRequest, SessionState
 from eventstore.realtime.audio import at_rate, bytes_per_ms, input_format
 from eventstore.realtime.values import identifier, integer, mapping, text
 

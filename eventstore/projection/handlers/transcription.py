@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from eventstore.projection.content import ContentPart
 from eventstore.projection.handlers.conversation import (
     accepts_heard,
     append_delta,
@@ -20,14 +21,7 @@ from eventstore.projection.handlers.conversation import (
     place_item,
 )
 from eventstore.projection.handlers.session import name_conversation
-from eventstore.projection.state import (
-    BilledUsage,
-    ContentPart,
-    Item,
-    LogEvent,
-    Response,
-    SessionState,
-)
+from eventstore.projection.state import BilledUsage, Item, LogEvent, Response, SessionState
 from eventstore.projection.timed_words import (
     WordTiming,
     add_timed,

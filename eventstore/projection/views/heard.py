@@ -5,7 +5,8 @@ Called by the resources of items and responses (resources.py).
 
 from __future__ import annotations
 
-from eventstore.projection.state import ContentPart, Item, Response
+from eventstore.projection.content import ContentPart
+from eventstore.projection.state import Item, Response
 from eventstore.projection.timed_words import WordTiming, by_start_time
 from eventstore.realtime.audio import at_rate, bytes_per_ms, output_format
 from eventstore.realtime.text.scripts import is_unspaced

@@ -10,11 +10,17 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
+from eventstore.projection.content import AudioSpan, ContentPart
 from eventstore.projection.handlers.conversation import is_settled
 from eventstore.projection.latency import elapsed_ms, response_times
-from eventstore.projection.state import AudioSpan, ContentPart, Item, Response, SessionState
+from eventstore.projection.state import Item, Response, SessionState
 from eventstore.projection.timed_words import WordTiming, by_start_time, on_own_audio
 from eventstore.projection.views.heard import heard_text, is_by_time_alone, output_bytes_per_ms
+from eventstore.projection.views.live import (
+    live_audio,
+    live_item_notes,
+    live_response_notes,
+)
 from eventstore.realtime.audio import bytes_per_ms
 from eventstore.realtime.resources.dialects import response_config
 from eventstore.realtime.values import mapping, sequence, text
@@ -160,11 +166,12 @@ def _item_notes(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]
         }
         if is_by_time_alone(item, response):
             notes["truncated"]["estimated_by"] = "time"
+    notes |= live_item_notes(state, item)
     audio = _audio(item, response) if deltas else []
     if audio:
         notes["audio"] = audio
     timed = [_timed(one) for _, part in sorted(item.parts.items()) for one in _words(item, part)]
-    if timed and (deltas or response is None):
+    if timed and (deltas or response is None or item.live is not None):
         notes["timed_words"] = timed
     languages = [code for part in item.parts.values() for code in part.languages]
     if languages:
@@ -192,6 +199,8 @@ def _audio(item: Item, response: Response | None) -> list[dict[str, Any]]:
     """Return where the audio of each part of an item is in the log, and its length."""
     if item.speech is not None:
         return [_speech_span(item)]
+    if item.live is not None:
+        return live_audio(item)
     per_ms = bytes_per_ms(None) if response is None else output_bytes_per_ms(response)
     return [
         {"content_index": index, "side": "output", **audio_span(part.audio, per_ms)}
@@ -303,7 +312,7 @@ def _response_notes(
         for entry in _audio(state.items[item_id], response)
         if deltas
     ]
-    return {
+    notes = {
         "session_id": state.session_id,
         "model": text(response.session.get("model")),
         "seq": response.seen_seq,
@@ -333,3 +342,4 @@ def _response_notes(
             if said
         ),
     }
+    return notes if response.live is None else notes | live_response_notes(state, response)

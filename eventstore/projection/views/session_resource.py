@@ -16,8 +16,10 @@ from eventstore.projection.views.bounded import (
     listed_configuration,
     within_bytes,
 )
+from eventstore.projection.views.live import live_session_notes
 from eventstore.projection.views.resources import audio_span
 from eventstore.realtime.audio import at_rate, bytes_per_ms, output_format
+from eventstore.realtime.protocols import REALTIME
 from eventstore.realtime.values import column_text, non_empty
 from eventstore.times import length_ms, to_iso
 
@@ -31,11 +33,12 @@ def session_resource(state: SessionState, listed: bool = False) -> dict[str, Any
     """
     wire, left_out = listed_configuration(state) if listed else (state.wire, [])
     resource: dict[str, Any] = {**wire, "id": state.session_id}
-    resource.setdefault("object", "realtime.session")
+    resource.setdefault("object", "realtime.session" if state.live is None else "live.session")
     notes: dict[str, Any] = {
         "session_id": state.session_id,
         "server_id": state.server_id,
         "metadata": dict(state.metadata),
+        "protocol": state.protocol or REALTIME,
         "events": state.seq,
         "opened_at": to_iso(state.first_at),
         "last_at": to_iso(state.last_at),
@@ -70,6 +73,7 @@ def session_resource(state: SessionState, listed: bool = False) -> dict[str, Any
         "dtmf_left_out": state.dtmf_left_out,
     }
     notes.update((name, value) for name, value in seldom.items() if value)
+    notes |= live_session_notes(state)
     if state.translation or state.translation_audio:
         notes["translation"] = _translation(state, listed)
     if listed:

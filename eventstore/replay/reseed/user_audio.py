@@ -15,6 +15,7 @@ from typing import Any
 
 import pybase64
 
+from eventstore.projection.content import Speech
 from eventstore.projection.pending import (
     ItemCreate,
     Pending,
@@ -22,7 +23,7 @@ from eventstore.projection.pending import (
     refuse_creates,
     take_create,
 )
-from eventstore.projection.state import SessionState, Speech
+from eventstore.projection.state import SessionState
 from eventstore.realtime.audio import (
     PCM_FORMAT,
     PCM_RATE,

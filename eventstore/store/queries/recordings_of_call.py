@@ -72,7 +72,7 @@ def call_of(opened: Mapping[str, Any]) -> str | None:
     Args:
         opened: The session's first note, which says how it is recorded.
     """
-    names = names_of_session(opened, {}, ())
+    names = names_of_session(opened, {}, None)
     return next((value for name, value in names if name == "call_id"), None)
 
 

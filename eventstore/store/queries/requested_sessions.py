@@ -15,6 +15,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from eventstore.projection.session_names import names_of_session
+from eventstore.realtime.protocols import LIVE
 from eventstore.realtime.values import column_text, loads, mapping
 from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.filters.filters import MAX_LIMIT, SessionFilter, SessionPaging
@@ -80,6 +81,7 @@ def _newest_first(tx: Transaction, filters: SessionFilter) -> Iterator[Row]:
 def _has_names(tx: Transaction, row: Row, names: tuple[tuple[str, str], ...]) -> bool:
     *texts, _, session_id = row
     wire, notes = map(loads, decrypted_texts(tx, "sessions", session_id, "", *texts))
-    opened, types = mapping(notes.get("opened")), mapping(notes.get("unknown_types"))
-    has = {(name, column_text(value, 512)) for name, value in names_of_session(opened, wire, types)}
+    protocol = LIVE if notes.get("protocol") == LIVE else None
+    names_of_row = names_of_session(mapping(notes.get("opened")), wire, protocol)
+    has = {(name, column_text(value, 512)) for name, value in names_of_row}
     return has.issuperset(names)

@@ -63,8 +63,7 @@ def marks_of_changes(state: SessionState, opened_at: int, usage_rows: list[Row])
         # All usage of the session may have other metadata now, or be counted in another way.
         times += [r.done_at for r in state.responses.values() if r.done_seq is not None]
         times += [billed.at for billed in state.billed.values()]
-        session = billed_session(state)
-        times += [] if session is None else [session.at]
+        times += [billed.at for billed in billed_session(state)]
     return mark_rows(state.session_id, (opened_at if at is None else at for at in times))
 
 

@@ -13,11 +13,11 @@ from eventstore.projection.facets import Figures
 from eventstore.projection.figures import length_us, step_us
 from eventstore.projection.handlers.conversation import is_settled
 from eventstore.projection.handlers.session_billing import (
-    USAGE_OF_SESSION,
     billed_session,
     is_counted,
+    usage_id_of_item,
     usage_id_of_response,
-    usage_id_of_transcription,
+    usage_of_response,
 )
 from eventstore.projection.latency import answer_us, answered_from
 from eventstore.projection.state import BilledUsage, Item, Response, SessionState
@@ -215,7 +215,7 @@ def response_usage_rows(
             None,
             _sort_at(response.done_at, opened_at),
             response.session.get("model"),
-            response.usage,
+            usage_of_response(response),
         )
         for response in responses
         if response.done_seq is not None and is_counted(state, usage_id_of_response(response))
@@ -225,12 +225,12 @@ def response_usage_rows(
 def transcription_rows(
     state: SessionState, billed: Iterable[BilledUsage], opened_at: int
 ) -> list[Row]:
-    """Return the rows of `usage` for transcriptions of the user's speech."""
+    """Return the rows of `usage` for transcriptions of the user's speech, and for decisions."""
     return [
         _usage_row(
             state,
-            usage_id_of_transcription(one),
-            "transcription",
+            usage_id_of_item(one),
+            one.kind,
             None,
             one.item_id,
             _sort_at(one.at, opened_at),
@@ -238,18 +238,25 @@ def transcription_rows(
             one.usage,
         )
         for one in billed
-        if is_counted(state, usage_id_of_transcription(one))
+        if is_counted(state, usage_id_of_item(one))
     ]
 
 
 def session_usage_rows(state: SessionState, opened_at: int) -> list[Row]:
-    """Return the row of `usage` of a session that is billed as a whole, or no row."""
-    billed = billed_session(state)
-    if billed is None or not is_counted(state, USAGE_OF_SESSION):
-        return []
-    at = _sort_at(billed.at, opened_at)
+    """Return the rows of `usage` of a session that is billed as a whole, or no rows."""
     return [
-        _usage_row(state, USAGE_OF_SESSION, "session", None, None, at, billed.model, billed.usage),
+        _usage_row(
+            state,
+            one.kind,
+            one.kind,
+            None,
+            None,
+            _sort_at(one.at, opened_at),
+            one.model,
+            one.usage,
+        )
+        for one in billed_session(state)
+        if is_counted(state, one.kind)
     ]
 
 

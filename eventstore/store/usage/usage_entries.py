@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 from eventstore.pricing.prices import Prices
 from eventstore.pricing.rates import Cost, CostRange
 from eventstore.projection.handlers.session_billing import (
-    USAGE_OF_SESSION,
     billed_session,
     is_counted,
+    usage_id_of_item,
     usage_id_of_response,
-    usage_id_of_transcription,
+    usage_of_response,
 )
 from eventstore.projection.state import SessionState
 from eventstore.projection.views.usage import Tokens, Usage, read_usage
@@ -29,7 +29,11 @@ COUNTED = {
     "response": "responses",
     "transcription": "transcriptions",
     "session": "sessions",
+    "decision": "decisions",
+    "paused": "paused_sessions",
 }
+#: Kinds of Live sessions alone: entries without such usage do not name them.
+_SELDOM = ("decisions", "paused_sessions")
 
 
 class PricedUsage(NamedTuple):
@@ -38,9 +42,9 @@ class PricedUsage(NamedTuple):
     Attributes:
         key: What it is grouped by.
         model: The model.
-        kind: `response`, `transcription` or `session`.
+        kind: One of `COUNTED`.
         reported: The flags of `Reported` that all of the usage has.
-        number: How many responses, transcriptions or sessions.
+        number: How many of the kind.
         tokens: The sums of tokens and seconds.
         cost: What it costs.
     """
@@ -61,6 +65,7 @@ def usage_entry(rows: Sequence[PricedUsage]) -> dict[str, Any]:
     sums = Tokens(*map(sum, zip(*(row.tokens for row in rows), strict=True)))
     known = sum((row.cost.usd for row in rows if row.cost.usd is not None), Decimal(0))
     sessions = counts.pop("sessions")
+    paused_ms = sum(row.tokens.audio_ms for row in rows if row.kind == "paused")
     return {
         "object": "realtime.usage",
         **counts,
@@ -73,6 +78,7 @@ def usage_entry(rows: Sequence[PricedUsage]) -> dict[str, Any]:
             "without_usage": sum(row.number for row in rows if not row.reported),
         },
         "sessions": sessions,
+        **({"paused_ms": paused_ms} if paused_ms else {}),
         "unpriced_between_usd": _between([row.cost.between for row in unpriced]),
     }
 
@@ -81,7 +87,7 @@ def _counts(rows: Iterable[PricedUsage]) -> dict[str, int]:
     counts = dict.fromkeys(COUNTED.values(), 0)
     for row in rows:
         counts[COUNTED[row.kind]] += row.number
-    return counts
+    return {name: count for name, count in counts.items() if count or name not in _SELDOM}
 
 
 def _between(spans: Iterable[CostRange | None]) -> list[float] | None:
@@ -144,17 +150,19 @@ def usage_of_state(
             "response",
             text(response.session.get("model")),
             response.done_at,
-            read_usage(response.usage),
+            read_usage(usage_of_response(response)),
         )
         for response in state.responses.values()
         if response.done_seq is not None and is_counted(state, usage_id_of_response(response))
     ]
     rows += [
-        billed("transcription", one.model, one.at, read_usage(one.usage, writes_text=True))
+        billed(one.kind, one.model, one.at, read_usage(one.usage, one.kind == "transcription"))
         for one in state.billed.values()
-        if is_counted(state, usage_id_of_transcription(one))
+        if is_counted(state, usage_id_of_item(one))
     ]
-    session = billed_session(state)
-    if session is not None and is_counted(state, USAGE_OF_SESSION):
-        rows.append(billed("session", session.model, session.at, read_usage(session.usage)))
+    rows += [
+        billed(one.kind, one.model, one.at, read_usage(one.usage))
+        for one in billed_session(state)
+        if is_counted(state, one.kind)
+    ]
     return usage_entry(rows)

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
+from eventstore.projection.content import AudioSpan
 from eventstore.projection.handlers.conversation import part_index
 from eventstore.projection.load_keys import AUDIO_KEY
 from eventstore.projection.repeats import EVENT_ID_MEMBER
-from eventstore.projection.state import AudioSpan, SessionState
+from eventstore.projection.state import SessionState
 from eventstore.realtime.values import identifier
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.readmodels.states.state_rows import (

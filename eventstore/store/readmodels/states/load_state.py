@@ -14,6 +14,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import chain
 
+from eventstore.projection.content import AudioSpan
 from eventstore.projection.fold import apply_fields
 from eventstore.projection.handlers.conversation import (
     accepts_arguments,
@@ -24,7 +25,7 @@ from eventstore.projection.handlers.conversation import (
 from eventstore.projection.handlers.session import close_session
 from eventstore.projection.handlers.speech import needs_input_bytes
 from eventstore.projection.load_keys import SUMMED_DELTAS, TRANSCRIPT_KEY, transcript_part
-from eventstore.projection.state import PROJECTOR_VERSION, AudioSpan, Item, SessionState
+from eventstore.projection.state import PROJECTOR_VERSION, Item, SessionState
 from eventstore.realtime.catalogue import INPUT_AUDIO, TEXT_DELTAS
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.log.read_events import rows_in
@@ -296,7 +297,13 @@ def _read_first_texts(texts: _FirstTexts, state: SessionState, before: int) -> N
 
 
 def _finish_texts(tx: Transaction, state: SessionState, seq: int) -> None:
-    """Fold all text deltas of the parts that never finished."""
+    """Fold all text deltas of the parts that never finished.
+
+    Deltas of a Live session have no rows of their own: they are within other events, or are
+    fragments of speech, all of which were folded.
+    """
+    if state.live is not None:
+        return
     unfinished = [item for item in state.items.values() if _may_hold_deltas(item, seq + 1)]
     for item in unfinished:
         state.repeats.forget_texts(item.response_id or "")

@@ -1,0 +1,191 @@
+"""Handle what the user and the assistant of a Live session say.
+
+Each fragment continues an item, or begins one (see turns.py). What the assistant says is a response
+as well, so that it is found with its text and the time that the user waited for it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eventstore.projection.content import ContentPart
+from eventstore.projection.handlers.conversation import mark_changed
+from eventstore.projection.handlers.responses import ensure_response, note_answered
+from eventstore.projection.handlers.session import extend_audio
+from eventstore.projection.live.live_items import add_item, live_of, span_of
+from eventstore.projection.live.turns import (
+    continues,
+    is_backchannel,
+    is_interrupted,
+    waited_ms,
+)
+from eventstore.projection.live_state import LiveItem, LiveResponse, Speaker
+from eventstore.projection.state import Item, LogEvent, Response, SessionState
+from eventstore.projection.timed_words import WordTiming, add_timed
+from eventstore.realtime.text.scripts import is_unspaced
+from eventstore.realtime.values import text
+
+_OTHER: dict[Speaker, Speaker] = {"user": "assistant", "assistant": "user"}
+_PART_TYPES: dict[Speaker, str] = {"user": "input_audio", "assistant": "output_audio"}
+
+
+def _said(speaker: Speaker) -> Any:
+    """Return the handler of a speaker's fragments."""
+
+    def handler(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+        fragment = text(body.get("delta"))
+        if not fragment:
+            return
+        start_ms, end_ms = span_of(body)
+        item = _continued(state, speaker, start_ms)
+        if item is None:
+            item = _begin(state, event, speaker, start_ms)
+        _extend(state, event, item, speaker, fragment, (start_ms, end_ms))
+        _compare_speakers(state)
+
+    return handler
+
+
+def _continued(state: SessionState, speaker: Speaker, start_ms: int | None) -> Item | None:
+    """Return the item that a fragment of a speaker continues, or None if it begins a new one."""
+    live = live_of(state)
+    item = state.items.get(live.saying.get(speaker, ""))
+    if item is None or item.live is None:
+        return None
+    other = state.items.get(live.saying.get(_OTHER[speaker], ""))
+    goes_on = continues(
+        item.live,
+        _last_words(item.parts[0]),
+        other.live if other is not None else None,
+        start_ms,
+    )
+    return item if goes_on else None
+
+
+def _last_words(part: ContentPart) -> str:
+    fragments = part.heard_deltas or part.transcript_deltas
+    return fragments[-1] if fragments else ""
+
+
+def _begin(state: SessionState, event: LogEvent, speaker: Speaker, start_ms: int | None) -> Item:
+    """Add an item for what a speaker begins to say, and for the assistant a response."""
+    live = live_of(state)
+    item = add_item(state, event, f"item_said_{event.seq}", "speech")
+    item.wire = {"type": "message", "role": speaker, "status": "completed"}
+    item.done = True
+    item.parts[0] = ContentPart(event.seq, type=_PART_TYPES[speaker], typed_seq=event.seq)
+    live.saying[speaker] = item.id
+    if speaker == "user":
+        state.unanswered[item.id] = None
+    else:
+        _begin_response(state, event, item, start_ms)
+    return item
+
+
+def _begin_response(
+    state: SessionState, event: LogEvent, item: Item, start_ms: int | None
+) -> Response:
+    response = ensure_response(state, event, f"resp_said_{event.seq}")
+    item.response_id, item.tied_seq = response.id, event.seq
+    response.live = LiveResponse(spoken=item.id)
+    response.wire = {"status": "completed"}
+    response.output[item.id] = None
+    response.first_audio_at = event.at
+    response.first_audio_seq = response.speech_ended_seq = event.seq
+    live = live_of(state)
+    heard = state.items.get(live.heard or "")
+    live.heard = None
+    waited = waited_ms(heard.live, start_ms) if heard is not None and heard.live else None
+    if waited is not None and event.at is not None:
+        # Both times are on the session's timeline, which is more exact than arrivals.
+        response.speech_ended_at = event.at - waited * 1000
+    note_answered(state, response)
+    return response
+
+
+def _extend(
+    state: SessionState,
+    event: LogEvent,
+    item: Item,
+    speaker: Speaker,
+    fragment: str,
+    span: tuple[int | None, int | None],
+) -> None:
+    """Add a fragment to an item."""
+    part, said = item.parts[0], item.live or LiveItem("speech")
+    start_ms, end_ms = span
+    deltas = part.heard_deltas if speaker == "user" else part.transcript_deltas
+    is_apart = start_ms is not None and said.end_ms is not None and start_ms > said.end_ms
+    deltas.append(
+        f" {fragment}" if deltas and is_apart and _touch(deltas[-1], fragment) else fragment
+    )
+    if start_ms is not None and end_ms is not None:
+        add_timed(part.timed, WordTiming(fragment, start_ms, end_ms))
+        said.start_ms = start_ms if said.start_ms is None else min(said.start_ms, start_ms)
+        said.end_ms = end_ms if said.end_ms is None else max(said.end_ms, end_ms)
+    said.fragments += 1
+    said.last_seq, said.last_at = event.seq, event.at
+    item.done_seq, item.done_at = event.seq, event.at
+    if speaker == "user":
+        live_of(state).heard = item.id
+    else:
+        response = state.responses[item.response_id or ""]
+        response.done_seq, response.done_at = event.seq, event.at
+    mark_changed(state, item)
+
+
+def _touch(before: str, fragment: str) -> bool:
+    """Return True if two fragments with a pause between them lack the space between two words."""
+    last, first = before[-1], fragment[0]
+    if last.isspace() or not first.isalnum():
+        return False
+    return not is_unspaced(first) and not is_unspaced(last)
+
+
+def _compare_speakers(state: SessionState) -> None:
+    """Note backchannels and interruptions between what both speakers said last."""
+    live = live_of(state)
+    user = state.items.get(live.saying.get("user", ""))
+    assistant = state.items.get(live.saying.get("assistant", ""))
+    if user is None or assistant is None or user.live is None or assistant.live is None:
+        return
+    for one, other in ((user, assistant), (assistant, user)):
+        if one.live is not None and other.live is not None:
+            short = is_backchannel(one.live, other.live)
+            if short != one.live.backchannel:
+                one.live.backchannel = short
+                mark_changed(state, one)
+    response_id = assistant.response_id or ""
+    interrupted = not user.live.backchannel and is_interrupted(assistant.live, user.live)
+    if interrupted != (response_id in state.interrupted):
+        (state.interrupted.add if interrupted else state.interrupted.discard)(response_id)
+        mark_changed(state, assistant)
+
+
+def _output_audio(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    live = live_of(state)
+    live.output = extend_audio(live.output, event)
+
+
+def take_over(state: SessionState, event: LogEvent) -> None:
+    """Take over what was folded before an event proved that the session is a Live session.
+
+    Until then, fragments count as those of a translation.
+    """
+    live = live_of(state)
+    live.output, state.translation_audio = state.translation_audio, None
+    sides: tuple[tuple[str, Speaker], ...] = (("input", "user"), ("output", "assistant"))
+    for side, speaker in sides:
+        if fragments := state.translation.pop(side, None):
+            item = _begin(state, event, speaker, None)
+            for fragment in fragments:
+                _extend(state, event, item, speaker, fragment, (None, None))
+    for seq in list(state.requests.values):
+        state.requests.pop(seq)
+
+
+HANDLERS = {
+    "session.input_transcript.delta": _said("user"),
+    "session.output_transcript.delta": _said("assistant"),
+    "session.output_audio.delta": _output_audio,
+}

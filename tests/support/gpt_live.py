@@ -214,7 +214,7 @@ class LiveCall(Call):
         }
         begun = {**call, "status": "in_progress", "arguments": ""}
         done = {**call, "status": "completed", "arguments": arguments}
-        ids = {"item_id": item_id, "output_index": 0}
+        ids: Json = {"item_id": item_id, "output_index": 0}
         self.backend(delegation_id, "response.output_item.added", output_index=0, item=begun)
         for delta in (arguments[:5], arguments[5:]):
             type_ = "response.function_call_arguments.delta"
@@ -225,7 +225,7 @@ class LiveCall(Call):
 
     def backend_writes(self, delegation_id: str, item_id: str, words: str) -> Self:
         """The backend writes a message, which the voice then may say in other words."""
-        ids = {"item_id": item_id, "output_index": 0, "content_index": 0}
+        ids: Json = {"item_id": item_id, "output_index": 0, "content_index": 0}
         item: Json = {"id": item_id, "type": "message", "role": "assistant"}
         begun = {**item, "status": "in_progress", "content": []}
         part: Json = {"type": "output_text", "text": words, "annotations": []}

@@ -156,7 +156,8 @@ def _item_notes(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]
         generated = item_text(item, deltas)
         if generated:
             notes["generated"] = generated
-            notes["heard"] = heard_text(item, response, deltas)
+            if item.live is None or item.live.kind != "backend":  # which nobody hears
+                notes["heard"] = heard_text(item, response, deltas)
     if item.truncation is not None:
         notes["truncated"] = {
             "seq": item.truncation.seq,
@@ -280,7 +281,9 @@ def response_resource(state: SessionState, response: Response, live: bool = True
 
 def _output(state: SessionState, response: Response, items: list[Item], deltas: bool) -> list[Any]:
     wire = response.wire.get("output")
-    if response.done_seq is None or not isinstance(wire, list):
+    # The end of a backend's response in a Live session tells no output.
+    untold = response.live is not None and not wire
+    if response.done_seq is None or untold or not isinstance(wire, list):
         return [_item(state, item, deltas or is_settled(state, item)) for item in items]
     by_id = {item.wire.get("id"): item for item in items}
     output: list[Any] = []

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from eventstore.realtime.protocols import LIVE
+from eventstore.realtime.resources.live_outcomes import MOMENT_WORDS, percent
 from eventstore.realtime.values import integer, mapping, number, sequence, text
 from eventstore.times import parse_time
 
@@ -17,22 +18,7 @@ Json = Mapping[str, Any]
 
 #: An item that begins so much sooner than those before it is of a timeline that began again.
 _BACK_MS = 10_000
-_MOST_ANSWERS = 20
-#: A statement that is at least so probable is answered with yes.
-_EVEN = 0.5
 _TARGETS = {"client": "the app", "responses": "a backend", "decisions": "Decisions"}
-#: What is told of each moment of a session.
-MOMENTS = {
-    "fixture_playing": "a prepared sound begins",
-    "fixture_played": "the prepared sound ends",
-    "ringing": "the phone rings",
-    "answered": "the call is answered",
-    "failed": "the call could not be set up",
-    "muted": "the user is muted",
-    "unmuted": "the user is not muted any more",
-    "paused": "the session is paused",
-    "resumed": "the session goes on",
-}
 
 
 def is_live(session: Json) -> bool:
@@ -88,6 +74,24 @@ def overlapped(items: Iterable[Json]) -> set[str]:
     return found
 
 
+def seconds_on_timeline(session: Json, item: Json) -> float | None:
+    """Return where an item begins, in seconds; estimated by its arrival if no event told it."""
+    span = span_of(item)
+    if span is not None:
+        return span[0]
+    return since_zero(session, time_of(mapping(item.get("eventstore")).get("at")))
+
+
+def since_zero(session: Json, at: int | None) -> float | None:
+    """Return a time in seconds since the timeline's zero, or None if one of both is unknown.
+
+    A time before the zero gives a negative number.
+    """
+    live = mapping(mapping(session.get("eventstore")).get("live"))
+    zero = time_of(live.get("started_at"))
+    return None if at is None or zero is None else (at - zero) / 1_000_000
+
+
 def minutes(seconds: float) -> str:
     """Return seconds on the timeline as minutes and seconds, such as `1:02.5`."""
     tenths = max(0, round(seconds * 10))
@@ -99,12 +103,15 @@ def target_words(target: str | None) -> str:
     return f"{_TARGETS.get(target or '', 'an unknown target')} ({target or '?'})"
 
 
-def delegation_facts(item: Json, items: Mapping[str, Json]) -> list[str]:
+def delegation_facts(
+    item: Json, items: Mapping[str, Json], responses: Mapping[str, Json]
+) -> list[str]:
     """Return short facts about a delegation: how long it took, and what answered it.
 
     Args:
         item: The delegation's item.
         items: The items of the conversation, by id.
+        responses: The session's responses, by id.
     """
     told = mapping(mapping(item.get("eventstore")).get("delegation"))
     facts: list[str] = []
@@ -116,10 +123,22 @@ def delegation_facts(item: Json, items: Mapping[str, Json]) -> list[str]:
     kinds = [_answer_kind(items.get(text(id_) or "")) for id_ in sequence(told.get("answers"))]
     counts = {kind: kinds.count(kind) for kind in kinds}
     facts += [kind if count == 1 else f"{count} × {kind}" for kind, count in counts.items()]
-    responses = sequence(told.get("responses"))
-    if responses:
-        facts.append(f"{len(responses)} response{'' if len(responses) == 1 else 's'} of its model")
-    return facts
+    made = sequence(told.get("responses"))
+    if made:
+        facts.append(f"{len(made)} response{'' if len(made) == 1 else 's'} of its model")
+    last = responses.get(text(made[-1]) or "") if made else None
+    return [*facts, *ending_facts(last or {})]
+
+
+def ending_facts(response: Json) -> list[str]:
+    """Return how a response ended, such as `failed: no credit`; nothing if it was completed."""
+    status = text(response.get("status"))
+    if status in ("completed", None):
+        return []
+    details = mapping(response.get("status_details"))
+    why = text(mapping(details.get("error")).get("message")) or text(details.get("reason"))
+    ended = "unfinished" if status == "in_progress" else status or ""
+    return [f"{ended}: {why}" if why else ended]
 
 
 def _answer_kind(item: Json | None) -> str:
@@ -142,37 +161,6 @@ def said_words(item: Json | None) -> str:
     return " ".join(said for said in words if said.strip())
 
 
-def decision_words(item: Json) -> str:
-    """Return the answers of a decision, such as `mood: upset (91 %) · wants_human: yes (85 %)`."""
-    answers = [mapping(answer) for answer in sequence(item.get("answers"))]
-    told = [
-        f"{text(answer.get('name')) or f'question {place}'}: {_answer_words(answer)}"
-        for place, answer in enumerate(answers[:_MOST_ANSWERS], 1)
-    ]
-    left_out = len(answers) - len(told)
-    return " · ".join([*told, f"{left_out} more"] if left_out else told)
-
-
-def _answer_words(answer: dict[str, Any]) -> str:
-    kind = text(answer.get("type"))
-    if kind == "refusal":
-        return "refused"
-    if kind == "predicate":
-        probability = number(answer.get("probability"))
-        if probability is None:
-            return "?"
-        likely = probability >= _EVEN
-        return f"{'yes' if likely else 'no'} ({_percent(probability if likely else 1 - probability)})"
-    value = answer.get("choice") if kind == "choice" else number(answer.get("score"))
-    told = "?" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-    sure = number(answer.get("confidence"))
-    return told if sure is None else f"{told} ({_percent(sure)})"
-
-
-def _percent(share: float) -> str:
-    return f"{min(1.0, max(0.0, share)) * 100:.0f} %"
-
-
 def source_words(item: Json) -> str:
     """Return why a decision was made: `for a delegation`, or `by a trigger on …`."""
     if text(item.get("delegation_id")) is not None:
@@ -189,13 +177,11 @@ def moments_of(session: Json) -> list[tuple[int, float | None, str]]:
         For each its event, its seconds since the timeline's zero (None if unknown), and its words.
     """
     live = mapping(mapping(session.get("eventstore")).get("live"))
-    zero = time_of(live.get("started_at"))
     found = []
     for moment in map(mapping, sequence(live.get("moments"))):
-        at = time_of(moment.get("at"))
-        passed = None if at is None or zero is None else (at - zero) / 1_000_000
+        at = since_zero(session, time_of(moment.get("at")))
         what = text(moment.get("what")) or ""
-        found.append((integer(moment.get("seq")) or 0, passed, MOMENTS.get(what, what)))
+        found.append((integer(moment.get("seq")) or 0, at, MOMENT_WORDS.get(what, what)))
     return found
 
 
@@ -228,7 +214,7 @@ def session_facts(session: Json) -> list[tuple[str, str]]:
         ("transport", text(live.get("transport")) or ""),
         ("now", ", ".join(states)),
         ("time", _usage_words(mapping(live.get("usage")))),
-        ("context window", "" if ratio is None else f"{_percent(ratio)} used"),
+        ("context window", "" if ratio is None else f"{percent(ratio)} used"),
         ("delegations", _counts(mapping(live.get("delegations")))),
         ("keys received", _keys(notes.get("dtmf"))),
         ("keys sent", _keys(live.get("dtmf_sent"))),

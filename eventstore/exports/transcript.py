@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from eventstore.exports.live_words import ending_facts
 from eventstore.exports.speakers import has_several_speakers, speaker_passages, with_names
 from eventstore.pricing.prices import Prices, published_prices
 from eventstore.pricing.rates import Cost
@@ -270,15 +271,9 @@ def _cost(cost: Cost) -> str:
 
 
 def _ending(response: Json) -> list[str]:
-    status = text(response.get("status"))
     if response["eventstore"].get("interrupted"):
         return ["interrupted"]
-    if status in ("completed", None):
-        return []
-    details = mapping(response.get("status_details"))
-    why = text(mapping(details.get("error")).get("message")) or text(details.get("reason"))
-    ended = "unfinished" if status == "in_progress" else status
-    return [f"{ended}: {why}" if why else ended]
+    return ending_facts(response)
 
 
 def _asides(responses: list[Json], start: int | None, prices: Prices) -> Iterator[Turn]:

@@ -17,7 +17,7 @@ from eventstore.verbs.results import Results, attempted, collected, ids_of
 if TYPE_CHECKING:
     from eventstore.archive.verifying.verify_results import SegmentDigest, Verified
     from eventstore.realtime.resources.session_config import ClientDialect
-    from eventstore.replay.player.cues import Cue
+    from eventstore.replay.player.cue import Cue
     from eventstore.replay.reseed.reseed import AssistantAs, Reseed
 
 Found = TypeVar("Found")

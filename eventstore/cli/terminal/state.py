@@ -56,7 +56,7 @@ def print_conversations(shown: Mapping[str, Any]) -> None:
     for conversation in shown["conversations"]:
         echo(f"\nconversation {conversation['id'] or '(unnamed)'}")
         if is_live(shown["session"]):
-            print_live_items(console(), shown["session"], conversation["items"])
+            print_live_items(console(), shown, conversation["items"])
             continue
         for item in conversation["items"]:
             _print_item(console(), item, several)

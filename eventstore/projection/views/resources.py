@@ -153,11 +153,7 @@ def _item_notes(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]
     if item.progress is not None:
         notes["progress"] = item.progress
     if response is not None:
-        generated = item_text(item, deltas)
-        if generated:
-            notes["generated"] = generated
-            if item.live is None or item.live.kind != "backend":  # which nobody hears
-                notes["heard"] = heard_text(item, response, deltas)
+        notes |= _generated(item, response, deltas)
     if item.truncation is not None:
         notes["truncated"] = {
             "seq": item.truncation.seq,
@@ -181,6 +177,16 @@ def _item_notes(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]
     if errors:
         notes["transcription_error"] = errors[-1]
     return notes
+
+
+def _generated(item: Item, response: Response, deltas: bool) -> dict[str, Any]:
+    """Return what a response generated, and what of that the user heard; of a backend nothing."""
+    generated = item_text(item, deltas)
+    if not generated:
+        return {}
+    if item.live is not None and item.live.kind == "backend":
+        return {"generated": generated}
+    return {"generated": generated, "heard": heard_text(item, response, deltas)}
 
 
 def _words(item: Item, part: ContentPart) -> list[WordTiming]:

@@ -17,22 +17,24 @@ from eventstore.cli.terminal.response_line import call_words
 from eventstore.exports.live_words import (
     asked_words,
     by_timeline,
-    decision_words,
     delegation_facts,
     kind_of,
     minutes,
     moments_of,
     overlapped,
     said_words,
+    seconds_on_timeline,
     session_facts,
     source_words,
     span_of,
     target_words,
 )
+from eventstore.realtime.resources.live_outcomes import decision_words
 from eventstore.realtime.resources.outcomes import failure_of
 from eventstore.realtime.values import mapping, text
 
 _TIME, _LABEL = 18, 14
+_BEFORE = "before the start"
 
 
 class _Row(NamedTuple):
@@ -53,6 +55,22 @@ class _Row(NamedTuple):
     note: str = ""
 
 
+class _Told(NamedTuple):
+    """What the rows of a conversation are made from.
+
+    Attributes:
+        session: The session's resource.
+        items: The items of the conversation, by id.
+        responses: The session's responses, by id.
+        overlapped: The ids of what was said while the other one spoke.
+    """
+
+    session: Mapping[str, Any]
+    items: dict[str, dict[str, Any]]
+    responses: dict[str, dict[str, Any]]
+    overlapped: set[str]
+
+
 def print_live_session(session: Mapping[str, Any]) -> None:
     """Print what only a Live session has, in one line, and why it was closed in another."""
     facts = [f"{name} {value}" for name, value in session_facts(session)]
@@ -64,10 +82,16 @@ def print_live_session(session: Mapping[str, Any]) -> None:
 
 
 def print_live_items(
-    out: Console, session: Mapping[str, Any], items: Iterable[dict[str, Any]]
+    out: Console, shown: Mapping[str, Any], items: Iterable[dict[str, Any]]
 ) -> None:
-    """Print the items of a conversation, and the session's moments between them."""
-    for row in _rows(session, by_timeline(items)):
+    """Print the items of a conversation, and the session's moments between them.
+
+    Args:
+        out: the console.
+        shown: the result of `EventStore.state`.
+        items: the items of one of its conversations.
+    """
+    for row in _rows(shown, by_timeline(items)):
         said = Text(clean(row.words))
         if row.note:
             said.append(f"{' ' if row.words else ''}[{clean(row.note)}]", style="dim italic")
@@ -75,16 +99,21 @@ def print_live_items(
         print_columns(out, (f"  {row.time}", _TIME), (label, _LABEL), (said, 0))
 
 
-def _rows(session: Mapping[str, Any], items: list[dict[str, Any]]) -> Iterator[_Row]:
-    by_id = {str(item.get("id")): item for item in items}
-    over = overlapped(items)
+def _rows(shown: Mapping[str, Any], items: list[dict[str, Any]]) -> Iterator[_Row]:
+    session = shown["session"]
+    told = _Told(
+        session,
+        {str(item.get("id")): item for item in items},
+        {str(response.get("id")): response for response in shown["responses"]},
+        overlapped(items),
+    )
     moments = iter(moments_of(session))
     moment = next(moments, None)
     for item in items:
         while moment is not None and moment[0] < (item["eventstore"].get("seq") or 0):
             yield _moment_row(moment)
             moment = next(moments, None)
-        yield _row(item, by_id, over)
+        yield _row(item, told)
     while moment is not None:
         yield _moment_row(moment)
         moment = next(moments, None)
@@ -92,25 +121,26 @@ def _rows(session: Mapping[str, Any], items: list[dict[str, Any]]) -> Iterator[_
 
 def _moment_row(moment: tuple[int, float | None, str]) -> _Row:
     _, at, words = moment
-    return _Row("" if at is None or at < 0 else minutes(at), "", "·", words)
+    time = "" if at is None else minutes(at) if at >= 0 else _BEFORE
+    return _Row(time, "", "·", words)
 
 
-def _row(item: dict[str, Any], by_id: dict[str, dict[str, Any]], over: set[str]) -> _Row:
+def _row(item: dict[str, Any], told: _Told) -> _Row:
     kind, type_ = kind_of(item), item.get("type")
     if kind == "speech":
-        return _speech(item, over)
-    time = _time(item)
+        return _speech(item, told)
+    time = _time(item, told)
     role = text(item.get("role")) or "?"
     if kind == "history":
-        return _Row("before the start", role, role, said_words(item))
+        return _Row(_BEFORE, role, role, said_words(item))
     if kind == "context":
-        told = text(mapping(item.get("eventstore")).get("context")) or "context"
+        label = text(item["eventstore"].get("context")) or "context"
         refused = "refused" if item.get("status") == "incomplete" else ""
-        return _Row(time, "system", told, said_words(item), refused or _unknown(item))
+        return _Row(time, "system", label, said_words(item), refused or _unknown(item))
     if type_ == "delegation":
         target = mapping(item["eventstore"].get("delegation")).get("target")
-        facts = ", ".join(delegation_facts(item, by_id))
-        asked = asked_words(item, by_id)
+        facts = ", ".join(delegation_facts(item, told.items, told.responses))
+        asked = asked_words(item, told.items)
         words = f"to {target_words(text(target))}" + (f": “{asked}”" if asked else "")
         return _Row(time, "tool", "delegates", words, facts)
     if type_ == "decision":
@@ -118,12 +148,15 @@ def _row(item: dict[str, Any], by_id: dict[str, dict[str, Any]], over: set[str])
     return _backend(item, time)
 
 
-def _speech(item: dict[str, Any], over: set[str]) -> _Row:
+def _speech(item: dict[str, Any], told: _Told) -> _Row:
     role, notes = text(item.get("role")) or "?", item["eventstore"]
     facts = ["backchannel"] if notes.get("backchannel") else []
-    if not facts and item.get("id") in over:
+    if not facts and item.get("id") in told.overlapped:
         facts = ["while the other one spoke"]
-    return _Row(_time(item), role, role, said_words(item), ", ".join(facts))
+    response = mapping(told.responses.get(notes.get("response_id") or ""))
+    if mapping(response.get("eventstore")).get("interrupted"):
+        facts.append("interrupted")
+    return _Row(_time(item, told), role, role, said_words(item), ", ".join(facts))
 
 
 def _backend(item: dict[str, Any], time: str) -> _Row:
@@ -137,8 +170,9 @@ def _backend(item: dict[str, Any], time: str) -> _Row:
         return _Row(time, "tool", "tool", str(item.get("output")))
     if type_ == "message":
         role = text(item.get("role")) or "?"
-        label = "backend" if role == "assistant" else f"to backend: {role}"
-        return _Row(time, "", label, said_words(item), "not said")
+        if role == "assistant":
+            return _Row(time, "", "backend", said_words(item), "not said")
+        return _Row(time, "", "backend input", said_words(item), role)
     return _Row(time, "", "backend", str(type_), failure_of(item) or "")
 
 
@@ -146,9 +180,11 @@ def _unknown(item: dict[str, Any]) -> str:
     return "" if said_words(item) else "its text is not in the log"
 
 
-def _time(item: dict[str, Any]) -> str:
+def _time(item: dict[str, Any], told: _Told) -> str:
+    """Return when an item was, such as `0:02.0–0:02.8`; `~0:02.0` is estimated by its arrival."""
     span = span_of(item)
     if span is None:
-        return ""
+        at = seconds_on_timeline(told.session, item)
+        return "" if at is None else f"~{minutes(at)}"
     start, end = map(minutes, span)
     return start if start == end else f"{start}–{end}"

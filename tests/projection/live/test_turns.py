@@ -148,10 +148,10 @@ def grouped(call: Call) -> dict[str, str]:
                 await grouper.push(construct_type(type_=ServerEvent, value=json.loads(frame.text)))
 
     asyncio.run(feed())
-    return _by_speaker([(one.speaker, one.text) for one in segments.values()])
+    return by_speaker([(one.speaker, one.text) for one in segments.values()])
 
 
-def _by_speaker(said: list[tuple[str, str]]) -> dict[str, str]:
+def by_speaker(said: list[tuple[str, str]]) -> dict[str, str]:
     texts = {"user": "", "assistant": ""}
     for speaker, text in said:
         texts[speaker] += "".join(text.split())
@@ -176,12 +176,12 @@ def test_each_speakers_text_is_that_of_the_packages_grouper(
     for speaker, steps, text in said:
         ms += steps * 100
         say(call, speaker, ms, text)
-    assert _by_speaker(spoken(call)) == grouped(call)
+    assert by_speaker(spoken(call)) == grouped(call)
 
 
 @each_live_recording
 def test_a_recorded_session_is_grouped_as_the_package_does(recording: Path) -> None:
     call = Call()
     call.frames = frames(recording)
-    assert _by_speaker(spoken(call)) == grouped(call)
+    assert by_speaker(spoken(call)) == grouped(call)
     assert [role for role, _ in spoken(call)] == ["user", "assistant"]

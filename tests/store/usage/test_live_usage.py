@@ -1,4 +1,4 @@
-"""Integration: what GPT-Live sessions cost, how long users waited, and what finds their responses."""
+"""Integration: what GPT-Live sessions cost, how long users waited, what finds their responses."""
 
 from __future__ import annotations
 

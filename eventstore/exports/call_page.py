@@ -5,9 +5,10 @@ Called by html.py and its template, which escapes all texts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from eventstore.exports.live_words import is_live, session_facts
+from eventstore.exports.live_words import is_live, minutes, session_facts
 from eventstore.realtime.values import mapping, number, text
 
 Json = dict[str, Any]
@@ -55,6 +56,11 @@ def clock_text(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def clock_of(session: Json) -> Callable[[float], str]:
+    """Return what writes a turn's time: in tenths of a second where words may overlap."""
+    return minutes if is_live(session) else clock_text
 
 
 def indented_json(said: str) -> str:

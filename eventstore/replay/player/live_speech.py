@@ -138,7 +138,8 @@ class LiveSpeech:
         if short and not said.shown:
             yield Piece("backchannel", speaker, words.strip(), said.id, True, since)
         else:
-            yield Piece("saying", speaker, words, said.id, overlaps or short, since)
+            beside = short or (other is not None and _speaks(other.item, since))
+            yield Piece("saying", speaker, words, said.id, overlaps or beside, since)
         said.shown = True
 
 

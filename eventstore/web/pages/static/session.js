@@ -88,7 +88,7 @@ function place() {
       entry.dataset.placed = "true";
       entry.dataset.at = turn.start;
       button.hidden = false;
-      button.textContent = clock(turn.start).slice(0, -2);
+      button.textContent = page.dataset.protocol === "live" ? clock(turn.start) : clock(turn.start).slice(0, -2);
     }
     const said = entry.querySelector(".words");
     const words = said ? markWords(said, turn.words) : [];

@@ -65,6 +65,8 @@ class CueOrder:
 
     #: How much later than its beginning a cue is told at most, in milliseconds.
     LATE_MS = 3000
+    #: How many cues wait at most, such as those of a recording in which no time passes.
+    MOST = 10_000
 
     def __init__(self) -> None:
         self._waiting: list[tuple[float, int, Cue]] = []
@@ -78,7 +80,9 @@ class CueOrder:
             self._last = self._last if cue.offset_ms is None else cue.offset_ms
             self._number += 1
             heappush(self._waiting, (self._last, self._number, cue))
-        while self._waiting and self._waiting[0][0] <= now_ms - self.LATE_MS:
+        while self._waiting and (
+            self._waiting[0][0] <= now_ms - self.LATE_MS or len(self._waiting) > self.MOST
+        ):
             yield self._first()
 
     def rest(self) -> Iterator[Cue]:

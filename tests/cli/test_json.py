@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.calls import beta_tool_call, voice_call
-from support.events import Call
+from support.events import Call, without
 from support.terminal import Terminal
 
 import eventstore
@@ -360,7 +360,8 @@ def test_replay(terminal: Terminal, recorded: EventStore) -> None:
     told = terminal("replay", "sess_a", "--json").json
     assert told["object"] == "list"
     assert told["data"] == [
-        cue._asdict() | {"at": to_iso(cue.at)} for cue in recorded.replay("sess_a")
+        without(cue._asdict() | {"at": to_iso(cue.at)}, "overlaps")  # of GPT-Live alone
+        for cue in recorded.replay("sess_a")
     ]
 
 

@@ -21,8 +21,8 @@ from eventstore import EventStore
 from eventstore.errors import DatabaseUnavailableError
 from eventstore.store.database import schema
 from eventstore.store.database.tables.day_tables import DAY_SUM_TABLES
-from eventstore.store.maintenance import scrub_nodes, vacuum_postgresql
-from eventstore.store.maintenance.older_transactions import WAIT_FOR_OLDER
+from eventstore.store.maintenance import older_transactions, scrub_nodes
+from eventstore.store.maintenance.older_transactions import waiting
 from eventstore.store.sessions.delete_rows import TABLES
 
 #: The tables of a node that has no shards.
@@ -59,9 +59,9 @@ def test_a_node_rewrites_its_tables(
     before = shape(store)
     erased(store)
     with connected(postgres_url, autocommit=True) as connection:
-        for command in (WAIT_FOR_OLDER, scrub_nodes.rewriting(TABLES_OF_NODE, NAMES)):
+        for command in (waiting(), scrub_nodes.rewriting(TABLES_OF_NODE, NAMES)):
             connection.execute(command.encode())
-        connection.execute(WAIT_FOR_OLDER.encode())
+        connection.execute(waiting(of_catalogs=True).encode())
         connection.execute("VACUUM (FULL) pg_statistic")
     assert shape(store) == before
     found = files(postgres_url)
@@ -80,11 +80,11 @@ def test_a_transaction_that_is_older_is_waited_for(
 ) -> None:
     """It may still see what was deleted, so that PostgreSQL keeps the bytes."""
     with connected(postgres_url) as older, monkeypatch.context() as impatient:
-        for module in (vacuum_postgresql, scrub_nodes):
-            impatient.setattr(module, "WAIT_FOR_OLDER", WAIT_FOR_OLDER.replace("30s", "0.2s"))
+        impatient.setattr(older_transactions, "WAIT", "0.2s")
         older.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         older.execute("SELECT 1")
-        with pytest.raises(DatabaseUnavailableError, match="is still open"):
+        told = f"deleted rows are kept by .*a transaction of process {older.info.backend_pid} of"
+        with pytest.raises(DatabaseUnavailableError, match=told):
             erased(store, vacuum=True)
         if not isinstance(postgres, CitusCluster):  # there, it is open on the coordinator alone
             assert found_in(files(postgres_url), "gone")

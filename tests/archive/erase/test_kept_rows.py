@@ -26,7 +26,6 @@ from eventstore.store.maintenance import older_transactions
 SETTINGS = {
     "wal_level": "logical",
     "max_prepared_transactions": "5",
-    "hot_standby_feedback": "on",
     "wal_receiver_status_interval": "1s",
 }
 WAITING = (
@@ -75,6 +74,18 @@ def until(server: Cluster, query: str) -> None:
         time.sleep(0.02)
 
 
+def set_(server: Cluster, setting: str) -> None:
+    server.run(f"ALTER SYSTEM SET {setting}")
+    server.run("SELECT pg_reload_conf()")
+
+
+def run_psql(server: Cluster, url: str, *commands: str) -> subprocess.Popen[bytes]:
+    """Let another process execute commands."""
+    silent = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    arguments = [part for command in commands for part in ("-c", command)]
+    return subprocess.Popen([server.binaries / "psql", url, *arguments], **silent)
+
+
 @contextmanager
 def logical_slot(server: Cluster) -> Iterator[str]:
     server.run("SELECT pg_create_logical_replication_slot('of_a_subscriber', 'pgoutput')")
@@ -105,34 +116,38 @@ def elsewhere(server: Cluster) -> Iterator[str]:
 
 @contextmanager
 def reader_of(standby: Cluster) -> Iterator[None]:
+    """A transaction on the standby, which tells the primary what it still reads."""
     with psycopg.connect(standby.url()) as reader:
+        set_(standby, "hot_standby_feedback = on")
         reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         reader.execute("SELECT 1")
         yield
+        set_(standby, "hot_standby_feedback = off")
 
 
 @contextmanager
 def read_standby(server: Cluster, standby: Cluster) -> Iterator[str]:
+    told = "SELECT 1 FROM pg_stat_replication WHERE backend_xmin IS {}"
     with reader_of(standby):
-        until(server, "SELECT 1 FROM pg_stat_replication WHERE backend_xmin IS NOT NULL")
+        until(server, told.format("NOT NULL"))
         yield "the standby walreceiver"
+    until(server, told.format("NULL"))
 
 
 @contextmanager
 def read_standby_with_slot(server: Cluster, standby: Cluster) -> Iterator[str]:
     server.run("SELECT pg_create_physical_replication_slot('of_a_standby')")
-    standby.run("ALTER SYSTEM SET primary_slot_name = 'of_a_standby'")
-    standby.run("SELECT pg_reload_conf()")
-    has_slot = "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'of_a_standby'"
-    until(server, f"{has_slot} AND active")
+    set_(standby, "primary_slot_name = of_a_standby")
+    slot = "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'of_a_standby' AND "
+    until(server, f"{slot} active")
     try:
         with reader_of(standby):
-            until(server, f"{has_slot} AND xmin IS NOT NULL")
+            until(server, f"{slot} xmin IS NOT NULL")
             yield "the replication slot of_a_standby"
+        until(server, f"{slot} xmin IS NULL")
     finally:
-        standby.run("ALTER SYSTEM RESET primary_slot_name")
-        standby.run("SELECT pg_reload_conf()")
-        until(server, f"{has_slot} AND NOT active")
+        set_(standby, "primary_slot_name = ''")
+        until(server, f"{slot} NOT active")
         server.run("SELECT pg_drop_replication_slot('of_a_standby')")
 
 
@@ -201,11 +216,7 @@ def test_a_slot_that_is_being_made_keeps_rows_of_tables(
     create = "CREATE_REPLICATION_SLOT new TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')"
     with psycopg.connect(server.url()) as first, psycopg.connect(server.url()) as second:
         first.execute("CREATE TABLE first ()")
-        making = subprocess.Popen(
-            [server.binaries / "psql", f"{url}?replication=database", "-c", create],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
+        making = run_psql(server, f"{url}?replication=database", create)
         until(server, "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'new'")
         store.erase("gone", vacuum=False).raise_for_errors()
         second.execute("CREATE TABLE second ()")
@@ -228,14 +239,12 @@ def test_a_slot_that_was_given_up_keeps_nothing(
     """PostgreSQL does so if the slot needs too much of the write-ahead log; the slot stays."""
     monkeypatch.setattr(older_transactions, "WAIT", "0.2s")
     with logical_slot(server):
-        server.run("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
-        server.run("SELECT pg_reload_conf()")
+        set_(server, "max_slot_wal_keep_size = '1MB'")
         for _ in range(3):
             server.run("SELECT pg_switch_wal() FROM pg_logical_emit_message(false, '', 'x')")
         server.run("CHECKPOINT")
         until(server, "SELECT 1 FROM pg_replication_slots WHERE invalidation_reason IS NOT NULL")
-        server.run("ALTER SYSTEM RESET max_slot_wal_keep_size")
-        server.run("SELECT pg_reload_conf()")
+        set_(server, "max_slot_wal_keep_size = -1")
         store.erase("gone").raise_for_errors()
         assert found_in(files(url), "gone") == {}
 
@@ -245,20 +254,11 @@ def test_a_vacuum_without_full_keeps_nothing(
 ) -> None:
     """PostgreSQL runs one by itself in each large table, which can take hours."""
     monkeypatch.setattr(older_transactions, "WAIT", "0.2s")
-    vacuum = "SET vacuum_cost_delay = 100; SET vacuum_cost_limit = 1; VACUUM other"
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE other AS SELECT generate_series(1, 200000)")
         connection.execute("DELETE FROM other")
-    vacuuming = subprocess.Popen(
-        [
-            server.binaries / "psql",
-            url,
-            *(part for one in vacuum.split("; ") for part in ("-c", one)),
-        ],
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
+    slowly = ("SET vacuum_cost_delay = 100", "SET vacuum_cost_limit = 1", "VACUUM other")
+    vacuuming = run_psql(server, url, *slowly)
     try:
         until(server, "SELECT 1 FROM pg_stat_progress_vacuum")
         store.erase("gone").raise_for_errors()

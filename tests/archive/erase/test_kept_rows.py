@@ -79,11 +79,16 @@ def set_(server: Cluster, setting: str) -> None:
     server.run("SELECT pg_reload_conf()")
 
 
-def run_psql(server: Cluster, url: str, *commands: str) -> subprocess.Popen[bytes]:
-    """Let another process execute commands."""
+@contextmanager
+def psql(server: Cluster, url: str, *commands: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process, which executes commands and is ended after that."""
     silent = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     arguments = [part for command in commands for part in ("-c", command)]
-    return subprocess.Popen([server.binaries / "psql", url, *arguments], **silent)
+    with subprocess.Popen([server.binaries / "psql", url, *arguments], **silent) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @contextmanager
@@ -214,21 +219,23 @@ def test_a_slot_that_is_being_made_keeps_rows_of_tables(
     """Until all transactions have ended that were open before. Shards are moved by such slots."""
     monkeypatch.setattr(older_transactions, "WAIT", "0.2s")
     create = "CREATE_REPLICATION_SLOT new TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')"
-    with psycopg.connect(server.url()) as first, psycopg.connect(server.url()) as second:
+    with (
+        psycopg.connect(server.url()) as first,
+        psycopg.connect(server.url()) as second,
+    ):
         first.execute("CREATE TABLE first ()")
-        making = run_psql(server, f"{url}?replication=database", create)
-        until(server, "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'new'")
-        store.erase("gone", vacuum=False).raise_for_errors()
-        second.execute("CREATE TABLE second ()")
-        first.rollback()
-        until(server, "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'transactionid'")
-        with pytest.raises(DatabaseUnavailableError, match="kept by the replication slot new"):
-            store.erase([]).raise_for_errors()
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("VACUUM (FULL) events")
-        assert found_in(files(url), "gone")
-        second.rollback()
-    assert making.wait(timeout=20) == 0
+        with psql(server, f"{url}?replication=database", create) as making:
+            until(server, "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'new'")
+            store.erase("gone", vacuum=False).raise_for_errors()
+            second.execute("CREATE TABLE second ()")
+            first.rollback()
+            with pytest.raises(DatabaseUnavailableError, match="kept by the replication slot new"):
+                store.erase([]).raise_for_errors()
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute("VACUUM (FULL) events")
+            assert found_in(files(url), "gone")
+            second.rollback()
+            assert making.wait(timeout=20) == 0
     store.erase([]).raise_for_errors()
     assert found_in(files(url), "gone") == {}
 
@@ -258,12 +265,8 @@ def test_a_vacuum_without_full_keeps_nothing(
         connection.execute("CREATE TABLE other AS SELECT generate_series(1, 200000)")
         connection.execute("DELETE FROM other")
     slowly = ("SET vacuum_cost_delay = 100", "SET vacuum_cost_limit = 1", "VACUUM other")
-    vacuuming = run_psql(server, url, *slowly)
-    try:
+    with psql(server, url, *slowly) as vacuuming:
         until(server, "SELECT 1 FROM pg_stat_progress_vacuum")
         store.erase("gone").raise_for_errors()
         assert found_in(files(url), "gone") == {}
         assert vacuuming.poll() is None
-    finally:
-        vacuuming.kill()
-        vacuuming.wait()

@@ -6,6 +6,7 @@ them, and what they answer, only a cluster shows; `test_erase_bytes.py` looks at
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -114,24 +115,73 @@ def test_a_user_who_may_not_rewrite_files_is_told(
     assert found_in(files(postgres_url), "gone")
 
 
-def test_a_node_that_was_not_scrubbed_is_named(
-    cluster: CitusCluster, store: EventStore, postgres_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scrub_nodes, "LOCK_WAIT", "200ms")
-    store.append("gone", secret_call("gone").frames, close=True)
-    *_, (node, url) = nodes(postgres_url).items()
+@contextmanager
+def used_shard(url: str) -> Iterator[str]:
+    """A shard of events that somebody uses on a worker; how an error names both."""
+    *_, (node, its_url) = nodes(url).items()
     shard = (
         "SELECT to_regclass(shard_name(logicalrelid, shardid)) FROM pg_dist_shard"
         " WHERE logicalrelid = 'events'::regclass"
         " AND to_regclass(shard_name(logicalrelid, shardid)) IS NOT NULL LIMIT 1"
     )
-    with connected(url) as user:
+    with connected(its_url) as user:
         name = user.execute(shard.encode()).fetchall()[0][0]
         user.execute(f"SELECT 1 FROM {name} LIMIT 1".encode())
-        with pytest.raises(DatabaseUnavailableError, match=f"{node}: ERROR: {name}: .*lock"):
-            store.erase("gone").raise_for_errors()
+        yield f"{node}: ERROR: {name}: .*lock"
+
+
+def test_a_node_that_was_not_scrubbed_is_named(
+    cluster: CitusCluster, store: EventStore, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scrub_nodes, "LOCK_WAIT", "200ms")
+    store.append("gone", secret_call("gone").frames, close=True)
+    with used_shard(postgres_url) as told, pytest.raises(DatabaseUnavailableError, match=told):
+        store.erase("gone").raise_for_errors()
     store.erase([]).raise_for_errors()
     assert found_in(files(postgres_url), "gone") == {}
+
+
+def test_a_vacuum_does_not_wait_for_ever_for_a_shard(
+    cluster: CitusCluster, store: EventStore, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scrub_nodes, "LOCK_WAIT", "200ms")
+    store.append("gone", secret_call("gone").frames, close=True)
+    store.erase("gone", vacuum=False).raise_for_errors()
+    with used_shard(postgres_url) as told, pytest.raises(DatabaseUnavailableError, match=told):
+        store.vacuum()
+    store.vacuum()
+    held = files(postgres_url)
+    shards = {name: data for name, data in held.items() if re.search(" (events|segments)_", name)}
+    assert shards and found_in(shards, "gone") == {}
+
+
+def test_what_keeps_rows_of_a_node_is_named(
+    cluster: CitusCluster, store: EventStore, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each node has slots of its own."""
+    erased(store)
+    node, *_ = sorted(nodes_with_bytes(postgres_url))
+    slot = f"of_{store.engine.url.database}"
+    with (
+        connected(nodes(postgres_url)[node], autocommit=True) as admin,
+        monkeypatch.context() as impatient,
+    ):
+        impatient.setattr(older_transactions, "WAIT", "0.2s")
+        admin.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", (slot,))
+        try:
+            told = f"{node}: ERROR: deleted rows are kept by .*the replication slot {slot}"
+            with pytest.raises(DatabaseUnavailableError, match=told):
+                store.erase([]).raise_for_errors()
+            assert nodes_with_bytes(postgres_url) == {node}
+        finally:
+            admin.execute("SELECT pg_drop_replication_slot(%s)", (slot,))
+    store.erase([]).raise_for_errors()
+    assert nodes_with_bytes(postgres_url) == set()
+
+
+def nodes_with_bytes(url: str) -> set[str]:
+    """The nodes that have bytes of what was erased in a file."""
+    return {name.split()[0] for names in found_in(files(url), "gone").values() for name in names}
 
 
 def test_a_node_that_is_not_active_is_named(

@@ -22,7 +22,8 @@ from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import Transaction, read, write
 from eventstore.store.log.segments import segment_bytes
 from eventstore.store.log.segments.left_bytes import DELETE_LEFT_LOCATION, noted_locations
-from eventstore.store.maintenance.scrub_nodes import rewrite_on_nodes
+from eventstore.store.maintenance.cluster_nodes import is_distributed
+from eventstore.store.maintenance.scrub_nodes import scrub_on_nodes
 from eventstore.store.maintenance.vacuum import exclusive_connection
 from eventstore.store.sessions.delete_rows import TABLES
 from eventstore.times import now
@@ -66,9 +67,10 @@ def scrub(engine: Engine, vacuum: bool = True) -> None:
         vacuum: True rewrites the files.
 
     Raises:
-        DatabaseUnavailableError: Another process holds a lock, the disk is full, a node of a
-            cluster could not be scrubbed, or bytes outside could not be deleted or may belong to
-            another store. Call it again later.
+        DatabaseUnavailableError: Another process holds a lock, something keeps deleted rows (such
+            as an open transaction or a replication slot, which is named), the disk is full, a node
+            of a cluster could not be scrubbed, or bytes outside could not be deleted or may belong
+            to another store. Call it again later.
         MissingKeyError: Sessions were erased, and the database of the store's keys is not named.
     """
     began = now()
@@ -160,18 +162,13 @@ def _is_named(tx: Transaction, location: str) -> bool:
 def _scrub(engine: Engine, vacuum: bool, of_tables: Sequence[str]) -> None:
     if engine.dialect.name == "sqlite":
         _scrub_sqlite(engine, vacuum)
-    elif vacuum and _is_distributed(engine):
-        rewrite_on_nodes(engine, of_tables)
+    elif vacuum and is_distributed(engine):
+        scrub_on_nodes(engine, of_tables)
     elif vacuum:
         # Imported here, because psycopg is slow to import.
-        from eventstore.store.maintenance.vacuum_postgresql import vacuum_tables
+        from eventstore.store.maintenance.vacuum_postgresql import scrub_tables
 
-        vacuum_tables(engine, of_tables)
-
-
-def _is_distributed(engine: Engine) -> bool:
-    with read(engine) as tx:
-        return tx.distributed
+        scrub_tables(engine, of_tables)
 
 
 def _scrub_sqlite(engine: Engine, vacuum: bool) -> None:

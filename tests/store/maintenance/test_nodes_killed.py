@@ -21,10 +21,12 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from support.calls import voice_call
+from support.database_files import analyze, files, found_in
 from support.echo_calls import check_recorded, check_whole, echo_calls
+from support.secret_call import secret_call
 
 from eventstore import EventStore
-from eventstore.errors import EventStoreError
+from eventstore.errors import DatabaseUnavailableError, EventStoreError
 
 CITUS, KILLS = os.environ.get("TEST_CITUS"), int(os.environ.get("KILLS", "0"))
 pytestmark = pytest.mark.skipif(
@@ -35,22 +37,35 @@ WRITERS = CALLS = 8
 FRAMES = [*voice_call().frames] * 20
 # Seconds until all nodes answer again, and transactions in doubt are ended.
 RECOVERY = 90.0
+REWRITING = (
+    "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()"
+    " AND query LIKE '%DO $rewrite$%'"
+)
 
 
 class NodeProcess(NamedTuple):
     """A node on this machine.
 
     Attributes:
+        name: Its host and port, as Citus calls it.
         data: The folder of its data.
         binary: The program that it runs.
     """
 
+    name: str
     data: Path
     binary: Path
 
-    def kill(self) -> None:
-        """Kill the server and all of its processes, as if the power had gone."""
+    def kill(self, alone: bool = False) -> None:
+        """Kill the server and all of its processes, as if the power had gone.
+
+        Args:
+            alone: Kill the server alone. Its processes end as soon as they wait for something.
+        """
         server = int((self.data / "postmaster.pid").read_text().split()[0])
+        if alone:
+            os.kill(server, signal.SIGKILL)
+            return
         listed = subprocess.run(["pgrep", "-P", str(server)], capture_output=True, text=True)
         for process in (server, *map(int, listed.stdout.split())):
             with suppress(ProcessLookupError):
@@ -82,7 +97,9 @@ class NodeProcess(NamedTuple):
 def nodes() -> Iterator[list[NodeProcess]]:
     parameters: dict[str, Any] = conninfo_to_dict(CITUS or "")
     with psycopg.connect(**parameters) as connection:
-        places = connection.execute("SELECT nodename, nodeport FROM pg_dist_node").fetchall()
+        places = connection.execute(
+            "SELECT nodename, nodeport FROM pg_dist_node ORDER BY groupid"
+        ).fetchall()
     found = []
     for host, port in places:
         with psycopg.connect(**parameters | {"host": host, "port": port}) as connection:
@@ -91,7 +108,7 @@ def nodes() -> Iterator[list[NodeProcess]]:
         if not data.is_dir():
             pytest.skip(f"the node {host}:{port} is on another machine")
         server = int((data / "postmaster.pid").read_text().split()[0])
-        found.append(NodeProcess(data, Path(f"/proc/{server}/exe").resolve()))
+        found.append(NodeProcess(f"{host}:{port}", data, Path(f"/proc/{server}/exe").resolve()))
     yield found
     for node in found:
         if node.control("status") != 0:
@@ -170,3 +187,69 @@ def test_nothing_of_live_calls_is_lost_when_nodes_are_killed(
     with EventStore(postgres_url) as store:
         check_recorded(store, sent)
         check_whole(store, CALLS)
+
+
+def erase_beside_a_kill(
+    store: EventStore, session_id: str, node: NodeProcess, chance: random.Random
+) -> BaseException | None:
+    """Kill a node while it rewrites its shards, or soon after that; what erasing raises."""
+    raised: list[BaseException] = []
+
+    def erase() -> None:
+        try:
+            store.erase(session_id).raise_for_errors()
+        except BaseException as error:
+            raised.append(error)
+
+    with psycopg.connect(node_url(store, node), autocommit=True) as connection:
+        erasing = threading.Thread(target=erase)
+        erasing.start()
+        while erasing.is_alive() and connection.execute(REWRITING).fetchone() is None:
+            time.sleep(0.005)
+    time.sleep(chance.uniform(0, 1.0))
+    node.kill(alone=chance.choice((True, False)))
+    erasing.join(timeout=RECOVERY)
+    assert not erasing.is_alive(), "erasing waits for a node that is away"
+    return raised[0] if raised else None
+
+
+def node_url(store: EventStore, node: NodeProcess) -> str:
+    host, _, port = node.name.rpartition(":")
+    url = store.engine.url.set(drivername="postgresql", host=host, port=int(port))
+    return url.render_as_string(hide_password=False)
+
+
+def test_a_node_that_is_killed_while_it_is_scrubbed_is_named(
+    postgres_url: str, nodes: list[NodeProcess]
+) -> None:
+    """The same command does the rest when the node is back."""
+    chance, told = random.Random(KILLS), 0
+    _, *workers = nodes
+    for number in range(KILLS):
+        name, node = f"gone{number}x", chance.choice(workers)
+        with EventStore(postgres_url) as store:
+            store.append(name, secret_call(name).frames, close=True)
+            analyze(store)
+            error = erase_beside_a_kill(store, name, node, chance)
+        node.start()
+        wait_until_all_answer(postgres_url)
+        if error is not None:
+            assert isinstance(error, DatabaseUnavailableError)
+            assert node.name in str(error)
+            told += 1
+            erase_again(postgres_url, name)
+        assert found_in(files(postgres_url), name) == {}
+    assert told
+
+
+def erase_again(url: str, session_id: str) -> None:
+    """Do what is left, once transactions in doubt are ended."""
+    until = time.monotonic() + RECOVERY
+    while True:
+        try:
+            with EventStore(url) as store:
+                store.erase(session_id).raise_for_errors()
+            return
+        except DatabaseUnavailableError:
+            assert time.monotonic() < until
+            time.sleep(1)

@@ -97,10 +97,26 @@ class RelayCommand:
 
 @dataclass
 class Exchange:
-    """What one call has sent, and when each answer had come (by the monotonic clock)."""
+    """What one call has sent.
+
+    Attributes:
+        sent: The frames.
+        answered: When the answer to each had come, by the monotonic clock.
+        broken: When the call broke off; None if it was ended.
+    """
 
     sent: list[str] = field(default_factory=list)
     answered: list[float] = field(default_factory=list)
+    broken: float | None = None
+
+    def certain(self, soon: float) -> int:
+        """How many frames must be in the log, if those of the last seconds before a break may not.
+
+        Args:
+            soon: How many seconds.
+        """
+        end = float("inf") if self.broken is None else self.broken - soon
+        return sum(at <= end for at in self.answered)
 
 
 class Callers:
@@ -140,13 +156,17 @@ class Callers:
 
     def _call(self, client: ClientConnection, number: int) -> None:
         exchange = self.exchanges[number] = Exchange()
-        while not self._stop.is_set():
-            frame = json.dumps({"type": "x", "call": number, "n": len(exchange.sent)})
-            exchange.sent.append(frame)
-            client.send(frame)
-            assert client.recv(timeout=_PATIENCE) == frame
-            exchange.answered.append(time.monotonic())
-            self._stop.wait(self._pause)
+        try:
+            while not self._stop.is_set():
+                frame = json.dumps({"type": "x", "call": number, "n": len(exchange.sent)})
+                exchange.sent.append(frame)
+                client.send(frame)
+                assert client.recv(timeout=_PATIENCE) == frame
+                exchange.answered.append(time.monotonic())
+                self._stop.wait(self._pause)
+        except BaseException:
+            exchange.broken = time.monotonic()
+            raise
 
 
 async def _name_and_echo(connection: ServerConnection) -> None:

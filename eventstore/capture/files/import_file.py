@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain, filterfalse, islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from eventstore.capture.files.import_rates import (
     with_rates_note,
 )
 from eventstore.capture.files.import_survey import FoundConnection, survey
+from eventstore.capture.files.live_senders import with_senders
 from eventstore.capture.files.redaction import Redaction
 from eventstore.capture.files.twice_readable import open_twice_readable, spooled
 from eventstore.capture.recording.same_call import note_same_calls
@@ -31,6 +32,7 @@ from eventstore.errors import (
 from eventstore.realtime.audio import NO_SAMPLE_RATES, SampleRates
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.realtime.metadata import check_metadata
+from eventstore.realtime.protocols import is_live_id
 from eventstore.realtime.recording_lines import BadLine
 from eventstore.store.database.outages import attempt
 from eventstore.store.database.transaction import read
@@ -216,7 +218,7 @@ class _RecordingImport:
     def take_all(self, connections: list[FoundConnection], stream: BinaryIO) -> None:
         """Import all connections. One that cannot be stored stops no other."""
         options = self._options
-        frames, redaction = _frames(self._recording, options.redact)
+        frames, redaction = _frames(self._recording, connections, options.redact)
         for connection in connections:
             count = connection.last - connection.first + 1
             own_frames = _take(frames, count, stream, options.progress)
@@ -227,7 +229,7 @@ class _RecordingImport:
         for connection in tuple(self._others):
             # It is another connection of a call that is stored. It gets an id of its own, and is
             # read again.
-            frames, redaction = _frames(self._recording, options.redact)
+            frames, redaction = _frames(self._recording, connections, options.redact)
             own_frames = islice(frames, connection.first - 1, connection.last)
             self._take(connection, connection.made_id, own_frames, redaction)
 
@@ -261,11 +263,16 @@ class _RecordingImport:
             self.results.append(imported._replace(format=format_, warnings=self._warnings))
 
 
-def _frames(recording: RecordingFile, redact: bool) -> tuple[Iterator[Frame], Redaction]:
+def _frames(
+    recording: RecordingFile, connections: Iterable[FoundConnection], redact: bool
+) -> tuple[Iterator[Frame], Redaction]:
     """Return the readable frames of a recording without their secrets, and the count of these."""
     redaction = Redaction(redact)
-    read = (frame for _, frame, _ in recording.read() if not isinstance(frame, BadLine))
-    return map(redaction.take_out, read), redaction
+    read = (
+        (frame, place) for _, frame, place in recording.read() if not isinstance(frame, BadLine)
+    )
+    reflecting = [(one.first, one.last) for one in connections if one.is_reflected]
+    return map(redaction.take_out, with_senders(read, reflecting)), redaction
 
 
 def _is_same_call(
@@ -273,10 +280,13 @@ def _is_same_call(
 ) -> bool:
     """Return True if the stored session of this id is another connection of the same call.
 
-    Then the server gave it the same id, and both have a response in common.
+    Then the server gave it the same id, and both have a response in common. Two connections of a
+    GPT-Live session may have none, but no two sessions have the same id there.
     """
     if options.session_id is not None or session_id == connection.made_id:
         return False
+    if is_live_id(session_id):
+        return True
     with read(log.engine) as tx:
         return not connection.responses.isdisjoint(response_ids(tx, session_id))
 

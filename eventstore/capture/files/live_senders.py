@@ -88,4 +88,3 @@ def digested_direction(frame: Frame) -> str:
     its export, which does, get the same id.
     """
     return CLIENT if is_input_audio(frame) else frame.direction
-

@@ -132,7 +132,7 @@ def test_what_is_no_secret_is_refused_untold(secret: str) -> None:
 # What a webhook says
 
 
-@pytest.mark.parametrize("type_", ["response.completed", "live.call.incoming", ""])
+@pytest.mark.parametrize("type_", ["response.completed", "live.session.ended", ""])
 def test_other_events_tell_of_no_call(type_: str) -> None:
     assert read_call(body_of(type_, data={"call_id": "rtc_1"})) is None
 

@@ -5,6 +5,7 @@ Each session says the same: the user is heard, and the model answers once.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ class LiveServer:
         known: the sessions that can be attached to; None for all.
         came: what it sends to each sideband, which it closes then; None for the usual events. One
             to which it sends nothing is listened to.
+        together: how many sidebands must have joined before it sends to any of them.
+        joined: how many have.
         paths, heads: of each handshake; the names of headers are in lower case.
         got: what each connection sent, by its path.
     """
@@ -37,6 +40,8 @@ class LiveServer:
     url: str = ""
     known: set[str] | None = None
     came: list[Json] | None = None
+    together: int = 1
+    joined: int = 0
     paths: list[str] = field(default_factory=list)
     heads: list[dict[str, str]] = field(default_factory=list)
     got: dict[str, list[str | bytes]] = field(default_factory=dict)
@@ -83,6 +88,9 @@ def live_server(
         assert found is not None
         got = server.got.setdefault(connection.request.path, [])
         if found[2] == "attach":
+            server.joined += 1
+            while server.joined < server.together:
+                await asyncio.sleep(0.01)
             for event in sideband(found[1]) if server.came is None else server.came:
                 await connection.send(json.dumps(event))
             if server.came == []:

@@ -7,11 +7,12 @@ connection once more. They are read from the file, since they may be too many to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
 from eventstore.capture.files.formats.recording_file import RecordingFile
 from eventstore.capture.files.import_survey import FoundConnection
+from eventstore.capture.files.live_senders import with_senders
 from eventstore.capture.files.redaction import Redaction
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.frames import Frame
@@ -28,6 +29,7 @@ class RereadRecording:
 
     Args:
         recording: The recording.
+        connections: Its connections.
         redact: True takes secrets out of the frames.
         stream: The file of the recording.
         progress: Called with the bytes of the file that were read; not again for bytes that are
@@ -35,16 +37,27 @@ class RereadRecording:
     """
 
     def __init__(
-        self, recording: RecordingFile, redact: bool, stream: BinaryIO, progress: Progress | None
+        self,
+        recording: RecordingFile,
+        connections: Iterable[FoundConnection],
+        redact: bool,
+        stream: BinaryIO,
+        progress: Progress | None,
     ) -> None:
         self._recording, self._redact = recording, redact
+        self._reflecting = [(one.first, one.last) for one in connections if one.is_reflected]
         self._stream, self._progress, self._told = stream, progress, 0
         self._begin()
 
     def _begin(self) -> None:
-        read = (frame for _, frame, _ in self._recording.read() if not isinstance(frame, BadLine))
+        read = (
+            (frame, place)
+            for _, frame, place in self._recording.read()
+            if not isinstance(frame, BadLine)
+        )
         self.redaction = Redaction(self._redact)
-        self._frames, self._taken = map(self.redaction.take_out, read), 0
+        sent = with_senders(read, self._reflecting)
+        self._frames, self._taken = map(self.redaction.take_out, sent), 0
 
     def go_to(self, number: int) -> None:
         """Have `take` return the frame of this number next; the first one has the number 1."""

@@ -37,6 +37,7 @@ from eventstore.errors import (
 from eventstore.realtime.audio import NO_SAMPLE_RATES, SampleRates
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.realtime.metadata import check_metadata
+from eventstore.realtime.protocols import is_live_id
 from eventstore.store.database.outages import attempt
 from eventstore.store.database.transaction import read
 from eventstore.store.log.session_facts import (
@@ -220,7 +221,9 @@ class _RecordingImport:
     def take_all(self, connections: list[FoundConnection], stream: BinaryIO) -> None:
         """Import all connections. One that cannot be stored stops no other."""
         options = self._options
-        reread = RereadRecording(self._recording, options.redact, stream, options.progress)
+        reread = RereadRecording(
+            self._recording, connections, options.redact, stream, options.progress
+        )
         for connection in connections:
             target = options.session_id or connection.session_id
             self._take(connection, target, ConnectionFrames(reread, connection))
@@ -251,10 +254,13 @@ def _is_same_call(
 ) -> bool:
     """Return True if the stored session of this id is another connection of the same call.
 
-    Then the server gave it the same id, and both have a response in common.
+    Then the server gave it the same id, and both have a response in common. Two connections of a
+    GPT-Live session may have none, but no two sessions have the same id there.
     """
     if options.session_id is not None or session_id == connection.made_id:
         return False
+    if is_live_id(session_id):
+        return True
     with read(log.engine) as tx:
         return not connection.responses.isdisjoint(response_ids(tx, session_id))
 

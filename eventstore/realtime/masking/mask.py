@@ -149,9 +149,21 @@ def secret_spans(text: str) -> list[SecretSpan]:
     return [(found.start, found.stop) for found in _merged(_in_words(text, 0, 1))]
 
 
-def replace_delta(text: str, instead: str) -> str:
-    """Return the text of an event with its `delta` replaced."""
-    spans = [span for span in member_spans(text, "delta") if text[span[0]] == '"']
+def replace_delta(text: str, instead: str, within: str | None = None) -> str:
+    """Return the text of an event with its `delta` replaced.
+
+    Args:
+        text: The event's text.
+        instead: What replaces the delta.
+        within: The name of the member with the event that has the delta; None if it is the event.
+    """
+    places = [(0, len(text))] if within is None else list(member_spans(text, within))
+    spans = [
+        (begin + start, begin + stop)
+        for begin, end in places
+        for start, stop in member_spans(text[begin:end], "delta")
+        if text[begin + start] == '"'
+    ]
     return _with(text, [_Found(start + 1, stop - 1, instead) for start, stop in spans])
 
 

@@ -20,6 +20,7 @@ from eventstore.realtime.masking.secrets import (
     closing_quote,
     is_assigned_secret,
 )
+from eventstore.realtime.values import mapping
 from eventstore.realtime.values import text as text_of
 
 # The most texts that are streamed at once, and how many characters of each are searched again.
@@ -28,6 +29,8 @@ _MOST, _TAIL, _CONTEXT = 64, 1500, 200
 _LONG, _HEAD = 2000, 400
 # The longest text that ends a secret: an escaped quote.
 _MARK = 16
+#: GPT-Live's event that has an event of a delegation's backend in it.
+_WRAPPER = "response.event"
 _BRACKETS = {"{": "}", "[": "]"}
 
 
@@ -44,17 +47,19 @@ class SessionMask:
             return masked
         if '.delta"' not in text or (len(text) > _LONG and "audio.delta" in text[:_HEAD]):
             return masked
-        event = parse(text)
-        if str((event or {}).get("type")).endswith("audio.delta"):
-            return masked
-        delta = text_of((event or {}).get("delta"))
-        if event is None or not delta:
+        event = parse(text) or {}
+        within, delegation = None, None
+        if event.get("type") == _WRAPPER:
+            within, delegation = "event", event.get("delegation_id")
+            event = mapping(event.get(within))
+        delta = text_of(event.get("delta"))
+        if not delta or str(event.get("type")).endswith("audio.delta"):
             return masked
         names = ("type", "response_id", "item_id", "content_index", "output_index")
-        streamed = self._of(tuple(str(event.get(name)) for name in names))
+        streamed = self._of((str(delegation), *(str(event.get(name)) for name in names)))
         if not streamed.feed(delta):
             return masked
-        return Masked(replace_delta(masked.text, REMOVED), max(1, masked.secrets))
+        return Masked(replace_delta(masked.text, REMOVED, within), max(1, masked.secrets))
 
     def _of(self, key: tuple[str, ...]) -> _Streamed:
         found = self._streamed.pop(key, None) or _Streamed()

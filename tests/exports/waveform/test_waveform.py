@@ -22,7 +22,8 @@ from eventstore.sound.call_audio import sound_reader
 from eventstore.sound.peaks import peaks
 from eventstore.sound.rendering import whole_chunks
 from eventstore.sound.selection import select
-from eventstore.sound.timeline.timeline import Stretch, build_timeline
+from eventstore.sound.timeline.layout import Stretch
+from eventstore.sound.timeline.timeline import build_timeline
 
 SIDES = ("user", "assistant")
 

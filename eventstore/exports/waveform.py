@@ -50,7 +50,8 @@ def waveform(log: Log, session_id: str, check: Check = lambda: None) -> Json:
 
     Returns:
         An object with:
-        `start`, `end`: in seconds since the session's first event.
+        `start`, `end`: in seconds since the session's first event, as all times here, also for a
+        GPT-Live session.
         `user`, `assistant`: the loudness, 0 to 100, `per_second` values a second from `start` on;
         empty if the log has no sound.
         `turns`: with `words`, each with the second at which it begins. The times are the server's

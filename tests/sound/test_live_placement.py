@@ -175,7 +175,7 @@ def sideband(attached: float, timed: bool = True) -> list[Frame]:
     return frames
 
 
-@pytest.mark.parametrize("attached", [0.0, 600.0])
+@pytest.mark.parametrize("attached", [0.0, 0.5, 600.0])
 def test_a_sideband_has_both_sides_in_pcm(attached: float) -> None:
     timeline = built(*sideband(attached))
     assert {one.format["rate"] for one in (*timeline.streamed, *timeline.output)} == {24_000}

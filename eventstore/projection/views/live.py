@@ -34,7 +34,10 @@ def _place(live: LiveItem) -> dict[str, Any]:
         "context": live.context,
         "delegation_id": live.delegation_id,
     }
-    return {name: value for name, value in notes.items() if value not in (None, False)}
+    # An item that begins with the timeline has 0, which is no False.
+    return {
+        name: value for name, value in notes.items() if value is not None and value is not False
+    }
 
 
 def live_audio(item: Item) -> list[dict[str, Any]]:

@@ -143,7 +143,7 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
     "decided": _decisions(),
     "item": items(),
     "item_id": one("item_1", "item_2", "hist_1"),
-    "usage": object_of({"seconds": _SECONDS, "active_seconds": _SECONDS}, lacks_one_in=8),
+    "usage": object_of({"seconds": _SECONDS, "paused_seconds": _SECONDS}),
     "context_window": object_of({"usage_ratio": one(0.01, 0.5, 1)}),
     "reason": _REASON,
     "key": _KEY,
@@ -217,7 +217,7 @@ _EVENTS = {type_: _event_of(type_) for type_ in LIVE_TYPES}
 @st.composite
 def live_events(draw: Draw) -> Json:
     """An event of any type of Live, and now and then one of Realtime or of the store."""
-    if draw(st.integers(1, 20)) == 20:
+    if draw(st.integers(1, 12)) == 12:
         event: Json = draw(EVENTS_BY_TYPE[draw(st.sampled_from(REALTIME_TYPES))])
     else:
         types = LIVE_TYPES if draw(st.integers(1, 4)) == 4 else OFTEN
@@ -255,6 +255,9 @@ def _beginnings(draw: Draw) -> list[Frame]:
     how = draw(st.integers(1, 8))
     if how == 1:
         return []
+    if how == 4:  # something of Realtime comes before the session is known to be Live
+        event = draw(EVENTS_BY_TYPE[draw(st.sampled_from(REALTIME_TYPES))])
+        return [_frame(draw, event), *begun]
     if how == 2:
         return [Frame(STORE, json.dumps(opened), begun[0].at), *begun]
     return begun[1:] if how == 3 else begun

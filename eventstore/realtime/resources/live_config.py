@@ -19,7 +19,7 @@ from eventstore.realtime.resources.shapes import (
     literal,
     record,
 )
-from eventstore.realtime.values import integer, text
+from eventstore.realtime.values import integer, one_of, text
 
 Json = dict[str, Any]
 
@@ -132,6 +132,7 @@ _CHANNEL = record(
         "allowed_server_events": lambda value: _all_or(value, _EVENT_SELECTOR),
     }
 )
+_ALL = frozenset({"all"})
 _VOICE = first_of(_words, record({"id": _words}))
 _SESSION = record(
     optional={
@@ -149,9 +150,10 @@ _SESSION = record(
 
 
 def _all_or(value: Any, shape: Shape) -> str | list[Any] | None:
-    if isinstance(value, list):
-        return listed(shape)(value) or []
-    return literal("all")(value)
+    made: list[Any] | None = listed(shape)(value)
+    if made is None and isinstance(value, list):
+        return []
+    return made if made is not None else one_of(value, _ALL)
 
 
 def live_config(session: Json) -> Json:

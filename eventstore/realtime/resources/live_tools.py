@@ -8,7 +8,15 @@ from __future__ import annotations
 from typing import Any
 
 from eventstore.realtime.resources.session_tools import function_tool, mcp_tool
-from eventstore.realtime.resources.shapes import Shape, by_type, first_of, flag, listed, literal, record
+from eventstore.realtime.resources.shapes import (
+    Shape,
+    by_type,
+    first_of,
+    flag,
+    listed,
+    literal,
+    record,
+)
 from eventstore.realtime.values import mapping, non_empty, sequence, text
 
 Json = dict[str, Any]

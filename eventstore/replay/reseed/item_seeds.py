@@ -38,7 +38,7 @@ class SeedOptions(NamedTuple):
     dialect: ClientDialect = "ga"
     assistant_as: AssistantAs = "text"
     audio: UserAudio | None = None
-    images: Images = {}
+    images: Images | None = None
     protocol: Protocol = REALTIME
 
 
@@ -108,7 +108,7 @@ def _user_seed(item: Item, resource: Json, options: SeedOptions) -> Seed:
     for index, part in enumerate(map(mapping, sequence(resource.get("content")))):
         sound = options.audio.get((item.id, index)) if options.audio is not None else None
         if part.get("type") == "input_image" and not text(part.get("image_url")):
-            part = {**part, "image_url": options.images.get((item.id, index))}
+            part = {**part, "image_url": (options.images or {}).get((item.id, index))}
         made = _user_part(part, options, sound)
         if made is not None:
             content.append(made)

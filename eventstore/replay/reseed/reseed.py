@@ -93,7 +93,7 @@ def reseed(
     protocol = to or (REALTIME if state.live is None else LIVE)
     if protocol == LIVE:
         dialect, audio = "ga", None
-    options = SeedOptions(dialect, assistant_as, audio, images or {}, protocol)
+    options = SeedOptions(dialect, assistant_as, audio, images, protocol)
     seeds = paired([_masked(seed) for seed in _seeds(state, options)])
     if max_items is not None:
         seeds = paired(last_seeds(seeds, max_items), "a function's output cut off from its call")

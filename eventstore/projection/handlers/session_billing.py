@@ -46,7 +46,8 @@ def billed_session(state: SessionState) -> list[BilledUsage]:
 def note_configuration(state: SessionState) -> None:
     """Note a new configuration, which may change the billed model or make it a translation."""
     state.translates |= state.wire.get("type") == "translation"
-    state.dirty.session_billed |= bool(state.told_usage) or _is_translation(state)
+    is_billed = bool(state.told_usage) or _is_translation(state) or state.live is not None
+    state.dirty.session_billed |= is_billed
 
 
 def note_usage(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -55,8 +56,11 @@ def note_usage(state: SessionState, event: LogEvent, body: dict[str, Any]) -> No
         return
     told = mapping(body.get("usage")) or mapping(mapping(body.get("session")).get("usage"))
     if told and told != state.told_usage:
+        before = {one.kind for one in billed_session(state)}
         state.told_usage = told
         state.dirty.session_billed = True
+        if before.difference(one.kind for one in billed_session(state)):
+            state.dirty.usage = True  # A row of usage has to go: the server took back a pause.
 
 
 def note_end(state: SessionState) -> None:

@@ -101,9 +101,6 @@ def live_session_notes(state: SessionState) -> dict[str, Any]:
     live = state.live
     if live is None:
         return {}
-    by_target: dict[str, int] = {}
-    for delegation in live.delegations.values():
-        by_target[delegation.target] = by_target.get(delegation.target, 0) + 1
     moments = [
         {"what": one.what, "seq": one.seq, "at": to_iso(one.at)}
         for one in live.moments[-_MOST_SHOWN:]
@@ -114,7 +111,7 @@ def live_session_notes(state: SessionState) -> dict[str, Any]:
         "transport": live.transport,
         "moments": moments,
         "dtmf_sent": list(live.sent_keys),
-        "delegations": by_target,
+        "delegations": dict(live.targets),
         "context_usage": live.context_usage,
         "usage": state.told_usage,
     }

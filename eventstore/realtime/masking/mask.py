@@ -153,18 +153,19 @@ def replace_delta(text: str, instead: str, within: str | None = None) -> str:
     """Return the text of an event with its `delta` replaced.
 
     Args:
-        text: The event's text.
-        instead: What replaces the delta.
-        within: The name of the member with the event that has the delta; None if it is the event.
+        text: The text of the event.
+        instead: The text to put there, without quotes.
+        within: The member that has the event with the delta, if the event is in another one.
     """
-    places = [(0, len(text))] if within is None else list(member_spans(text, within))
-    spans = [
-        (begin + start, begin + stop)
-        for begin, end in places
+    holders = [(0, len(text))] if within is None else list(member_spans(text, within))
+    found = [
+        _Found(begin + start + 1, begin + stop - 1, instead)
+        for begin, end in holders
+        if text[begin : begin + 1] == "{" or within is None
         for start, stop in member_spans(text[begin:end], "delta")
         if text[begin + start] == '"'
     ]
-    return _with(text, [_Found(start + 1, stop - 1, instead) for start, stop in spans])
+    return _with(text, found)
 
 
 def mask_entry(name: str, text: str) -> str:

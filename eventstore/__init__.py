@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from eventstore.realtime.frames import Frame
     from eventstore.realtime.metadata import Condition
     from eventstore.replay.cassette.cassette import Cassette, cassette
-    from eventstore.replay.player.cues import Cue
+    from eventstore.replay.player.cue import Cue
     from eventstore.replay.reseed.reseed import Reseed
     from eventstore.replay.server.server import recordings_of, replay_server
     from eventstore.replay.serving.connection import Manner
@@ -156,7 +156,7 @@ _MODULES = {
         "realtime.frames": ("Frame",),
         "realtime.metadata": ("Condition",),
         "replay.cassette.cassette": ("Cassette", "cassette"),
-        "replay.player.cues": ("Cue",),
+        "replay.player.cue": ("Cue",),
         "replay.reseed.reseed": ("Reseed",),
         "replay.server.server": ("recordings_of", "replay_server"),
         "replay.serving.connection": ("Manner",),

@@ -5,8 +5,10 @@ Called by html.py and its template, which escapes all texts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from eventstore.exports.live_words import is_live, minutes, session_facts
 from eventstore.realtime.values import mapping, number, text
 
 Json = dict[str, Any]
@@ -37,9 +39,16 @@ def call_facts(session: Json, usage: Json) -> list[tuple[str, str]]:
         ("Tokens", f"{usage['input_tokens']:,} in, {usage['output_tokens']:,} out"),
         ("Cost", "unknown" if cost is None else f"${cost:.4f}{' and more' if unpriced else ''}"),
         ("Usage is counted in", text(notes.get("same_call")) or ""),
+        *(_live_facts(session) if is_live(session) else ()),
         *notes["metadata"].items(),
     )
     return [(name, value) for name, value in stated if value]
+
+
+def _live_facts(session: Json) -> list[tuple[str, str]]:
+    """Return what only a GPT-Live session has, and why it was closed."""
+    facts = [(name.capitalize(), value) for name, value in session_facts(session)]
+    return [*facts, ("Closed", text(session["eventstore"].get("close_reason")) or "")]
 
 
 def clock_text(seconds: float) -> str:
@@ -47,6 +56,11 @@ def clock_text(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def clock_of(session: Json) -> Callable[[float], str]:
+    """Return what writes a turn's time: in tenths of a second where words may overlap."""
+    return minutes if is_live(session) else clock_text
 
 
 def indented_json(said: str) -> str:

@@ -1,8 +1,10 @@
 """Export conversations in OpenAI's chat format, for evaluation and fine-tuning.
 
 A line holds `messages`, `tools` and `metadata`. An answer that the user interrupted has only the
-words that were heard, because the model's next turn continues from these. Called by the command
-`export --format chat` and as `eventstore.chat`.
+words that were heard, because the model's next turn continues from these. Of a GPT-Live session it
+holds what was said, in the order of its timeline, what the app told the model as messages of the
+developer, and the calls of its backend. Called by the command `export --format chat` and as
+`eventstore.chat`.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from eventstore.exports.live_words import by_timeline, is_live, kind_of
 from eventstore.exports.speakers import has_several_speakers, speaker_passages
 from eventstore.realtime.resources.session_tools import ga_tools
 from eventstore.realtime.values import mapping, one_of, sequence, storable_json, text
@@ -23,6 +26,10 @@ SILENT = "items that say nothing"
 UNANSWERED = "function calls without an output"
 ORPHANS = "function outputs without a call"
 FOREIGN = "items that chat has no shape for"
+BACKCHANNELS = "backchannels"
+UNSAID = "messages that a backend read or wrote"
+WORK = "delegations and decisions"
+REFUSED = "instructions that the server refused"
 
 # The characters that the chat format does not allow in a speaker's `name`, and the longest name.
 _NO_NAME, _NAME = re.compile(r"[^A-Za-z0-9_-]"), 64
@@ -69,7 +76,10 @@ def chat(shown: Mapping[str, Any]) -> Chat:
     named = has_several_speakers(shown)
     lines = []
     for conversation in shown["conversations"]:
-        turns = _turns(conversation["items"], left_out, named)
+        items = conversation["items"]
+        if is_live(session):
+            items = _live_items(items, left_out)
+        turns = _turns(items, left_out, named)
         messages = [message for turn in turns for message in _messages_of(turn)]
         if messages:
             made = _line(session, conversation["id"], messages)
@@ -88,10 +98,13 @@ def _line(session: Json, conversation_id: str | None, messages: list[Json]) -> J
         "model": text(session.get("model")),
     }
     line: Json = {"messages": messages}
-    tools = [_tool(tool) for tool in ga_tools(session) if tool["type"] == "function"]
+    # The tools of a GPT-Live session are those of its backend.
+    backend = mapping(mapping(session.get("delegation")).get("responses"))
+    told = backend if is_live(session) else session
+    tools = [_tool(tool) for tool in ga_tools(told) if tool["type"] == "function"]
     if tools:
         line["tools"] = tools
-        parallel = session.get("parallel_tool_calls")
+        parallel = told.get("parallel_tool_calls")
         if isinstance(parallel, bool):
             line["parallel_tool_calls"] = parallel
     stated = {key: value for key, value in ours.items() if value}
@@ -103,6 +116,37 @@ def _tool(tool: Json) -> Json:
         "type": "function",
         "function": {key: value for key, value in tool.items() if key != "type"},
     }
+
+
+# GPT-Live
+
+
+def _live_items(items: list[Json], left_out: Counter[str]) -> list[Json]:
+    """Return the items of a GPT-Live session that chat has, in the order of its timeline.
+
+    What was said, told by the app, and called by a backend stays. What a backend wrote was not
+    said: the assistant says it in its own words.
+    """
+    kept = []
+    for item in by_timeline(items):
+        reason = _unsaid(item)
+        if reason is None:
+            kept.append(item)
+        else:
+            left_out[reason] += 1
+    return kept
+
+
+def _unsaid(item: Json) -> str | None:
+    """Return why an item is left out, or None if it stays."""
+    kind, notes = kind_of(item), item["eventstore"]
+    if notes.get("backchannel"):
+        return BACKCHANNELS
+    if kind == "work":
+        return WORK
+    if kind == "context" and item.get("status") == "incomplete":
+        return REFUSED
+    return UNSAID if kind == "backend" and item.get("type") == "message" else None
 
 
 # Turns
@@ -140,7 +184,7 @@ def _add_message(turns: list[_ChatTurn], item: Json, left_out: Counter[str], nam
     # A message of a response is the assistant's, also if the event that states the role is missing
     # in the log.
     role = text(item.get("role")) or ("assistant" if response_id else None)
-    if role not in ("user", "assistant", "system"):
+    if role not in ("user", "assistant", "system", "developer"):
         left_out[FOREIGN] += 1
         return
     content = _user_content(item) if role == "user" else heard_words(item)

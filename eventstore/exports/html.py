@@ -73,7 +73,7 @@ def write_html(log: Log, session_id: str, stream: BinaryIO) -> None:
             gaps=dumps(gaps),
             audio=_base64(sound),
             events=_event_lines(log.masked_events(session_id)),
-            clock=call_page.clock_text,
+            clock=call_page.clock_of(shown["session"]),
             pretty=call_page.indented_json,
             long=call_page.LONG,
         )

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from eventstore.exports.live_turns import LiveCall
+from eventstore.exports.live_words import by_timeline, ending_facts, is_live, moments_of
 from eventstore.exports.speakers import has_several_speakers, speaker_passages, with_names
 from eventstore.pricing.prices import Prices, published_prices
 from eventstore.pricing.rates import Cost
@@ -30,8 +32,10 @@ class Turn(NamedTuple):
     Attributes:
         seq: The sequence number of the event that it begins with.
         speaker: `user`, `assistant`, `system`, `tool`, `aside` (a response outside of the
-            conversation) or `server`.
-        kind: `said`, `call`, `result` or `error`.
+            conversation) or `server`. In a GPT-Live session also `app`, `backend` and `decisions`.
+        kind: `said`, `call`, `result` or `error`. In a GPT-Live session also `delegation`,
+            `decision`, `moment`, and what the app tells the model: `instructions`, `thinking` or
+            `commentary`.
         at: Seconds since the call's first event; None if that is not known.
         text: What was said and heard.
         unheard: What was generated beyond that.
@@ -61,7 +65,8 @@ def transcript_turns(
 ) -> list[Turn]:
     """Return the transcript of a session.
 
-    Items are in the order of their conversations. Other entries, such as errors, stand between them
+    Items are in the order of their conversations, and those of a GPT-Live session in the order of
+    its timeline. Other entries, such as errors, stand between them
     by their place in the log.
 
     Args:
@@ -74,10 +79,11 @@ def transcript_turns(
     responses = {text(entry.get("id")): entry for entry in shown["responses"]}
     noted: set[str] = set()
     name = _named if has_several_speakers(shown) else _unnamed
+    live = LiveCall(shown) if is_live(shown["session"]) else None
     spoken = [
-        name(_item_turn(item, start, responses, noted, prices), item)
+        name(_item_turn(item, start, responses, noted, prices, live), item)
         for conversation in shown["conversations"]
-        for item in conversation["items"]
+        for item in (by_timeline(conversation["items"]) if live else conversation["items"])
     ]
     beside = [
         *_asides(shown["responses"], start, prices),
@@ -87,6 +93,7 @@ def transcript_turns(
             for error in errors
         ),
         *_without_items(shown["responses"], start, noted, prices),
+        *(_moments(shown["session"], live) if live else ()),
     ]
     return _merged(spoken, sorted(beside, key=lambda turn: turn.seq))
 
@@ -140,6 +147,7 @@ def _item_turn(
     responses: dict[str | None, Json],
     noted: set[str],
     prices: Prices,
+    live: LiveCall | None,
 ) -> Turn:
     notes = item["eventstore"]
     response = responses.get(notes.get("response_id"), {})
@@ -152,6 +160,9 @@ def _item_turn(
         noted.add(notes["response_id"])
         facts, done_seq = response_facts(response, prices), response["eventstore"].get("done_seq")
     about = item_id, response_id, done_seq
+    if live is not None:
+        speaker, what, moment, said, told = live.turn(item, facts)
+        return Turn(notes["seq"], speaker, what, moment, said, "", told, *about)
     if kind == "function_call_output":
         said = text(item.get("output")) or ""
         return Turn(notes["seq"], "tool", "result", at, said, "", facts, *about)
@@ -166,6 +177,13 @@ def _item_turn(
     said, unheard = _said(item, notes)
     facts += _item_facts(notes)
     return Turn(notes["seq"], role, "said", at, said, unheard, facts, *about)
+
+
+def _moments(session: Json, live: LiveCall) -> Iterator[Turn]:
+    """Yield the turns of what else happened in a GPT-Live session, such as a mute."""
+    for seq, seconds, words in moments_of(session):
+        at = live.since_first_event(seconds)
+        yield Turn(seq, "server", "moment", at, words, "", [])
 
 
 def _said(item: Json, notes: Json) -> tuple[str, str]:
@@ -270,15 +288,9 @@ def _cost(cost: Cost) -> str:
 
 
 def _ending(response: Json) -> list[str]:
-    status = text(response.get("status"))
     if response["eventstore"].get("interrupted"):
         return ["interrupted"]
-    if status in ("completed", None):
-        return []
-    details = mapping(response.get("status_details"))
-    why = text(mapping(details.get("error")).get("message")) or text(details.get("reason"))
-    ended = "unfinished" if status == "in_progress" else status
-    return [f"{ended}: {why}" if why else ended]
+    return ending_facts(response)
 
 
 def _asides(responses: list[Json], start: int | None, prices: Prices) -> Iterator[Turn]:
@@ -302,7 +314,8 @@ def _without_items(
         notes = response["eventstore"]
         if notes.get("in_conversation") is False or text(response.get("id")) in noted:
             continue
-        yield _response_turn(response, "assistant", "", start, prices)
+        speaker = "backend" if notes.get("kind") == "delegated" else "assistant"
+        yield _response_turn(response, speaker, "", start, prices)
 
 
 def _response_turn(

@@ -110,6 +110,7 @@ class LiveState:
     """What only the state of a Live session has.
 
     Attributes:
+        started_at: When the server said that the session has started, which is the timeline's zero.
         saying: The id of the item that each speaker said last.
         heard: The id of what the user said last, until the assistant says something.
         appends: The ids of the items that an app wants to append, until the server answers.
@@ -125,6 +126,7 @@ class LiveState:
         output: Where the model's audio is in the log.
     """
 
+    started_at: int | None = None
     saying: dict[Speaker, str] = field(default_factory=dict)
     heard: str | None = None
     appends: Pending[str] = field(default_factory=Pending)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from eventstore.archive.verifying.verify_results import SegmentDigest, Verified
     from eventstore.realtime.protocols import Protocol
     from eventstore.realtime.resources.session_config import ClientDialect
-    from eventstore.replay.player.cues import Cue
+    from eventstore.replay.player.cue import Cue
     from eventstore.replay.reseed.item_seeds import AssistantAs
     from eventstore.replay.reseed.reseed import Reseed
 

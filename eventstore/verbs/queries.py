@@ -150,7 +150,8 @@ class Queries(LogQueries):
         Args:
             session_id: The session's id.
             at: The state after the event with this sequence number, or `"+12.5"` for the state so
-                many seconds after the first event; None for the state now.
+                many seconds after the first event, also written `"0:12.5"`; in a GPT-Live session
+                they count on the session's own timeline. None for the state now.
             dialect: The shape of items and responses: `wire` as the server had it, or the full
                 `beta` or `ga` shape.
 

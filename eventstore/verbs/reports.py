@@ -18,6 +18,9 @@ class UsageEntry(TypedDict):
         responses: How many responses.
         transcriptions: How many transcriptions.
         audio_ms: Milliseconds of audio that are billed by time.
+        paused_ms: Milliseconds of GPT-Live sessions in which the model was paused.
+        paused_sessions: How many sessions of GPT-Live were paused.
+        decisions: How many decisions of GPT-Live sessions.
         cost_usd: US dollars, as far as prices are known; None if none is.
         unpriced: What has no known price.
         unpriced_between_usd: The least and the most that it costs, if that is known.
@@ -42,6 +45,9 @@ class UsageEntry(TypedDict):
     output_text: int
     output_audio: int
     audio_ms: int
+    paused_ms: NotRequired[int]
+    paused_sessions: NotRequired[int]
+    decisions: NotRequired[int]
     cost_usd: float | None
     unpriced: dict[str, Any]
     unpriced_between_usd: Any

@@ -43,6 +43,32 @@ class LastWords(TypedDict):
     text: str
 
 
+class LiveNotes(TypedDict, total=False):
+    """What only a GPT-Live session has; what did not happen is left out.
+
+    Attributes:
+        started_at: When the session's timeline began, in ISO 8601.
+        muted: True while the user's input is muted.
+        paused: True while the model is paused.
+        transport: The last step of the call's setup: `ringing`, `answered` or `failed`.
+        moments: Mutes, pauses, steps of the transport and prepared sounds: `what`, `seq`, `at`.
+        dtmf_sent: The keys that the app pressed.
+        delegations: How many delegations each target had.
+        context_usage: The share of the context window that was used last.
+        usage: The usage that the server told last: `seconds`, and parts of it.
+    """
+
+    started_at: str
+    muted: bool
+    paused: bool
+    transport: str
+    moments: list[dict[str, Any]]
+    dtmf_sent: list[str]
+    delegations: dict[str, int]
+    context_usage: float
+    usage: dict[str, Any]
+
+
 class SessionNotes(TypedDict):
     """What the store adds to a session. Times are ISO 8601 text in UTC; None if unknown.
 
@@ -50,6 +76,8 @@ class SessionNotes(TypedDict):
         session_id: The id under which the session is stored.
         server_id: The id that the server gave it.
         metadata: The metadata that was set on it.
+        protocol: `realtime`, or `live` for GPT-Live.
+        live: What only a session of GPT-Live has.
         events: How many events it has.
         opened_at: When its first event arrived.
         last_at: When its last event arrived.
@@ -74,6 +102,8 @@ class SessionNotes(TypedDict):
     session_id: str
     server_id: str | None
     metadata: dict[str, str]
+    protocol: Literal["realtime", "live"]
+    live: NotRequired[LiveNotes]
     events: int
     opened_at: str | None
     last_at: str | None
@@ -147,6 +177,28 @@ class SessionResource(TypedDict, total=False):
     eventstore: SessionNotes
 
 
+class DelegationNotes(TypedDict):
+    """What the store adds to the item of a delegation.
+
+    Attributes:
+        target: Who does the work: `client`, `responses` or `decisions`.
+        offset_ms: Where it began on the session's timeline.
+        asked_by: The id of what the user said before it.
+        answers: The ids of the items that answer it.
+        responses: The ids of the responses of its backend.
+        done_at: When it was answered last.
+        took_ms: How long that took, in milliseconds.
+    """
+
+    target: str
+    offset_ms: int | None
+    asked_by: str | None
+    answers: list[str]
+    responses: list[str]
+    done_at: str | None
+    took_ms: float | None
+
+
 class ItemNotes(TypedDict):
     """What the store adds to an item. Times are ISO 8601 text in UTC; None if unknown.
 
@@ -162,6 +214,13 @@ class ItemNotes(TypedDict):
         heard: What of that the user heard.
         truncated: Where it was cut off.
         audio: Where its audio is in the log.
+        kind: GPT-Live: `speech`, `history`, `context`, `work` or `backend`.
+        start_ms: GPT-Live: where it begins on the session's timeline, in milliseconds.
+        end_ms: GPT-Live: where it ends.
+        backchannel: GPT-Live: True for a short word while the other one speaks.
+        context: GPT-Live: what the app told: `instructions`, `thinking` or `commentary`.
+        delegation_id: GPT-Live: the delegation that it belongs to.
+        delegation: GPT-Live: who did the work of a delegation, and how long it took.
     """
 
     session_id: str
@@ -180,6 +239,13 @@ class ItemNotes(TypedDict):
     timed_words: NotRequired[list[dict[str, Any]]]
     languages: NotRequired[list[str]]
     transcription_error: NotRequired[Any]
+    kind: NotRequired[str]
+    start_ms: NotRequired[int]
+    end_ms: NotRequired[int]
+    backchannel: NotRequired[bool]
+    context: NotRequired[str]
+    delegation_id: NotRequired[str]
+    delegation: NotRequired[DelegationNotes]
 
 
 class ItemResource(TypedDict, total=False):
@@ -189,7 +255,7 @@ class ItemResource(TypedDict, total=False):
         id: The item's id.
         type: `message`, `function_call`, `function_call_output`, …
         status: `completed`, `incomplete` or `in_progress`, if the server told it.
-        role: `user`, `assistant` or `system`, of a message.
+        role: `user`, `assistant`, `system` or `developer`, of a message.
         content: The parts of a message.
         name: The tool's name, of a call.
         arguments: The arguments of a call, as JSON text.
@@ -248,6 +314,11 @@ class ResponseNotes(TypedDict):
         audio: Where its audio is in the log.
         heard: What of it the user heard.
         match: Where the text of a search was found, if one was searched for.
+        kind: GPT-Live: `spoken`, or `delegated` for one of a backend.
+        start_ms: GPT-Live: where the speech begins on the session's timeline, in milliseconds.
+        end_ms: GPT-Live: where the speech ends.
+        backchannel: GPT-Live: True for a short word while the user speaks.
+        delegation_id: GPT-Live: the delegation for which a backend made it.
     """
 
     session_id: str
@@ -276,6 +347,11 @@ class ResponseNotes(TypedDict):
     heard: str
     output_left_out: NotRequired[int]
     match: NotRequired[Any]
+    kind: NotRequired[Literal["spoken", "delegated"]]
+    start_ms: NotRequired[int]
+    end_ms: NotRequired[int]
+    backchannel: NotRequired[bool]
+    delegation_id: NotRequired[str | None]
 
 
 class ResponseResource(TypedDict, total=False):

@@ -7,6 +7,7 @@ from typing import Any, NotRequired, get_origin
 import pytest
 from pydantic import TypeAdapter
 from support.calls import SAMPLE_STREAMS
+from support.gpt_live import client_call, decisions_call, responses_call
 from typing_extensions import get_type_hints
 
 from eventstore import (
@@ -29,7 +30,8 @@ from eventstore.verbs import reports, resources
 @pytest.fixture(scope="module")
 def store() -> EventStore:
     store = EventStore("sqlite://")
-    for number, frames in enumerate(SAMPLE_STREAMS):
+    live = [call().frames for call in (client_call, responses_call, decisions_call)]
+    for number, frames in enumerate([*SAMPLE_STREAMS, *live]):
         store.append(f"sess_{number}", frames, close=number % 2 == 0)
         store.set_metadata(f"sess_{number}", {"number": str(number)})
     return store
@@ -53,12 +55,17 @@ def test_sessions_are_as_declared(store: EventStore) -> None:
         whole = store.state(session_id)
         fits(WholeSession, whole)
         has_declared(WholeSession, whole)
-        has_declared(SessionNotes, whole["session"]["eventstore"])
+        notes = whole["session"]["eventstore"]
+        has_declared(SessionNotes, notes)
+        if notes["protocol"] == "live":
+            has_declared(resources.LiveNotes, notes["live"])
         has_declared(UsageEntry, whole["usage"])
         for conversation in whole["conversations"]:
             has_declared(ConversationResource, conversation)
             for item in conversation["items"]:
                 has_declared(ItemNotes, item["eventstore"])
+                if "delegation" in item["eventstore"]:
+                    has_declared(resources.DelegationNotes, item["eventstore"]["delegation"])
         for response in whole["responses"]:
             has_declared(ResponseNotes, response["eventstore"])
 

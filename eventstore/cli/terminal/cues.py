@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.text import Text
 
 from eventstore.cli.terminal.output import clean
+from eventstore.replay.player.cue import Cue
 from eventstore.replay.player.cue_lines import PlacedCue, placed_cues
-from eventstore.replay.player.cues import Cue
 from eventstore.times import to_iso
 
 STYLES = {
@@ -22,6 +22,7 @@ STYLES = {
     "aside": "bold magenta",
     "tool": "bold yellow",
     "system": "bold blue",
+    "backend": "yellow",
 }
 _MARKS = {
     "opened": ("●", "dim"),
@@ -35,6 +36,11 @@ _MARKS = {
     "unreadable": ("?", "red"),
 }
 _NAMES = {"tool_call": "calls", "tool_result": "tool"}
+# In GPT-Live sessions, the names of cues that are not speech, and the styles of these names.
+_LIVE_NAMES = {"delegation": "delegates", "decision": "decides"}
+_LIVE_STYLES = dict.fromkeys(_LIVE_NAMES, STYLES["tool"]) | {"context": STYLES["system"]}
+#: Stands before who speaks while the other one speaks as well.
+_BOTH = "‖"
 
 
 def play(out: Console, cues: Iterable[Cue], stream: bool) -> bool:
@@ -73,12 +79,21 @@ def play(out: Console, cues: Iterable[Cue], stream: bool) -> bool:
 
 def cue_json(cue: Cue) -> dict[str, Any]:
     """Return a cue for `--json`."""
-    return cue._asdict() | {"at": to_iso(cue.at)}
+    told = cue._asdict() | {"at": to_iso(cue.at)}
+    if not cue.overlaps:
+        del told["overlaps"]  # which only GPT-Live sessions have
+    return told
 
 
 def words(cue: Cue) -> Text:
     """Return the words that a cue adds to its line."""
-    return Text("speaks …", "dim") if cue.kind == "speaking" else Text(clean(cue.text))
+    if cue.kind == "speaking":
+        return Text("speaks …", "dim")
+    said = Text(clean(cue.text))
+    if cue.kind in ("backchannel", "backend"):
+        aside = "backchannel" if cue.kind == "backchannel" else "not said"
+        said.append(f" [{aside}]", "dim italic")
+    return said
 
 
 def label(piece: PlacedCue) -> Text:
@@ -90,11 +105,18 @@ def name(piece: PlacedCue) -> Text:
     """Return who speaks or what happened, with a space at the end."""
     cue = piece.cue
     mark = _MARKS.get(cue.kind)
+    if cue.kind == "moment":
+        return Text("· ", "dim")
     if mark is not None:
         return Text(f"{mark[0]} {cue.kind.replace('_', ' ')} ", style=mark[1])
     speaker = cue.speaker or ""
-    shown = "…" if piece.again else clean(_NAMES.get(cue.kind, speaker))
-    return Text(f"{shown:<10} ", style=STYLES.get(speaker, "bold"))
+    shown = clean((_NAMES | _LIVE_NAMES).get(cue.kind, speaker))
+    if cue.overlaps:
+        shown = f"{_BOTH}{shown}"
+    elif piece.again:
+        shown = "…"
+    style = _LIVE_STYLES.get(cue.kind) or STYLES.get(speaker, "bold")
+    return Text(f"{shown:<10} ", style=style)
 
 
 def clock(offset_ms: float | None) -> str:

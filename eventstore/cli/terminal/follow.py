@@ -13,7 +13,7 @@ from eventstore.cli.terminal.harmless import json_line
 from eventstore.cli.terminal.output import console, say
 from eventstore.errors import DatabaseUnavailableError
 from eventstore.event_store import EventStore
-from eventstore.replay.player.cues import Cue
+from eventstore.replay.player.cue import Cue
 
 
 def follow(store: EventStore, session_id: str, as_json: bool) -> None:

@@ -118,6 +118,25 @@ def print_table(
     console().print(table)
 
 
+def print_columns(out: Console, *columns: tuple[Text | str, int]) -> None:
+    """Print a row whose folded lines stay in their column.
+
+    Args:
+        out: the console.
+        columns: a text and its width each; 0 for the last one, which is folded.
+    """
+    from rich.table import Table
+
+    row = Table.grid(padding=(0, 1))
+    for _, width in columns:
+        if width:
+            row.add_column(width=width, no_wrap=True)
+        else:
+            row.add_column(overflow="fold")
+    row.add_row(*(text for text, _ in columns))
+    out.print(row)
+
+
 def clean(value: str) -> str:
     """Return a text without control characters, which could control a terminal."""
     if value.isprintable():

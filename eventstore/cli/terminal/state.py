@@ -9,21 +9,23 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from eventstore.cli.terminal.cues import STYLES
+from eventstore.cli.terminal.gpt_live.conversation import print_live_items, print_live_session
 from eventstore.cli.terminal.output import (
     clean,
     console,
     counted,
     echo,
     pairs,
+    print_columns,
     print_table,
     seconds,
 )
 from eventstore.cli.terminal.response_line import call_words, response_line
 from eventstore.cli.terminal.usage_table import print_usage
+from eventstore.exports.live_words import is_live
 from eventstore.exports.speakers import has_several_speakers, with_names
 from eventstore.realtime.resources.outcomes import failure_of, status_words
 from eventstore.realtime.values import mapping, text
@@ -53,6 +55,9 @@ def print_conversations(shown: Mapping[str, Any]) -> None:
     several = has_several_speakers(shown)
     for conversation in shown["conversations"]:
         echo(f"\nconversation {conversation['id'] or '(unnamed)'}")
+        if is_live(shown["session"]):
+            print_live_items(console(), shown, conversation["items"])
+            continue
         for item in conversation["items"]:
             _print_item(console(), item, several)
     outside = [r for r in shown["responses"] if not r["eventstore"]["in_conversation"]]
@@ -73,6 +78,8 @@ def _print_session(session: Mapping[str, Any]) -> None:
         f" · {counted(notes['responses'], 'response')}"
         f" · {counted(notes['interruptions'], 'interruption')}"
     )
+    if is_live(session):
+        print_live_session(session)
     if notes["metadata"]:
         echo(f"metadata {clean(pairs(notes['metadata']))}")
     if other := notes.get("same_call"):
@@ -154,12 +161,8 @@ def _print_line(
     said = Text(clean(words))
     if unheard:
         said.append(f" [{how}: {clean(unheard)}]", style="dim italic")
-    # A grid keeps the folded lines of a long turn in their column.
-    row = Table.grid(padding=(0, 1))
-    row.add_column(width=12, no_wrap=True)
-    row.add_column(overflow="fold")
-    row.add_row(Text(f"  {clean(label)[:10]}", style=STYLES.get(style, "bold")), said)
-    out.print(row)
+    shown = Text(f"  {clean(label)[:10]}", style=STYLES.get(style, "bold"))
+    print_columns(out, (shown, 12), (said, 0))
 
 
 def _print_responses(responses: Iterable[Mapping[str, Any]]) -> None:
@@ -170,7 +173,7 @@ def _print_responses(responses: Iterable[Mapping[str, Any]]) -> None:
             (
                 response["id"],
                 status_words(response),
-                notes["trigger"],
+                notes.get("kind") or notes["trigger"],
                 seconds(notes["speech_to_first_audio_ms"]),
                 seconds(notes["time_to_first_audio_ms"]),
                 usage.get("total_tokens") if isinstance(usage, dict) else None,

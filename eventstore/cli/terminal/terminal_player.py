@@ -19,7 +19,7 @@ from eventstore.cli.terminal.player_rows import help_rows, state_rows, status_li
 from eventstore.cli.terminal.raw_terminal import RawTerminal
 from eventstore.errors import EventStoreError
 from eventstore.replay.player import playhead
-from eventstore.replay.player.cues import Cue
+from eventstore.replay.player.cue import Cue
 from eventstore.replay.player.playhead import Playhead
 
 #: While playing, the longest and the shortest time between two drawings, in seconds.

@@ -9,6 +9,12 @@ from bisect import bisect_left
 from collections.abc import Iterable
 
 from eventstore.exports.otel import span_content
+from eventstore.exports.otel.live_spans import (
+    live_attributes,
+    live_spans,
+    put_below_delegation,
+    spoken_times,
+)
 from eventstore.exports.otel.spans import (
     ServerError,
     Span,
@@ -33,8 +39,9 @@ from eventstore.projection.views import resources
 from eventstore.projection.views.usage import billed_tokens
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
+from eventstore.realtime.protocols import LIVE
 from eventstore.realtime.resources.dialects import response_config
-from eventstore.realtime.values import mapping, metadata_pairs, text
+from eventstore.realtime.values import mapping, metadata_pairs, number, text
 from eventstore.store.log.read_events import read_events
 from eventstore.store.queries.query_sessions import state_at
 from eventstore.store.sessions.log import Log
@@ -86,6 +93,7 @@ def session_spans(
         *filter(None, (_response(state, r, inputs) for r in state.responses.values())),
         *filter(None, (_tool(state, i, outputs, content) for i in state.items.values())),
         *transcription_spans(state, content),
+        *live_spans(state, content),
     ]
     spans.sort(key=lambda span: (span.start, span.end, span.span_id))
     ends = state.first_at, state.steady(state.last_at, state.seq)
@@ -103,6 +111,7 @@ def _root(state: SessionState, times: list[int], errors: list[ServerError], cont
             "gen_ai.conversation.id": next((c.id for c in state.conversations if c.id), None),
             "gen_ai.request.model": text(state.wire.get("model")),
             "eventstore.interruptions": len(state.interrupted),
+            **_live_session(state),
             **{f"eventstore.metadata.{key}": value for key, value in state.metadata.items()},
         }
     )
@@ -111,6 +120,18 @@ def _root(state: SessionState, times: list[int], errors: list[ServerError], cont
     session_id = state.session_id
     ids = trace_id(session_id), span_id(session_id, "session"), None
     return Span("invoke_agent", "internal", *ids, min(times), max(times), attributes, None, errors)
+
+
+def _live_session(state: SessionState) -> dict[str, Value | None]:
+    """Return the attributes of the root that only a Live session has."""
+    if state.live is None:
+        return {}
+    return {
+        "eventstore.protocol": LIVE,
+        "eventstore.close_reason": state.close_reason,
+        "eventstore.usage.seconds": number((state.told_usage or {}).get("seconds")),
+        "eventstore.context_usage": state.live.context_usage,
+    }
 
 
 # Responses
@@ -147,13 +168,15 @@ def _response(
                 state, moments.speech_ended, moments.first_audio
             ),
             **_metadata(state, response),
+            **live_attributes(state, response),
         }
     )
     if response.id in inputs:
         attributes |= span_content.response_content(state, response, inputs[response.id], reasons)
-    span = child_span(
-        state, "response", response.id, f"chat {model or ''}".strip(), (start, end), {}
-    )
+    times = spoken_times(state, response) or (start, end)
+    span = child_span(state, "response", response.id, f"chat {model or ''}".strip(), times, {})
+    if response.live is not None:
+        put_below_delegation(state, span, response.live.delegation_id)
     if text(response.wire.get("status")) == "failed":
         error = mapping(mapping(response.wire.get("status_details")).get("error"))
         note_failure(span, attributes, error)
@@ -244,6 +267,8 @@ def _tool(
     span = child_span(
         state, "tool", item.id, f"execute_tool {name or ''}".strip(), (start, end), {}
     )
+    if item.live is not None:
+        put_below_delegation(state, span, item.live.delegation_id)
     error = item.wire.get("error")
     if error:
         note_failure(span, attributes, mapping(error))

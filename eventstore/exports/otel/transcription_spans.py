@@ -34,6 +34,8 @@ def transcription_spans(state: SessionState, content: bool) -> Iterator[Span]:
         content: Include the transcripts.
     """
     for (item_id, index), billed in state.billed.items():
+        if billed.kind != "transcription":
+            continue  # Decisions have spans of their own.
         item = state.items.get(item_id)
         span = _transcription(state, item, item_id, index, billed)
         if span is not None:

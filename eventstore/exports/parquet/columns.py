@@ -35,6 +35,10 @@ RESPONSE_COLUMNS: Columns = (
     ("total_tokens", "integer"),
     ("heard", "text"),
     ("metadata", "pairs"),
+    ("kind", "text"),
+    ("start_ms", "integer"),
+    ("end_ms", "integer"),
+    ("delegation_id", "text"),
     ("resource", "text"),
 )
 
@@ -57,6 +61,13 @@ ITEM_COLUMNS: Columns = (
     ("languages", "texts"),
     ("words", "words"),
     ("words_from", "text"),
+    ("kind", "text"),
+    ("start_ms", "integer"),
+    ("end_ms", "integer"),
+    ("backchannel", "flag"),
+    ("context", "text"),
+    ("delegation_id", "text"),
+    ("delegation_target", "text"),
     ("resource", "text"),
 )
 

@@ -34,7 +34,9 @@ def timed_words_of(item: Json) -> tuple[list[Json] | None, str | None]:
         of known length.
     """
     notes = mapping(item.get("eventstore"))
-    told = [_word(mapping(one)) for one in sequence(notes.get("timed_words"))]
+    # The server tells the words of a GPT-Live session on the session's timeline.
+    begins = number(notes.get("start_ms")) or 0 if notes.get("kind") == "speech" else 0
+    told = [_word(mapping(one), begins) for one in sequence(notes.get("timed_words"))]
     if told:
         return told, "server"
     estimated = _estimated(_spoken(item, notes).split(), _duration_ms(notes))
@@ -47,11 +49,12 @@ def languages_of(item: Json) -> list[str] | None:
     return [code for code in map(_text, told) if code] or None
 
 
-def _word(told: Json) -> Json:
+def _word(told: Json, begins: float) -> Json:
+    start, end = number(told.get("start_ms")), number(told.get("end_ms"))
     return {
         "text": _text(told.get("text")),
-        "start_ms": number(told.get("start_ms")),
-        "end_ms": number(told.get("end_ms")),
+        "start_ms": None if start is None else start - begins,
+        "end_ms": None if end is None else end - begins,
         "speaker": _text(told.get("speaker")),
     }
 

@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from eventstore.errors import EventStoreError, Failure
 from eventstore.exports.parquet.columns import ITEM_COLUMNS, RESPONSE_COLUMNS, USAGE_COLUMNS
 from eventstore.exports.parquet.item_words import languages_of, timed_words_of
+from eventstore.exports.parquet.live_columns import live_item_columns, live_response_columns
 from eventstore.exports.parquet.table_file import TableFile
 from eventstore.pricing.prices import Prices
 from eventstore.projection.views.usage import Tokens
@@ -176,7 +177,8 @@ def _responses(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
             notes = mapping(mapping(loads(resource)).get("eventstore"))
             pairs = list(metadata.get((row[0], row[1]), {}).items())
             columns[8], columns[13] = modalities, bool(columns[13])
-            yield _masked((*columns, _storable(notes.get("heard")), pairs, resource))
+            live = live_response_columns(notes)
+            yield _masked((*columns, _storable(notes.get("heard")), pairs, *live, resource))
 
 
 def _masked(row: Row) -> Row:
@@ -213,7 +215,8 @@ def _items(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
             heard = mapping(item.get("eventstore")).get("heard")
             stated = (heard, item.get("name"), item.get("call_id"))
             timed = (languages_of(item), *timed_words_of(item))
-            yield _masked((*columns, *map(_storable, stated), *timed, clean))
+            live = live_item_columns(mapping(item.get("eventstore")))
+            yield _masked((*columns, *map(_storable, stated), *timed, *live, clean))
 
 
 def _usage(prices: Prices, tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:

@@ -24,6 +24,9 @@ _MAX_HISTORY = 128
 
 def _started(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     note_session(state, event, body)
+    live = live_of(state)
+    if live.started_at is None:
+        live.started_at = event.at
     for place, told in enumerate(sequence(state.wire.get("input"))[:_MAX_HISTORY]):
         _add_history(state, event, place, mapping(told))
 

@@ -17,12 +17,12 @@ from eventstore.projection.live.turns import (
     continues,
     is_backchannel,
     is_interrupted,
+    lacks_space,
     waited_ms,
 )
 from eventstore.projection.live_state import LiveItem, LiveResponse, Speaker
 from eventstore.projection.state import Item, LogEvent, SessionState
 from eventstore.projection.timed_words import WordTiming, add_timed
-from eventstore.realtime.text.scripts import is_unspaced
 from eventstore.realtime.values import text
 
 _OTHER: dict[Speaker, Speaker] = {"user": "assistant", "assistant": "user"}
@@ -122,7 +122,7 @@ def _extend(
     deltas = part.heard_deltas if speaker == "user" else part.transcript_deltas
     is_apart = start_ms is not None and said.end_ms is not None and start_ms > said.end_ms
     deltas.append(
-        f" {fragment}" if deltas and is_apart and _touch(deltas[-1], fragment) else fragment
+        f" {fragment}" if deltas and is_apart and lacks_space(deltas[-1], fragment) else fragment
     )
     if start_ms is not None and end_ms is not None:
         add_timed(part.timed, WordTiming(fragment, start_ms, end_ms))
@@ -137,14 +137,6 @@ def _extend(
         response = state.responses[item.response_id or ""]
         response.done_seq, response.done_at = event.seq, event.at
     mark_changed(state, item)
-
-
-def _touch(before: str, fragment: str) -> bool:
-    """Return True if two fragments with a pause between them lack the space between two words."""
-    last, first = before[-1], fragment[0]
-    if last.isspace() or not first.isalnum():
-        return False
-    return not is_unspaced(first) and not is_unspaced(last)
 
 
 def _compare_speakers(state: SessionState) -> None:

@@ -8,6 +8,7 @@ written down for users in docs/resources.md.
 from __future__ import annotations
 
 from eventstore.projection.live_state import LiveItem
+from eventstore.realtime.text.scripts import is_unspaced
 
 #: A fragment that begins sooner after its speaker's item continues it, whatever the other one says.
 PAUSE_MS = 500
@@ -52,6 +53,14 @@ def continues(said: LiveItem, text: str, other: LiveItem | None, start_ms: int |
 def _ends_sentence(text: str) -> bool:
     stripped = text.rstrip().rstrip("\"'”’»)")
     return bool(stripped) and stripped[-1] in _ENDS_OF_SENTENCES
+
+
+def lacks_space(before: str, fragment: str) -> bool:
+    """Return True if two fragments with a pause between them lack the space between two words."""
+    last, first = before[-1], fragment[0]
+    if last.isspace() or not first.isalnum():
+        return False
+    return not is_unspaced(first) and not is_unspaced(last)
 
 
 def is_short(said: LiveItem) -> bool:

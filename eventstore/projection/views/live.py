@@ -65,7 +65,8 @@ def live_response_notes(state: SessionState, response: Response) -> dict[str, An
         return {}
     item = state.items.get(live.spoken or "")
     if item is None or item.live is None:
-        return {"kind": "delegated", "delegation_id": live.delegation_id}
+        # What a backend wrote is not what the user heard.
+        return {"kind": "delegated", "delegation_id": live.delegation_id, "heard": ""}
     length = item.live.length_ms()
     return {
         "duration_ms": None if length is None else float(length),
@@ -106,6 +107,7 @@ def live_session_notes(state: SessionState) -> dict[str, Any]:
         for one in live.moments[-_MOST_SHOWN:]
     ]
     shown = {
+        "started_at": to_iso(live.started_at),
         "muted": live.muted or None,
         "paused": live.paused or None,
         "transport": live.transport,

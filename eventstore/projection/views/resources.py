@@ -153,10 +153,7 @@ def _item_notes(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]
     if item.progress is not None:
         notes["progress"] = item.progress
     if response is not None:
-        generated = item_text(item, deltas)
-        if generated:
-            notes["generated"] = generated
-            notes["heard"] = heard_text(item, response, deltas)
+        notes |= _generated(item, response, deltas)
     if item.truncation is not None:
         notes["truncated"] = {
             "seq": item.truncation.seq,
@@ -180,6 +177,16 @@ def _item_notes(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]
     if errors:
         notes["transcription_error"] = errors[-1]
     return notes
+
+
+def _generated(item: Item, response: Response, deltas: bool) -> dict[str, Any]:
+    """Return what a response generated, and what of that the user heard; of a backend nothing."""
+    generated = item_text(item, deltas)
+    if not generated:
+        return {}
+    if item.live is not None and item.live.kind == "backend":
+        return {"generated": generated}
+    return {"generated": generated, "heard": heard_text(item, response, deltas)}
 
 
 def _words(item: Item, part: ContentPart) -> list[WordTiming]:
@@ -280,7 +287,9 @@ def response_resource(state: SessionState, response: Response, live: bool = True
 
 def _output(state: SessionState, response: Response, items: list[Item], deltas: bool) -> list[Any]:
     wire = response.wire.get("output")
-    if response.done_seq is None or not isinstance(wire, list):
+    # The end of a backend's response in a Live session tells no output.
+    untold = response.live is not None and not wire
+    if response.done_seq is None or untold or not isinstance(wire, list):
         return [_item(state, item, deltas or is_settled(state, item)) for item in items]
     by_id = {item.wire.get("id"): item for item in items}
     output: list[Any] = []

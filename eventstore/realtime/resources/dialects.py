@@ -19,6 +19,11 @@ DIALECTS: tuple[Dialect, ...] = ("wire", "beta", "ga")
 _STATUSES = frozenset({"completed", "cancelled", "failed", "incomplete", "in_progress"})
 _ITEM_STATUSES = frozenset({"completed", "incomplete", "in_progress"})
 _REASONS = frozenset({"turn_detected", "client_cancelled", "max_output_tokens", "content_filter"})
+# The Responses API, which makes the delegated responses of GPT-Live, has other names for these.
+_DETAILS = {
+    "input_tokens_details": "input_token_details",
+    "output_tokens_details": "output_token_details",
+}
 _GA_CONTENT = {"text": "output_text", "audio": "output_audio"}
 _BETA_CONTENT = {ga: beta for beta, ga in _GA_CONTENT.items()}
 
@@ -118,7 +123,9 @@ def render_item(item: dict[str, Any], dialect: Dialect) -> dict[str, Any] | None
         common["status"] = status
     extra = {"eventstore": item["eventstore"]} if "eventstore" in item else {}
     if kind == "message":
-        role = one_of(item.get("role"), frozenset({"user", "assistant", "system"}))
+        # Realtime has no developers: what they say is the system's there.
+        told = "system" if item.get("role") == "developer" else item.get("role")
+        role = one_of(told, frozenset({"user", "assistant", "system"}))
         if role is None:
             return None
         content = [
@@ -231,7 +238,8 @@ def _usage(value: Any) -> dict[str, Any] | None:
     if not usage:
         return None
     rendered: dict[str, Any] = {}
-    for key, item in usage.items():
+    for told, item in usage.items():
+        key = _DETAILS.get(told, told)
         if key.endswith("_details"):
             rendered[key] = _usage(item)
         elif key.endswith("_tokens"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from eventstore.replay.player.cues import Cue
+from eventstore.replay.player.cue import Cue
 
 
 class PlacedCue(NamedTuple):
@@ -17,7 +17,8 @@ class PlacedCue(NamedTuple):
     Attributes:
         cue: The cue.
         line: The number of the line, from 0.
-        again: True if the line continues a text that began on an earlier line.
+        again: True if the line continues a text that began on an earlier line. It is never true
+            after both speakers have spoken at once, because it would not tell who goes on.
     """
 
     cue: Cue
@@ -30,9 +31,10 @@ def placed_cues(cues: Iterable[Cue]) -> Iterator[PlacedCue]:
     line = -1
     speaking: str | None = None
     streamed: set[str] = set()
-    again = False
+    again = both = False
     for cue in cues:
         key = f"{cue.speaker}/{cue.id}"
+        both = both or cue.overlaps
         if cue.kind == "said" and key in streamed:
             continue
         if cue.kind != "saying":
@@ -40,4 +42,6 @@ def placed_cues(cues: Iterable[Cue]) -> Iterator[PlacedCue]:
         elif key != speaking:
             line, speaking, again = line + 1, key, key in streamed
             streamed.add(key)
-        yield PlacedCue(cue, line, again)
+            if both:
+                cue = cue._replace(text=cue.text.lstrip())
+        yield PlacedCue(cue, line, again and not both)

@@ -7,55 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from eventstore.projection.repeats import Repeats
 from eventstore.realtime.catalogue import RENAMED, canonical
 from eventstore.realtime.events import StoredEvent
-from eventstore.realtime.frames import UNREADABLE
+from eventstore.realtime.frames import STORE, UNREADABLE, parse
+from eventstore.realtime.protocols import LIVE, Protocol, told_protocol
 from eventstore.realtime.resources.outcomes import failure_of
 from eventstore.realtime.session_clock import SessionClock
 from eventstore.realtime.values import mapping, non_negative_integer, sequence, text
+from eventstore.replay.player.cue import Cue, CueKind, CueOrder
+from eventstore.replay.player.live_cues import LIVE_CUE_TYPES, LiveMemory, live_cues_of
 from eventstore.store.log.counted_events import counted_body
-
-CueKind = Literal[
-    "opened",
-    "said",
-    "saying",
-    "speaking",
-    "tool_call",
-    "tool_result",
-    "interrupted",
-    "truncated",
-    "response_ended",
-    "deleted",
-    "error",
-    "unreadable",
-    "metadata",
-    "closed",
-]
-
-
-class Cue(NamedTuple):
-    """One thing that happened in a conversation.
-
-    Attributes:
-        seq: The sequence number of the event that says so.
-        at: When, in microseconds since 1970 UTC; None if that is not known.
-        offset_ms: When, in milliseconds since the session's first cue with a time. It never falls.
-        kind: What happened. `saying` is a piece of speech as it was generated, `said` a whole turn.
-        speaker: `user`, `assistant`, `system` or `tool`; None for what nobody says.
-        text: The words, or what a person should read.
-        id: The id of the item or response that it is about.
-    """
-
-    seq: int
-    at: int | None
-    offset_ms: float | None
-    kind: CueKind
-    speaker: str | None
-    text: str
-    id: str | None = None
 
 
 @dataclass
@@ -68,6 +32,9 @@ class _Memory:
         streamed: The items whose text came in parts, as keys.
         seen: The items that have a cue.
         outside: The responses outside the conversation.
+        protocol: The protocol of the session, as soon as an event proves it.
+        live: What is remembered of a GPT-Live session.
+        live_ms: Where the last event lies on its timeline. It never falls.
     """
 
     clock: SessionClock = field(default_factory=SessionClock)
@@ -75,6 +42,9 @@ class _Memory:
     streamed: dict[str, str] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
     outside: set[str] = field(default_factory=set)
+    protocol: Protocol | None = None
+    live: LiveMemory = field(default_factory=LiveMemory)
+    live_ms: float = 0.0
 
 
 METADATA_EVENT = "eventstore.session.metadata"
@@ -82,16 +52,49 @@ METADATA_EVENT = "eventstore.session.metadata"
 _Found = Iterator[tuple[CueKind, str | None, str, str | None]]
 
 
-def cues(events: Iterable[StoredEvent]) -> Iterator[Cue]:
-    """Yield the cues of a session's events, in order. Only the items' ids are held in memory."""
+def cues(events: Iterable[StoredEvent], whole: bool = False) -> Iterator[Cue]:
+    """Yield the cues of a session's events, in order. Only the items' ids are held in memory.
+
+    Args:
+        events: The events.
+        whole: True if the events are not awaited. Then words that a speaker of a GPT-Live session
+            said while the other one spoke are told where they began. Otherwise they are told when
+            it is clear what they are, which is up to two seconds later.
+    """
     memory = _Memory()
+    order = CueOrder()
     for event in events:
+        if memory.protocol is None:
+            body = parse(event.text) if isinstance(event.text, str) else None
+            memory.protocol = told_protocol(event.direction, event.type, body)
+        if memory.protocol == LIVE:
+            found = _live_cues(memory, event, whole)
+            yield from order.after(found, memory.live_ms) if whole else found
+            continue
         # Metadata may be set long after the call, so their time is not a time of the call.
         at = None if event.type == METADATA_EVENT else event.at
         moment = memory.clock.moment(at)
         offset = None if at is None else moment / 1000
         for kind, speaker, words, id_ in _cues_of(memory, event):
             yield Cue(event.seq, event.at, offset, kind, speaker, words, id_)
+    yield from order.rest()
+
+
+def _live_cues(memory: _Memory, event: StoredEvent, whole: bool) -> Iterator[Cue]:
+    """Yield the cues of an event of a GPT-Live session, with their time on its own timeline."""
+    if event.type == METADATA_EVENT or event.type == UNREADABLE:
+        for kind, speaker, words, id_ in _cues_of(memory, event):
+            yield Cue(event.seq, event.at, None, kind, speaker, words, id_)
+        return
+    body = counted_body(memory.repeats, event)
+    if body is None or event.type.startswith("eventstore.") != (event.direction == STORE):
+        return
+    clock = memory.live.clock
+    memory.live_ms = max(memory.live_ms, clock.moment(event.at, event.type, body))
+    offset = memory.live_ms if clock.placed or event.at is not None else None
+    for *cue, start_ms in live_cues_of(memory.live, event.seq, event.type, body):
+        began = offset if start_ms is None or not whole else float(start_ms)
+        yield Cue(event.seq, event.at, began, *cue)
 
 
 def _cues_of(memory: _Memory, event: StoredEvent) -> _Found:
@@ -249,7 +252,12 @@ _HANDLERS: dict[str, Callable[[_Memory, dict[str, Any]], _Found]] = {
     "session.output_transcript.delta": _saying,
 }
 
-#: The types of events that give cues, in every dialect. A replay reads no other events.
+#: The types of events that give cues, in every dialect and protocol. A replay reads no others.
 CUE_TYPES = sorted(
-    {*_HANDLERS, UNREADABLE, *(beta for beta, ga in RENAMED.items() if ga in _HANDLERS)}
+    {
+        *_HANDLERS,
+        *LIVE_CUE_TYPES,
+        UNREADABLE,
+        *(beta for beta, ga in RENAMED.items() if ga in _HANDLERS),
+    }
 )

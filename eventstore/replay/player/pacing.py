@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from eventstore.replay.player.cues import Cue
+from eventstore.replay.player.cue import Cue
 
 # The longest wait for a cue, in seconds. A clock may jump by centuries, which no timer can wait.
 _LONGEST_WAIT = 86_400.0

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import NamedTuple
 
+from eventstore.replay.player.cue import Cue
 from eventstore.replay.player.cue_lines import PlacedCue, placed_cues
-from eventstore.replay.player.cues import Cue
 
 SLOWEST, FASTEST = 0.25, 64.0
 #: Going back within this time after a turn's beginning goes to the turn before. At speed 1.

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from eventstore.realtime.masking.mask_session import SessionMask
-from eventstore.replay.player.cues import CUE_TYPES, Cue, cues
+from eventstore.replay.player.cue import Cue
+from eventstore.replay.player.cues import CUE_TYPES, cues
 from eventstore.store.log.masked_events import mask_events
 from eventstore.store.log.read_events import read_events
 from eventstore.store.sessions.log import Log
@@ -21,4 +22,4 @@ def session_cues(log: Log, session_id: str) -> Iterator[Cue]:
         NotFoundError: There is no such session.
     """
     events = read_events(log.engine, session_id, 1, log.last_seq(session_id), CUE_TYPES)
-    return cues(mask_events(events, SessionMask()))
+    return cues(mask_events(events, SessionMask()), whole=True)

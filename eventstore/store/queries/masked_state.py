@@ -18,7 +18,8 @@ def masked_state(log: Log, session_id: str, at: str | int | None = None) -> dict
     The keys are `session`, `conversations` (each with its items), `responses` and `usage`.
 
     Args:
-        at: A seq, or `+SECONDS` since the session's first event; None for now.
+        at: A seq, or `+SECONDS` since the session's first event, or on the timeline of a GPT-Live
+            session; None for now.
 
     Raises:
         NotFoundError: There is no such session.

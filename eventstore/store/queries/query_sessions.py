@@ -40,7 +40,8 @@ STREAM = "SELECT head_seq, closed_at, erased_at FROM streams WHERE session_id = 
 
 # At most 1,000 digits, because Python refuses to read longer numbers.
 _AT = re.compile(
-    r"(?P<seq>[0-9]{1,1000})|\+(?P<seconds>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e\+?[0-9]+)?)",
+    r"(?P<seq>[0-9]{1,1000})|\+?(?P<minutes>[0-9]{1,9}):(?P<rest>[0-5]?[0-9](?:\.[0-9]{0,9})?)"
+    r"|\+(?P<seconds>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e\+?[0-9]+)?)",
     re.IGNORECASE,
 )
 
@@ -174,7 +175,7 @@ def state_at(engine: Engine, session_id: str, at: str | int | None = None) -> Se
     """Return a session's state now, or at an earlier event.
 
     Args:
-        at: None for now; a seq; or `+SECONDS` since the session's first event.
+        at: None for now; a seq; or `+SECONDS` or `MINUTES:SECONDS`: see `resolve_at`.
 
     Raises:
         NotFoundError: There is no such session.
@@ -235,21 +236,33 @@ def conversation_resources(state: SessionState) -> list[dict[str, Any]]:
     ]
 
 
+def seconds_of(minutes: str | None, rest: str) -> float:
+    """Return the seconds of a moment that is written in minutes and seconds, or in seconds."""
+    return int(minutes or 0) * 60 + float(rest)
+
+
 def resolve_at(tx: Transaction, session_id: str, head_seq: int, at: str | int) -> int:
-    """Return the seq that `SEQ` or `+SECONDS` names. A value behind the end names the last event.
+    """Return the seq that `SEQ`, `+SECONDS` or `MINUTES:SECONDS` names.
+
+    A value behind the end names the last event. The time of a GPT-Live session counts on its own
+    timeline, and that of others from the first event.
 
     Raises:
         InvalidInputError: The value is neither, or the session has no times.
     """
     from eventstore.store.log.moments import seq_at_moment
+    from eventstore.store.queries.live_moments import seq_on_timeline
 
     text = str(at).strip()
     match = _AT.fullmatch(text)
     if match is None:
-        raise InvalidInputError(f"--at {text!r}: use a seq (120) or +SECONDS (+12.5)")
+        raise InvalidInputError(f"--at {text!r}: use a seq (120) or +SECONDS (+12.5) or 0:12.5")
     if match["seq"] is not None:
         return min(int(match["seq"]), head_seq)
-    seq = seq_at_moment(tx, session_id, head_seq, min(float(match["seconds"]), 1e9))
+    seconds = min(seconds_of(match["minutes"], match["rest"] or match["seconds"]), 1e9)
+    seq = seq_on_timeline(tx, session_id, head_seq, seconds)
+    if seq is None:
+        seq = seq_at_moment(tx, session_id, head_seq, seconds)
     if seq is None:
         raise InvalidInputError(f"session {session_id} was recorded without times; use a seq")
     return seq

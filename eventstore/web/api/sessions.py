@@ -51,7 +51,9 @@ EXAMPLE: dict[str, Any] = {
     "model": "gpt-realtime",
     "eventstore": {"metadata": {"customer": "42"}, "events": 1204},
 }
-_AT = re.compile(r"^([0-9]{1,18}|\+[0-9]{1,9}(\.[0-9]{1,6})?)$")
+_AT = re.compile(
+    r"^([0-9]{1,18}|\+[0-9]{1,9}(\.[0-9]{1,6})?|[0-9]{1,9}:[0-5]?[0-9](\.[0-9]{1,6})?)$"
+)
 
 
 def _check_at(value: str) -> str:
@@ -66,7 +68,10 @@ _Moment = Annotated[
 ]
 At = Annotated[
     _Moment | None,
-    Query(description="A seq, or `+SECONDS` since the first event; by default now."),
+    Query(
+        description="A seq, or `+SECONDS` or `MINUTES:SECONDS` since the first event, or on the"
+        " timeline of a GPT-Live session; by default now."
+    ),
 ]
 STATE = {
     "type": "object",

@@ -19,6 +19,14 @@ def clock(ms: Any) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+def tenths(ms: Any) -> str:
+    """Return milliseconds as `1:02.3`; empty if they are unknown."""
+    if not isinstance(ms, int | float):
+        return ""
+    told = max(0, round(ms / 100))
+    return f"{told // 600}:{told % 600 / 10:04.1f}"
+
+
 def seconds(ms: Any) -> str:
     """Return milliseconds as `0.49 s`; empty if they are unknown."""
     return f"{ms / 1000:.2f} s" if isinstance(ms, int | float) else ""

@@ -33,7 +33,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for made in (formats.count, formats.clock, formats.seconds, formats.money):
+    for made in (formats.count, formats.clock, formats.tenths, formats.seconds, formats.money):
         environment.filters[made.__name__] = made
     environment.filters["when"] = formats.day_and_time
     environment.filters["reason"] = reason_of

@@ -7,6 +7,8 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from eventstore.exports.live_turns import timeline_zero
+from eventstore.exports.live_words import is_live, session_facts
 from eventstore.realtime.values import mapping
 from eventstore.web.pages.rendering import page
 from eventstore.web.server.paths import IdRoute
@@ -15,7 +17,16 @@ from eventstore.web.server.requests import MayRead, ScopedQueries, may_raw
 router = APIRouter(include_in_schema=False, route_class=IdRoute)
 
 SPEAKERS = {"aside": "outside the conversation"}
-KINDS = {"call": "calls a tool", "result": "answers", "error": "error"}
+KINDS = {
+    "call": "calls a tool",
+    "result": "answers",
+    "error": "error",
+    "delegation": "delegates",
+    "decision": "decide",
+    "instructions": "instructs",
+    "thinking": "tells the model (thinking)",
+    "commentary": "tells the model to say (commentary)",
+}
 
 
 @router.get("/sessions/{session_id}")
@@ -34,6 +45,7 @@ def show_session(
         notes=session["eventstore"],
         usage=usage,
         facts=_facts(session, usage),
+        zero=timeline_zero(session) if is_live(session) else 0.0,
         turns=queries.transcript(session_id),
         speakers=SPEAKERS,
         kinds=KINDS,
@@ -55,4 +67,12 @@ def _facts(session: Mapping[str, Any], usage: Mapping[str, Any]) -> list[tuple[s
         ("cached", usage["cached_tokens"]),
         ("out", usage["output_tokens"]),
         ("No price known of", ", ".join(unpriced) if unpriced else None),
+        *(_live_facts(session) if is_live(session) else ()),
     ]
+
+
+def _live_facts(session: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what only a GPT-Live session has, and why it was closed."""
+    reason = session["eventstore"]["close_reason"]
+    facts = [(name.capitalize(), value) for name, value in session_facts(session)]
+    return [*facts, ("Closed", reason)] if reason else facts

@@ -16,7 +16,7 @@ _IMPORTS = """
 import os, signal, time
 from eventstore.cli.terminal.raw_terminal import RawTerminal
 from eventstore.cli.terminal.terminal_player import play_interactively
-from eventstore.replay.player.cues import Cue
+from eventstore.replay.player.cue import Cue
 
 HELLO = [Cue(1, None, None, "said", "user", "Hello")]
 """

@@ -31,7 +31,8 @@ from eventstore.errors import NotFoundError
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import decode
 from eventstore.replay.player import playhead
-from eventstore.replay.player.cues import Cue, cues
+from eventstore.replay.player.cue import Cue
+from eventstore.replay.player.cues import cues
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -207,7 +208,7 @@ def test_the_terminal_is_left_as_it_was(
 def test_a_failure_leaves_the_terminal_as_it_was() -> None:
     code = (
         "from eventstore.cli.terminal.terminal_player import play_interactively as play\n"
-        "from eventstore.replay.player.cues import Cue\n"
+        "from eventstore.replay.player.cue import Cue\n"
         "play([Cue(1, None, None, 'said', 'user', 'Hello')], 1.0, lambda seq: 1 // 0)\n"
     )
     with in_terminal(sys.executable, "-c", code) as screen:

@@ -16,6 +16,7 @@ from openai.types.realtime import RealtimeResponse as GaResponse
 from pydantic import TypeAdapter
 from support.events import SESSION, Call, audio_part, log_events, message, text_part, without
 from support.examples import examples
+from support.gpt_live import client_call, decisions_call, responses_call
 from support.recordings import each_recording, frames
 from support.strategies import items, json_values, responses
 
@@ -269,3 +270,40 @@ def test_our_notes_are_kept_in_every_dialect() -> None:
     for dialect in BOTH:
         assert rendered(response, dialect)["eventstore"] == response["eventstore"]
     assert render_response(response, "wire") == response
+
+
+# GPT-Live
+
+
+@both
+@pytest.mark.parametrize("make", [client_call, responses_call, decisions_call])
+def test_live_resources_are_valid_or_left_out(make: Any, dialect: Dialect) -> None:
+    state = make().state
+    for response in state.responses.values():
+        rendered(resources.response_resource(state, response), dialect)
+    for item in render_items(all_items(state), dialect):
+        ITEM[dialect].validate_python(item, strict=True)
+
+
+@both
+def test_what_an_app_tells_is_the_systems_message(dialect: Dialect) -> None:
+    call = client_call()
+    told = next(id_ for id_ in call.order() if id_.startswith("item_commentary"))
+    item = render_item(call.item(told), dialect)
+    assert item is not None
+    assert item["role"] == "system"
+    assert item["content"] == [{"type": "input_text", "text": "It is ready at five."}]
+
+
+@both
+def test_delegations_and_decisions_are_left_out(dialect: Dialect) -> None:
+    call = decisions_call()
+    work = [item for item in map(call.item, call.order()) if item["eventstore"]["kind"] == "work"]
+    assert len(work) == 3
+    assert render_items(work, dialect) == []
+
+
+def test_a_delegated_response_has_the_names_of_realtimes_usage() -> None:
+    response = rendered(responses_call().response("resp_1"), "ga")
+    assert response["usage"]["input_token_details"] == {"cached_tokens": 20}
+    assert [item["type"] for item in response["output"]] == ["function_call"]

@@ -21,7 +21,8 @@ from eventstore.realtime.catalogue import RENAMED
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import decode
 from eventstore.realtime.session_clock import SessionClock
-from eventstore.replay.player.cues import CUE_TYPES, METADATA_EVENT, Cue, cues
+from eventstore.replay.player.cue import Cue
+from eventstore.replay.player.cues import CUE_TYPES, METADATA_EVENT, cues
 
 
 def script(played: Iterable[Frame]) -> list[Cue]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.examples import examples
 
-from eventstore.replay.player.cues import Cue
+from eventstore.replay.player.cue import Cue
 from eventstore.replay.player.pacing import paced
 
 

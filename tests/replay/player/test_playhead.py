@@ -18,8 +18,9 @@ from eventstore.demo import call_lines
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import decode
 from eventstore.replay.player import playhead
+from eventstore.replay.player.cue import Cue
 from eventstore.replay.player.cue_lines import placed_cues
-from eventstore.replay.player.cues import Cue, cues
+from eventstore.replay.player.cues import cues
 from eventstore.replay.player.playhead import CueTrack, Playhead
 from eventstore.times import parse_time
 

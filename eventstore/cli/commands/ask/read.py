@@ -23,6 +23,7 @@ from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE, UNREADABLE, decode, parse
 from eventstore.realtime.resources.dialects import Dialect
 from eventstore.replay.player.pacing import paced
+from eventstore.store.queries.query_sessions import seconds_of
 from eventstore.times import to_iso
 
 
@@ -43,6 +44,10 @@ def state(
 ) -> None:
     """Show a session: its conversations, responses and usage, now or at any moment.
 
+    A moment counts from the first event: seconds (+12.5), or minutes and seconds (1:02.5). In a
+    GPT-Live session it counts on the session's own timeline: --at +4.8 shows what was said up to
+    4.8 seconds after the server had started the session.
+
     With --follow, it prints what was said so far, as `replay` does, and then what is said while
     the call runs. Ctrl-C ends it.
 
@@ -50,6 +55,7 @@ def state(
     Examples:
       eventstore state sess_123
       eventstore state sess_123 --at +12.5
+      eventstore state sess_123 --at 1:02.5
       eventstore state sess_123 --at 240 --json
       eventstore state sess_123 --prices prices.toml
       eventstore state sess_123 --follow
@@ -75,18 +81,20 @@ def _check_moment(store: EventStore, session_id: str, at: str, notes: Mapping[st
     Args:
         store: The store.
         session_id: The session.
-        at: The moment, as `240` or `+12.5`.
+        at: The moment, as `240`, `+12.5` or `0:12.5`.
         notes: The session's notes at that moment.
     """
     events, length = notes["events"], (notes["duration_ms"] or 0) / 1000
-    if not at.startswith("+"):
+    if not at.startswith("+") and ":" not in at:
         behind = int(at) > store.reader.last_seq(session_id)
         if int(at) == 0:
             raise InvalidInputError("--at 0: events are counted from 1")
     else:
         # The recorder's later notes, such as metadata, are no part of the call.
         later = (event for event in store.reader.events(session_id, events + 1))
-        behind = float(at) > length and all(event.direction == STORE for event in later)
+        minutes, _, rest = at.removeprefix("+").rpartition(":")
+        moment = seconds_of(minutes or None, rest)
+        behind = moment > length and all(event.direction == STORE for event in later)
     if behind:
         offset = f" (+{length:.3f} s)" if notes["duration_ms"] is not None else ""
         say(f"the session ends at event {events}{offset}: showing its end")

@@ -10,6 +10,7 @@ import { lastBy, markWords } from "./words.js";
 
 const page = document.getElementById("session");
 const { id, nonce } = page.dataset;
+const zero = Number(page.dataset.zero); // where the timeline of a GPT-Live session begins
 const base = `/v1/realtime/sessions/${encodeURIComponent(id)}`;
 const [play, output, follow, zoom] = ["play", "clock", "follow", "zoom"].map((name) => document.getElementById(name));
 const opened = page.querySelector(".facts time")?.dateTime;
@@ -70,7 +71,7 @@ function moved(moment, scrolling = true) {
 }
 
 function state() {
-  if (drawn?.timed && openedAt !== null) showState(`+${Math.max(0, cursor).toFixed(3)}`);
+  if (drawn?.timed && openedAt !== null) showState(`+${Math.max(0, cursor - zero).toFixed(3)}`);
   else {
     const seq = current?.turn.dataset.seq;
     if (seq) showState(seq);
@@ -87,7 +88,7 @@ function place() {
       entry.dataset.placed = "true";
       entry.dataset.at = turn.start;
       button.hidden = false;
-      button.textContent = clock(turn.start).slice(0, -2);
+      button.textContent = page.dataset.protocol === "live" ? clock(turn.start) : clock(turn.start).slice(0, -2);
     }
     const said = entry.querySelector(".words");
     const words = said ? markWords(said, turn.words) : [];
@@ -225,7 +226,7 @@ function followCall() {
     told.onmessage = (event) => {
       after = event.lastEventId || after;
       const { type } = JSON.parse(event.data);
-      if (/(done|completed|created|truncated|error|metadata)$/.test(type)) later();
+      if (/(done|completed|created|truncated|error|metadata|transcript\.delta|appended|muted|decision\.event|response\.event)$/.test(type)) later();
     };
     told.addEventListener("end", () => {
       told.close();

@@ -7,8 +7,11 @@ const SHOWN = 12;
 
 const words = (item) =>
   item.eventstore?.heard ?? (item.content ?? []).map((part) => part.transcript ?? part.text ?? "").join(" ");
+const answered = (answer) => `${answer.name ?? "?"}: ${answer.choice ?? answer.score ?? answer.probability ?? answer.type}`;
 const told = (item) =>
-  item.type === "function_call" ? `${item.name ?? "?"}(${item.arguments ?? ""})`
+  item.type === "delegation" ? `→ ${item.target ?? "?"}`
+    : item.type === "decision" ? (item.answers ?? []).map(answered).join(" · ")
+    : item.type === "function_call" ? `${item.name ?? "?"}(${item.arguments ?? ""})`
     : item.type === "function_call_output" ? `→ ${item.output ?? ""}` : words(item);
 
 /** Returns a function that reads the state at a moment. The state of the last call is shown. */
@@ -48,7 +51,7 @@ function drawn(at, state) {
     ...open.map((response) => element("p", {}, element("span", { class: "live" }, "answering"), ` ${response.id}`)),
     items.length > SHOWN ? element("p", { class: "soft" }, `${items.length - SHOWN} items before these`) : "",
     element("ol", { class: "state-items" }, ...items.slice(-SHOWN).map((item) => element("li", { dir: "auto" },
-      element("span", { class: "soft" }, `${item.role ?? item.type} `), told(item)))),
+      element("span", { class: "soft" }, `${item.eventstore?.context ?? item.role ?? item.type} `), told(item)))),
     whole,
   ];
 }

@@ -22,7 +22,7 @@ from support.terminal import COMMAND, Terminal
 
 from eventstore import EventStore, Frame, NotFoundError
 from eventstore.cli.stopping import stopped_by_signals
-from eventstore.replay.player.cues import Cue
+from eventstore.replay.player.cue import Cue
 from eventstore.store.log.follow import RETRY
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -1,0 +1,1 @@
+"""Prints what only GPT-Live sessions have: a conversation on its timeline."""

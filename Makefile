@@ -74,10 +74,11 @@ pictures: $(VENV)/.test
 	$(BIN)/python -m tools.pictures docs/images
 	$(BIN)/python -m tools.page_pictures docs/images
 
-# Makes the sample call anew (speech synthesis; the result is in the repository).
+# Makes the sample calls anew (speech synthesis; the results are in the repository).
 demo-call: $(VENV)/.installed
 	$(BIN)/python -m pip install -q --group demo-call
 	$(BIN)/python -m tools.sample_call.make_call
+	$(BIN)/python -m tools.sample_call.live.make_call
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -63,6 +63,8 @@ def test_an_argument_that_a_module_does_not_know_is_refused(
 
 # The demo
 
+all_steps = demo.STEPS
+
 
 @pytest.fixture
 def show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Result]:
@@ -80,6 +82,19 @@ def test_the_demo_makes_anew_what_a_demo_left(show: Callable[[], Result]) -> Non
     assert again.output.startswith("Making .demo anew.\n")
     assert again.output.removeprefix("Making .demo anew.\n") == first.output
     assert demo.DEMO_SESSION[:12] in again.output
+
+
+def test_the_demo_shows_both_protocols(
+    show: Callable[[], Result], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    steps = [step for step in all_steps if "replay" not in step[1]]
+    monkeypatch.setattr(demo, "STEPS", steps)
+    result = show()
+    assert result.exit_code == 0, result.output
+    told = result.output + capfd.readouterr().out
+    for session in (demo.DEMO_SESSION, demo.DEMO_LIVE_SESSION):
+        assert f"session {session}" in told
+    assert "Sorry, could I also pick it up at your shop?" in told
 
 
 def theirs(folder: Path) -> None:

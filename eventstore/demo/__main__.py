@@ -1,4 +1,4 @@
-"""Runs the main commands on the sample call, one by one: `python -m eventstore.demo`."""
+"""Runs the main commands on the sample calls, one by one: `python -m eventstore.demo`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from pathlib import Path
 import click
 
 from eventstore.cli.main import run
-from eventstore.demo import call_lines
+from eventstore.demo import call_lines, live_call_lines
 
 DEMO_FOLDER = Path(".demo")
-CALL, DATABASE = "call.jsonl", "demo.db"
-# The files that a run leaves in its folder: the call, and those of an SQLite database.
-_OWN = frozenset({CALL, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal"})
+CALL, LIVE_CALL, DATABASE = "call.jsonl", "live_call.jsonl", "demo.db"
+# The files that a run leaves in its folder: the calls, and those of an SQLite database.
+_OWN = frozenset(
+    {CALL, LIVE_CALL, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal"}
+)
 DEMO_SESSION = "sess_Demo0wh8M7iLQ5xcsWTic"
+DEMO_LIVE_SESSION = "live_Demo0g3UIanKIquydQwuw"
 SPEED = "6"
 
 #: What each command does, and its arguments.
@@ -32,21 +35,27 @@ STEPS = (
         "responses --metadata customer=42 --metadata topic=delivery",
     ),
     ("Search in what was said.", "responses --text saddle"),
-    ("Sum up tokens and money.", "usage --by model"),
+    (
+        "The same for GPT-Live, where both speak at once: import a call of twenty seconds.",
+        f"import {DEMO_FOLDER}/{LIVE_CALL} --metadata customer=7",
+    ),
+    ("Show who spoke when, and what was delegated.", f"state {DEMO_LIVE_SESSION}"),
+    ("Sum up tokens, time and money.", "usage --by model"),
     (f"Replay it, {SPEED} times as fast.", f"replay {DEMO_SESSION} --speed {SPEED}"),
 )
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Run the main commands on a sample call, one by one.
+    """Run the main commands on two sample calls, one by one.
 
     The demo works in a folder .demo here. Files of an earlier demo in it are replaced. A folder of
     that name with anything else in it is refused, and nothing in it is changed.
     """
     _begin_anew()
-    with (DEMO_FOLDER / CALL).open("w", encoding="utf-8") as file:
-        file.writelines(line + "\n" for line in call_lines())
+    for name, lines in ((CALL, call_lines()), (LIVE_CALL, live_call_lines())):
+        with (DEMO_FOLDER / name).open("w", encoding="utf-8") as file:
+            file.writelines(line + "\n" for line in lines)
     os.environ["EVENTSTORE_URL"] = f"sqlite:///{DEMO_FOLDER}/{DATABASE}"
     for why, command in STEPS:
         click.echo(f"\n# {why}\n$ eventstore {command}")

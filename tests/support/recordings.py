@@ -31,7 +31,7 @@ def streams() -> list[Path]:
 
 
 def live_streams() -> list[Path]:
-    """Return the recorded GPT-Live streams, a protocol that is kept and not yet projected."""
+    """Return the recorded GPT-Live streams, in order of name; none where the folder is missing."""
     return [path for path in _recorded() if _is_live(path)]
 
 

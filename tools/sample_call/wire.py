@@ -59,7 +59,11 @@ class Wire:
 
     def server(self, at: float, kind: str, **fields: Any) -> None:
         """Add a server event, as compact JSON without escapes, as OpenAI's server writes it."""
-        event = {"type": kind, "event_id": self.new_id("event", at), **fields}
+        self.bare(at, kind, event_id=self.new_id("event", at), **fields)
+
+    def bare(self, at: float, kind: str, **fields: Any) -> None:
+        """Add a server event without an id, such as GPT-Live's sound."""
+        event = {"type": kind, **fields}
         self.frames.append(
             Frame(at, "server", json.dumps(event, ensure_ascii=False, separators=(",", ":")))
         )

@@ -13,7 +13,7 @@ from eventstore.realtime.frames import CLIENT, STORE, Frame, parse
 from eventstore.realtime.recording_lines import envelope_line
 from eventstore.realtime.values import identifier, mapping
 
-_CREATED = ("session.created", "transcription_session.created")
+_CREATED = ("session.created", "transcription_session.created", "session.started")
 _UPDATED = ("session.updated", "transcription_session.updated")
 
 #: Types of events that name a session's id.

@@ -99,7 +99,7 @@ def _backend_event(state: SessionState, event: LogEvent, body: dict[str, Any]) -
     if kind == "error":
         note_error(state, event, nested)
         return
-    wire = mapping(nested.get("response"))
+    wire = _without_cleared(mapping(nested.get("response")))
     response_id = _response_of(state, event, delegation_id, wire)
     inner = event._replace(type=kind, event=nested)
     # What the user said is answered by the assistant's voice, and not by its backend.
@@ -118,6 +118,15 @@ def _backend_event(state: SessionState, event: LogEvent, body: dict[str, Any]) -
         _mark_delegated(state, response, delegation_id)
         if kind in _ENDS:
             end_delegation(state, event, delegation_id)
+
+
+def _without_cleared(wire: dict[str, Any]) -> dict[str, Any]:
+    """Return a backend's response without the fields that Live clears, to keep messages small."""
+    return {
+        name: value
+        for name, value in wire.items()
+        if value not in (None, [], {}) or name not in ("output", "tools", "instructions", "input")
+    }
 
 
 def _response_of(

@@ -20,7 +20,7 @@ from eventstore.projection.live.turns import (
     waited_ms,
 )
 from eventstore.projection.live_state import LiveItem, LiveResponse, Speaker
-from eventstore.projection.state import Item, LogEvent, Response, SessionState
+from eventstore.projection.state import Item, LogEvent, SessionState
 from eventstore.projection.timed_words import WordTiming, add_timed
 from eventstore.realtime.text.scripts import is_unspaced
 from eventstore.realtime.values import text
@@ -39,7 +39,7 @@ def _said(speaker: Speaker) -> Any:
         start_ms, end_ms = span_of(body)
         item = _continued(state, speaker, start_ms)
         if item is None:
-            item = _begin(state, event, speaker, start_ms)
+            item = _begin(state, event, speaker, start_ms, str(event.seq))
         _extend(state, event, item, speaker, fragment, (start_ms, end_ms))
         _compare_speakers(state)
 
@@ -67,10 +67,16 @@ def _last_words(part: ContentPart) -> str:
     return fragments[-1] if fragments else ""
 
 
-def _begin(state: SessionState, event: LogEvent, speaker: Speaker, start_ms: int | None) -> Item:
-    """Add an item for what a speaker begins to say, and for the assistant a response."""
+def _begin(
+    state: SessionState, event: LogEvent, speaker: Speaker, start_ms: int | None, name: str
+) -> Item:
+    """Add an item for what a speaker begins to say, and for the assistant a response.
+
+    Args:
+        name: The end of the ids of the item and of the response.
+    """
     live = live_of(state)
-    item = add_item(state, event, f"item_said_{event.seq}", "speech")
+    item = add_item(state, event, f"item_said_{name}", "speech")
     item.wire = {"type": "message", "role": speaker, "status": "completed"}
     item.done = True
     item.parts[0] = ContentPart(event.seq, type=_PART_TYPES[speaker], typed_seq=event.seq)
@@ -78,14 +84,14 @@ def _begin(state: SessionState, event: LogEvent, speaker: Speaker, start_ms: int
     if speaker == "user":
         state.unanswered[item.id] = None
     else:
-        _begin_response(state, event, item, start_ms)
+        _begin_response(state, event, item, start_ms, f"resp_said_{name}")
     return item
 
 
 def _begin_response(
-    state: SessionState, event: LogEvent, item: Item, start_ms: int | None
-) -> Response:
-    response = ensure_response(state, event, f"resp_said_{event.seq}")
+    state: SessionState, event: LogEvent, item: Item, start_ms: int | None, response_id: str
+) -> None:
+    response = ensure_response(state, event, response_id)
     item.response_id, item.tied_seq = response.id, event.seq
     response.live = LiveResponse(spoken=item.id)
     response.wire = {"status": "completed"}
@@ -100,7 +106,6 @@ def _begin_response(
         # Both times are on the session's timeline, which is more exact than arrivals.
         response.speech_ended_at = event.at - waited * 1000
     note_answered(state, response)
-    return response
 
 
 def _extend(
@@ -177,7 +182,7 @@ def take_over(state: SessionState, event: LogEvent) -> None:
     sides: tuple[tuple[str, Speaker], ...] = (("input", "user"), ("output", "assistant"))
     for side, speaker in sides:
         if fragments := state.translation.pop(side, None):
-            item = _begin(state, event, speaker, None)
+            item = _begin(state, event, speaker, None, f"before_{speaker}")
             for fragment in fragments:
                 _extend(state, event, item, speaker, fragment, (None, None))
     for seq in list(state.requests.values):

@@ -67,6 +67,7 @@ def live_response_notes(state: SessionState, response: Response) -> dict[str, An
     return {
         "duration_ms": None if length is None else float(length),
         "time_to_first_audio_ms": None,
+        "created_at": to_iso(response.seen_at),
         **_place(item.live),
         "kind": "spoken",
     }

@@ -98,6 +98,7 @@ def read_usage(usage: dict[str, Any] | None, writes_text: bool = False) -> Usage
     """
     if not usage:
         return Usage(Tokens(), NOT_REPORTED)
+    usage = _in_shape_of_realtime(usage)
     input_, output, total = (_number(usage, f"{n}_tokens") for n in ("input", "output", "total"))
     inputs, cached = _inputs(mapping(usage.get("input_token_details")), input_ or 0)
     if writes_text and not usage.get("output_token_details"):
@@ -175,6 +176,20 @@ def _outputs(details: dict[str, Any], total: int) -> list[int]:
     if min(text, audio, reasoning) >= 0 and text + audio + reasoning == total:
         text += reasoning
     return [text, audio]
+
+
+def _in_shape_of_realtime(usage: dict[str, Any]) -> dict[str, Any]:
+    """Return a usage object in the shape of Realtime.
+
+    The Responses API and the Decision API write `…_tokens_details` for `…_token_details`. They tell
+    no kinds: all of their tokens are text, or are billed as text.
+    """
+    if "input_tokens_details" not in usage or "input_token_details" in usage:
+        return usage
+    read = mapping(usage["input_tokens_details"]).get("cached_tokens")
+    inputs: dict[str, Any] = {"text_tokens": usage.get("input_tokens"), "cached_tokens": read}
+    outputs = {"text_tokens": usage.get("output_tokens")}
+    return {**usage, "input_token_details": inputs, "output_token_details": outputs}
 
 
 def _number(of: dict[str, Any], name: str) -> int | None:

@@ -1,0 +1,1 @@
+"""Makes the GPT-Live sibling of the sample call."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from eventstore.exports.live_words import (
@@ -114,7 +115,7 @@ def _backend_turn(item: Json, at: float | None, facts: list[str]) -> LiveTurn:
     return LiveTurn("backend", "said", at, said_words(item), [*facts, how])
 
 
-def timeline_zero(session: Json) -> float:
+def timeline_zero(session: Mapping[str, Any]) -> float:
     """Return where the session's timeline begins, in seconds since its first event."""
     notes = session["eventstore"]
     opened = time_of(notes.get("opened_at"))

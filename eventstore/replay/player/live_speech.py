@@ -75,7 +75,8 @@ class LiveSpeech:
         """
         said = self._saying.get(speaker)
         other = self._saying.get(_OTHER[speaker])
-        if said is None or not continues(said.item, said.text, other and other.item, start):
+        others = other.item if other is not None else None
+        if said is None or not continues(said.item, said.text, others, start):
             if said is not None:
                 yield from self._release(said, speaker)
             said = self._saying[speaker] = _Said(f"item_said_{seq}", LiveItem("speech"))
@@ -91,7 +92,7 @@ class LiveSpeech:
         if said.held_since is None:
             said.held_since = start
         said.held.append(words)
-        if not _meanwhile(item, other and other.item, start):
+        if not _meanwhile(item, others, start):
             yield from self._release(
                 said, speaker, other is not None and _speaks(other.item, start)
             )

@@ -15,10 +15,10 @@ from openai.lib.live import TranscriptGrouper
 from openai.types.live.error_event import ErrorEvent
 from openai.types.live.server_event import ServerEvent
 from support.events import audio
-from support.served_live import everything, live_talk, sample_live_frames
 from support.live_delegations import CONFIG, delegating_call, with_client_ids
 from support.recordings import each_live_recording, frames
 from support.replaying import INSTANT, one, sent_by, served
+from support.served_live import everything, live_talk, sample_live_frames
 
 from eventstore import EventStore, Frame
 from eventstore.realtime.frames import CLIENT, SERVER

@@ -12,9 +12,9 @@ import pytest
 from openai.types.live.live_create_params import Transport as LiveOffer
 from support.calls import voice_call
 from support.events import Call, audio
-from support.served_live import Connect, everything, live_talk, primary
 from support.live_delegations import SESSION, delegating_call
 from support.replaying import Served, sent_by, served
+from support.served_live import Connect, everything, live_talk, primary
 from websockets.exceptions import InvalidStatus
 
 from eventstore import EventStore, Frame

@@ -144,6 +144,8 @@ def test_a_table_in_use_is_not_waited_for_for_ever(
         tx.rows("SELECT COUNT(*) FROM events")
         with pytest.raises(DatabaseUnavailableError, match="another process uses the table events"):
             pooled.erase(SESSION)
+        with pytest.raises(DatabaseUnavailableError, match="another process uses the table events"):
+            pooled.vacuum()
     pooled.vacuum()
     assert pooled.sessions().data == []
 

@@ -6,7 +6,6 @@ names, to write down a URL without secrets, and to make the URL at which a call 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from urllib.parse import (
@@ -14,7 +13,6 @@ from urllib.parse import (
     parse_qs,
     parse_qsl,
     quote,
-    unquote,
     urlencode,
     urlsplit,
     urlunsplit,
@@ -23,6 +21,7 @@ from urllib.parse import (
 from eventstore.common.urls import split_server_url
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.protocols import is_live_id
+from eventstore.realtime.request_target import live_target
 
 #: OpenAI's upstream.
 OPENAI_URL = "wss://api.openai.com/v1"
@@ -40,8 +39,6 @@ _AZURE = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azu
 _OPENAI_HOST = "api.openai.com"
 _MOST_PARAMETERS = 100
 _REALTIME_PATH, _LIVE_PATH = "/realtime", "/live/sessions"
-#: The path at which a sideband joins a GPT-Live session.
-_SIDEBAND = re.compile(r"(.*/live/sessions)/([^/]+)/attach/?")
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 
 
@@ -119,8 +116,9 @@ def live_upstream(upstream: str) -> str:
 def joined_session(url: str) -> str | None:
     """Return the id of the GPT-Live session that a URL joins, or None if it joins none."""
     with suppress(ValueError):
-        if found := _SIDEBAND.fullmatch(urlsplit(url).path):
-            return unquote(found[2])
+        target = live_target(urlsplit(url).path)
+        if target is not None and target.role == "sideband":
+            return target.session
     return None
 
 
@@ -145,8 +143,9 @@ def parse_call_url(address: str) -> tuple[str, str] | None:
         return None
     if parts.scheme not in _SCHEMES:
         return None
-    if found := _SIDEBAND.fullmatch(parts.path):
-        return urlunsplit(parts._replace(path=found[1], fragment="")), unquote(found[2])
+    if session_id := joined_session(address):
+        root = parts.path.rpartition(_LIVE_PATH)[0]
+        return urlunsplit(parts._replace(path=f"{root}{_LIVE_PATH}", fragment="")), session_id
     if len(named) != 1:
         return None
     pieces = parts.query.split("&")

@@ -75,8 +75,8 @@ class LiveSpeech:
         """
         said = self._saying.get(speaker)
         other = self._saying.get(_OTHER[speaker])
-        others = other.item if other is not None else None
-        if said is None or not continues(said.item, said.text, others, start):
+        beside = other.item if other is not None else None
+        if said is None or not continues(said.item, said.text, beside, start):
             if said is not None:
                 yield from self._release(said, speaker)
             said = self._saying[speaker] = _Said(f"item_said_{seq}", LiveItem("speech"))
@@ -92,7 +92,7 @@ class LiveSpeech:
         if said.held_since is None:
             said.held_since = start
         said.held.append(words)
-        if not _meanwhile(item, others, start):
+        if not _meanwhile(item, beside, start):
             yield from self._release(
                 said, speaker, other is not None and _speaks(other.item, start)
             )

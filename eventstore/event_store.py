@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from eventstore.sound.call_audio import AudioWritten, SoundLimit
     from eventstore.sound.plot import PlotFormat
     from eventstore.sound.sound_writer import AudioFormat
-    from eventstore.sound.timeline.timeline import Side
+    from eventstore.sound.timeline.layout import Side
 
 #: How many seconds a replica may lag behind, by default.
 READ_LAG = 10.0
@@ -211,6 +211,7 @@ class EventStore(Upkeep, WritableLog):
         rate: int | None = None,
         progress: Callable[[float, float], None] | None = None,
         limit: SoundLimit | None = None,
+        recording: str | Path | BinaryIO | None = None,
     ) -> AudioWritten:
         """Write what was heard in a session: the user left, the assistant right, in true time.
 
@@ -222,11 +223,14 @@ class EventStore(Upkeep, WritableLog):
             item: Only this item, in one channel.
             response: Only this response, in one channel.
             side: Only the `user` or the `assistant`, in one channel.
-            start: Begin so many seconds after the session's first event.
+            start: Begin so many seconds after the session's first event; in a GPT-Live session, at
+                this second of its timeline. The same holds for `end`.
             end: End so many seconds after the session's first event.
             rate: Samples a second, 8000 to 48000; by default the highest rate of what sounds.
             progress: Called with the seconds that are written, and with all there are.
             limit: How much sound may be asked for; None for any length.
+            recording: A recording of a GPT-Live session that was downloaded from its server: its
+                sound is taken instead of the log's. A file, or a binary stream that can seek.
 
         Raises:
             NotFoundError: There is no such session, item or response, or no sound of it.
@@ -254,6 +258,7 @@ class EventStore(Upkeep, WritableLog):
             rate=rate,
             progress=progress,
             limit=limit,
+            recording=_to_read(recording),
         )
 
     def plot(
@@ -267,6 +272,7 @@ class EventStore(Upkeep, WritableLog):
         side: Side | None = None,
         start: float | None = None,
         end: float | None = None,
+        recording: str | Path | BinaryIO | None = None,
     ) -> None:
         """Draw what was heard in a session: both waveforms, turns and interruptions.
 
@@ -277,8 +283,10 @@ class EventStore(Upkeep, WritableLog):
             item: Only this item.
             response: Only this response.
             side: Only the `user` or the `assistant`.
-            start: Begin so many seconds after the session's first event.
+            start: Begin so many seconds after the session's first event; in a GPT-Live session, at
+                this second of its timeline. The same holds for `end`.
             end: End so many seconds after the session's first event.
+            recording: A downloaded recording of a GPT-Live session, as for `audio`.
 
         Raises:
             NotFoundError: There is no such session, item or response, or no sound of it.
@@ -301,4 +309,9 @@ class EventStore(Upkeep, WritableLog):
             side=side,
             start=start,
             end=end,
+            recording=_to_read(recording),
         )
+
+
+def _to_read(recording: str | Path | BinaryIO | None) -> Path | BinaryIO | None:
+    return None if recording is None else path_or_stream("recording", recording, "read")

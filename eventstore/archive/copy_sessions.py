@@ -22,7 +22,7 @@ from eventstore.realtime.frames import Frame
 from eventstore.store.database.identity import DatabaseIdentity, is_same_database, read_identity
 from eventstore.store.database.keys import keys_of
 from eventstore.store.database.outages import attempt
-from eventstore.store.database.retries import retried
+from eventstore.store.database.retries import retried, write_retried
 from eventstore.store.database.transaction import Transaction, read, write
 from eventstore.store.log.read_events import read_events, read_rows, rows_in
 from eventstore.store.log.segments.read_segments import digest_start, read_segments
@@ -95,7 +95,7 @@ def copy_sessions(
             target does not have the same keys.
         DatabaseUnavailableError: One of the databases cannot be reached.
     """
-    writing = None if dry_run else partial(write, target)
+    writing = None if dry_run else partial(write_retried, target)
     if is_same_database(partial(_identity, source), partial(_identity, target), writing):
         raise InvalidInputError("source and target are the same database; name another")
     here, there = keys_of(source).engine, keys_of(target).engine
@@ -123,7 +123,10 @@ def _copy_or_move(
     done = _copy(source, target, session_id, dry_run)
     if not moves:
         return done
-    return done._replace(deleted=retried(lambda: _delete(source, target, session_id)))
+    deleted = retried(lambda: _delete(source, target, session_id))
+    # It is no part of what is tried again: the session is gone from the source by now.
+    delete_left_bytes(source, session_id)
+    return done._replace(deleted=deleted)
 
 
 def _copy(source: Engine, target: Engine, session_id: str, dry_run: bool) -> Copied:
@@ -257,7 +260,6 @@ def _delete(source: Engine, target: Engine, session_id: str) -> bool:
         ):
             raise _changed(session_id)
         delete_session(tx, session_id)
-    delete_left_bytes(source, session_id)
     return True
 
 

@@ -57,7 +57,7 @@ COMMAND_ENTRIES = {
         (
             "calls",
             "serve.calls",
-            "Record each SIP call that OpenAI's webhooks tell of, by a sideband.",
+            "Record each call that OpenAI's webhooks tell of, by a sideband.",
         ),
         (
             "state",

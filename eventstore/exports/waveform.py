@@ -19,7 +19,8 @@ from eventstore.replay.player.session_cues import session_cues
 from eventstore.sound.call_audio import sound_reader, timeline_notes
 from eventstore.sound.peaks import peaks
 from eventstore.sound.selection import select
-from eventstore.sound.timeline.timeline import SIDES, Timeline, TimelineTurn, build_timeline
+from eventstore.sound.timeline.layout import SIDES, Timeline, TimelineTurn
+from eventstore.sound.timeline.timeline import build_timeline
 from eventstore.store.queries.masked_state import masked_state
 from eventstore.store.sessions.log import Log
 
@@ -49,7 +50,8 @@ def waveform(log: Log, session_id: str, check: Check = lambda: None) -> Json:
 
     Returns:
         An object with:
-        `start`, `end`: in seconds since the session's first event.
+        `start`, `end`: in seconds since the session's first event, as all times here, also for a
+        GPT-Live session.
         `user`, `assistant`: the loudness, 0 to 100, `per_second` values a second from `start` on;
         empty if the log has no sound.
         `turns`: with `words`, each with the second at which it begins. The times are the server's
@@ -72,6 +74,9 @@ def waveform(log: Log, session_id: str, check: Check = lambda: None) -> Json:
     timed = _timed_words(shown)
     told = _turns_with_words(timeline, said, timed, loudness, start, per_second, check)
     duration = shown["session"]["eventstore"]["duration_ms"] or 0
+    if timeline.zero:
+        told = [_shifted(turn, timeline.zero) for turn in told]
+    start, end = start + timeline.zero, end + timeline.zero
     return {
         "object": "eventstore.waveform",
         "session_id": session_id,
@@ -148,13 +153,28 @@ def _turns_with_words(
     return found
 
 
+def _shifted(turn: Json, zero: float) -> Json:
+    """Return a turn of a GPT-Live session in seconds since the session's first event.
+
+    Args:
+        turn: The turn, in seconds of the session's timeline.
+        zero: Where the timeline begins, in seconds since the session's first event.
+    """
+    words = [[round(at + zero, 3), word] for at, word in turn["words"]]
+    return {**turn, "start": turn["start"] + zero, "end": turn["end"] + zero, "words": words}
+
+
 def _timed_words(shown: Json) -> dict[str, list[TimedWords]]:
-    """Return the times of words that the server stated, by item id."""
+    """Return the times of words that the server stated, by item id, on the item's own audio."""
     found: dict[str, list[TimedWords]] = {}
     for conversation in shown["conversations"]:
         for item in conversation["items"]:
-            for one in map(mapping, item["eventstore"].get("timed_words", ())):
-                words = text(one.get("text")) or "", one["start_ms"], one["end_ms"]
+            notes = item["eventstore"]
+            # The words of a GPT-Live session are on the session's timeline, as their item is.
+            begin = notes.get("start_ms") or 0 if notes.get("kind") == "speech" else 0
+            for one in map(mapping, notes.get("timed_words", ())):
+                start, stop = one["start_ms"] - begin, one["end_ms"] - begin
+                words = text(one.get("text")) or "", start, stop
                 found.setdefault(str(item.get("id")), []).append(words)
     return found
 

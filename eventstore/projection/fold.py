@@ -192,4 +192,6 @@ def _is_known(state: SessionState, type_: str) -> bool:
     """Return True if the protocol of a session has this type."""
     if state.live is None:
         return catalogue.is_realtime(type_)
-    return type_ in LIVE_NO_EFFECT or type_ in catalogue.STORES_OWN
+    # A load of a state does not read all events of the types in UNTIMED, so that they count for
+    # nothing, also those that only Realtime has.
+    return type_ in LIVE_NO_EFFECT or type_ in catalogue.STORES_OWN or type_ in catalogue.UNTIMED

@@ -23,6 +23,7 @@ ItemKind = Literal["speech", "history", "context", "work", "backend"]
 MAX_PARTS = 1000  # answers and responses of one delegation
 MAX_MOMENTS = 1000  # mutes, pauses and steps of the transport
 MAX_KEYS = 1000  # that the app pressed
+MAX_TARGETS = 10  # of delegations, that are counted by their names
 
 
 @dataclass(slots=True)
@@ -114,6 +115,7 @@ class LiveState:
         heard: The id of what the user said last, until the assistant says something.
         appends: The ids of the items that an app wants to append, until the server answers.
         delegations: By id, in order.
+        targets: How many delegations each target has.
         open_for_client: The ids of delegations that no app has answered yet.
         backend: The id of the response that a backend makes now, by the id of the delegation.
         moments: Mutes, pauses, steps of the transport and prepared sounds, in order.
@@ -129,6 +131,7 @@ class LiveState:
     heard: str | None = None
     appends: Pending[str] = field(default_factory=Pending)
     delegations: dict[str, Delegation] = field(default_factory=dict)
+    targets: dict[str, int] = field(default_factory=dict)
     open_for_client: dict[str, None] = field(default_factory=dict)
     backend: dict[str, str] = field(default_factory=dict)
     moments: list[Moment] = field(default_factory=list)

@@ -15,8 +15,19 @@ from urllib.parse import urlsplit
 
 from eventstore.realtime import protocols
 from eventstore.realtime.protocols import Protocol
-from eventstore.realtime.request_target import LIVE, TRANSCRIPTION, SessionName, names_of_url
+from eventstore.realtime.request_target import (
+    LIVE,
+    LIVE_ID,
+    LIVE_SIDEBAND,
+    TRANSCRIPTION,
+    SessionName,
+    live_target,
+    names_of_url,
+)
 from eventstore.realtime.values import mapping, text
+
+#: Who made a recording of a call that was going on, by the recorder's note.
+_SIDEBAND = "sideband"
 
 
 def names_of_session(
@@ -42,9 +53,40 @@ def names_of_session(
         if model := text(model):
             names.append(("asked", model))
     if protocol == protocols.LIVE:
-        names.append(("kind", LIVE))
+        names += _live_names(opened, wire, names)
     known = ("asked", wire.get("model"))
     return [name for name in dict.fromkeys(names) if name != known]
+
+
+def is_sideband(opened: Mapping[str, Any]) -> bool:
+    """Return True if a recorder joined a call that was going on, or a client that it recorded did.
+
+    Args:
+        opened: The fields of the recorder's note `eventstore.session.opened`.
+    """
+    with suppress(ValueError):
+        target = live_target(urlsplit(text(opened.get("url")) or "").path)
+        if target is not None and target.role == "sideband":
+            return True
+    return opened.get("by") == _SIDEBAND
+
+
+def _live_names(
+    opened: Mapping[str, Any], wire: Mapping[str, Any], names: list[SessionName]
+) -> list[SessionName]:
+    """Return the names that a GPT-Live session has by its configuration.
+
+    Args:
+        opened, wire: As for `names_of_session`.
+        names: The names of its URL.
+    """
+    id_ = text(wire.get("id"))
+    if any(name == LIVE_SIDEBAND for name, _ in names):
+        return []
+    if is_sideband(opened):
+        id_ = id_ or text(opened.get("call_id"))
+        return [(LIVE_SIDEBAND, id_)] if id_ else []
+    return [("kind", LIVE), *([(LIVE_ID, id_)] if id_ else [])]
 
 
 def _transcribes(wire: Mapping[str, Any]) -> bool:

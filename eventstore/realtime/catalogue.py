@@ -231,6 +231,9 @@ PART_DELTAS = frozenset(
     }
 )
 
+#: The client's command to send a key (DTMF).
+_DTMF = "transport.dtmf.send"
+
 #: Types whose arrivals the session's clock ignores, because a rebuild does not read all of them.
 UNTIMED = SKIPPED_BY_REBUILD | PART_DELTAS | INPUT_AUDIO
 
@@ -261,11 +264,14 @@ def is_made_up(direction: str, type_: str) -> bool:
 def direction_of(event: dict[str, Any] | None) -> str:
     """Return the sender of an event by its type: `server` if the type is unknown or missing.
 
-    Input audio of a Live session is taken for the client's; see `LiveSenders`.
+    Input audio of a Live session is taken for the client's. `capture/files/live_senders.py` decides
+    its sender by the whole connection.
     """
     type_ = event.get("type") if event is not None else None
-    if not isinstance(type_, str):
+    if event is None or not isinstance(type_, str):
         return SERVER
+    if type_ == _DTMF and "client_event_id" in event:
+        return SERVER  # Servers told of a sent key by the command's own type before they had one.
     if type_.startswith("eventstore."):
         return STORE
     return CLIENT if type_ in CLIENT_TYPES or type_ in LIVE_CLIENT_TYPES else SERVER

@@ -33,6 +33,9 @@ LIVE_CLIENT_TYPES = frozenset(
 #: to sidebands. The fold only counts its bytes.
 LIVE_INPUT_AUDIO = "session.input_audio.append"
 
+#: Each event of this type has an event of a backend's stream, in the member `event`.
+NESTING_TYPE = "response.event"
+
 #: Known types that do not change the state, and why.
 LIVE_NO_EFFECT = {
     LIVE_INPUT_AUDIO: "audio is read from the log, not projected",

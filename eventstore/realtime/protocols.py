@@ -68,13 +68,18 @@ def is_live_url(url: str) -> bool:
     return False
 
 
+def is_live_id(session_id: str) -> bool:
+    """Return True if a session's id is one that servers give to Live sessions."""
+    return session_id.startswith(_LIVE_ID)
+
+
 def _protocol_of_shared(type_: str, body: dict[str, Any]) -> Protocol | None:
     """Return the protocol of an event whose type both have, by what only one of them tells."""
     if "start_ms" in body and "end_ms" in body:
         return LIVE  # a place on the timeline of a Live session
     if type_ in _WITH_SESSION:
         session = mapping(body.get("session"))
-        if (text(session.get("id")) or "").startswith(_LIVE_ID):
+        if is_live_id(text(session.get("id")) or ""):
             return LIVE
         if session.get("object") is not None or session.get("type") is not None:
             return REALTIME

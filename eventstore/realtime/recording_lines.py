@@ -68,17 +68,20 @@ def read_frames(stream: BinaryIO) -> Iterator[tuple[int, Frame | BadLine]]:
 
 
 class StoredPlace(NamedTuple):
-    """The place in a store from which a line says that it was exported.
+    """What a line says beside its frame: its place in a store, and whether it says the sender.
 
     Attributes:
         seq: The line's `seq`, or None. Other tools number their lines, too.
         session_id: The line's `session_id`, or None.
         is_exported: True if the line has exactly the members that a store exports.
+        is_sender_told: False if the line does not say who sent the frame. Then its direction
+            follows from the frame's type.
     """
 
     seq: int | None = None
     session_id: str | None = None
     is_exported: bool = False
+    is_sender_told: bool = True
 
 
 def read_numbered(stream: BinaryIO) -> Iterator[tuple[int, Frame | BadLine, StoredPlace]]:
@@ -195,15 +198,14 @@ def frame_of(value: dict[str, Any], text: bytes) -> tuple[Frame, StoredPlace]:
     if "direction" in value or ("type" not in value and ("event" in value or "frame" in value)):
         seq, session_id = integer(value.get("seq")), identifier(value.get("session_id"))
         frame = _from_envelope(value, text)
-        return frame, StoredPlace(
-            seq, session_id, seq is not None and _is_exported(value, frame.at)
-        )
+        is_exported = seq is not None and _is_exported(value, frame.at)
+        return frame, StoredPlace(seq, session_id, is_exported, "direction" in value)
     if not isinstance(value.get("type"), str):
         raise InvalidInputError(
             "neither an event with a type nor an envelope with a direction"
             f" (its members: {brief(list(value)[:6])})"
         )
-    return Frame(direction_of(value), _decoded(text), None), StoredPlace()
+    return Frame(direction_of(value), _decoded(text), None), StoredPlace(is_sender_told=False)
 
 
 def _loads_slowly(text: bytes) -> Any:

@@ -9,13 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import unquote, unquote_plus
 
 #: A pair by which a session is found: `("asked", model or deployment)`, `("call_id", id)`,
-#: `("agent", "parameter=value")` for Voice Live's agents, or `("kind", kind)`.
+#: `("agent", "parameter=value")` for Voice Live's agents, or `("kind", kind)`. A recording of a
+#: sideband of a GPT-Live session has `(LIVE_SIDEBAND, id)` with the session's id, one of a fork
+#: `(LIVE_FORK, id)` with the id of the session that it began with, and the session's own
+#: `(LIVE_ID, id)`.
 SessionName = tuple[str, str]
 TRANSCRIPTION, LIVE, VOICE_LIVE = "transcription", "live", "voice-live"
+LIVE_ID, LIVE_SIDEBAND, LIVE_FORK = "live_id", "live_sideband", "live_fork"
+
+#: What a client of GPT-Live connects for: to start a session, to attach a sideband to one, or to
+#: fork one.
+LiveRole = Literal["primary", "sideband", "fork"]
 
 _PARAMETER = re.compile(r"metadata\[(.*)\]", re.DOTALL)
 _PREFIX = "metadata"
@@ -30,7 +38,9 @@ _AGENTS = {
         *("project-name", "project-id", "project_id"),
     )
 }
-_LIVE_PATH, _VOICE_LIVE_PATH = "live/sessions", "voice-live/realtime"
+_LIVE_PATH, _VOICE_LIVE_PATH = "/live/sessions", "/voice-live/realtime"
+#: What follows a GPT-Live session's id in the path, and what such a client connects for.
+_LIVE_ROLES: dict[str, LiveRole] = {"/attach": "sideband", "/fork": "fork"}
 #: The most parameters of a URL that are read, because anybody may have written the URL.
 _PARAMETERS = 100
 
@@ -49,6 +59,33 @@ class Target(NamedTuple):
     query: str
     metadata: list[tuple[str, str]]
     unread: list[str]
+
+
+class LiveTarget(NamedTuple):
+    """What the path of a GPT-Live websocket names.
+
+    Attributes:
+        session: The session's id; None if the path has none.
+        role: What the client connects for.
+    """
+
+    session: str | None
+    role: LiveRole
+
+
+def live_target(path: str) -> LiveTarget | None:
+    """Return what a path such as `/v1/live/sessions/live_1/attach` names, or None if not GPT-Live.
+
+    Args:
+        path: The path of a URL. Metadata or a session's id may stand before it.
+    """
+    _, found, behind = path.partition(_LIVE_PATH)
+    if not found or behind[:1] not in ("", "/"):
+        return None
+    id_, slash, last = behind.rstrip("/").rpartition("/")
+    role = _LIVE_ROLES.get(f"{slash}{last}") if id_ else None
+    named = behind if role is None else id_
+    return LiveTarget(unquote(named.strip("/")) or None, role or "primary")
 
 
 def read_target(target: str) -> Target:
@@ -150,9 +187,18 @@ def names_of_url(path: str, query: str) -> list[SessionName]:
     names += [("agent", f"{name}={value}") for name, value in agents if name and value]
     if given.get("intent") == TRANSCRIPTION:
         names.append(("kind", TRANSCRIPTION))
-    plain = f"{path}/"
-    if f"/{_LIVE_PATH}/" in plain:
-        names.append(("kind", LIVE))
-    if f"/{_VOICE_LIVE_PATH}/" in plain:
+    names += _live_names(live_target(path))
+    if f"{_VOICE_LIVE_PATH}/" in f"{path}/":
         names.append(("kind", VOICE_LIVE))
     return list(dict.fromkeys(names))
+
+
+def _live_names(target: LiveTarget | None) -> list[SessionName]:
+    """Return the names that the path of a GPT-Live websocket has for its session."""
+    if target is None:
+        return []
+    if target.role == "sideband":
+        # A sideband does not start a session, so that no client can be served it that does.
+        return [(LIVE_SIDEBAND, target.session or "")]
+    fork = [(LIVE_FORK, target.session or "")] if target.role == "fork" else []
+    return [("kind", LIVE), *fork]

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from eventstore.brief import brief
 from eventstore.errors import InvalidInputError
 from eventstore.sound import audio_formats
+from eventstore.sound.downloaded_recording import SoundSource, recorded_source
 from eventstore.sound.erased_meanwhile import check_not_erased_since
 from eventstore.sound.long_silence import LeftOutSilence, sounding_seconds, without_long_silence
 from eventstore.sound.rendering import Block, ReadSounds, mix, render
 from eventstore.sound.selection import Selection, select
 from eventstore.sound.sound_writer import WAV_BYTES, AudioFormat, SoundLayout, write_samples
+from eventstore.sound.timeline.layout import Side, Timeline
 from eventstore.sound.timeline.sound_events import audio_of
-from eventstore.sound.timeline.timeline import Side, Timeline, build_timeline
+from eventstore.sound.timeline.timeline import build_timeline
 
 if TYPE_CHECKING:
     from eventstore.store.sessions.log import Log
@@ -56,9 +58,11 @@ class AudioWritten(NamedTuple):
         seconds: The length, in seconds.
         rate: Samples a second.
         channels: 2 for the user and the assistant; 1 if the selection has only one side.
-        start: Where the file begins, in seconds since the session's first event.
+        start: Where the file begins, in seconds since the session's first event; in a GPT-Live
+            session, in seconds of its timeline.
         timed: True if arrival times are known. Otherwise the samples alone make the clock.
-        drift_bound_ms: How far a sound may lie from its time, in milliseconds; None if not timed.
+        drift_bound_ms: How far a sound may lie from its time, in milliseconds; None if not timed,
+            and for a GPT-Live session.
         notes: What a listener should know, one line each.
     """
 
@@ -85,6 +89,7 @@ def write_audio(
     rate: int | None = None,
     progress: Callable[[float, float], None] | None = None,
     limit: SoundLimit | None = None,
+    recording: Path | BinaryIO | None = None,
 ) -> AudioWritten:
     """Write the sound of a session, or a part of it, to a file or a stream.
 
@@ -94,11 +99,14 @@ def write_audio(
         format: `wav` or `flac` (16 bits a sample), or `ogg` (Vorbis).
         item, response, side: Write only this item, response or side, in one channel. At most one
             of the three may be given.
-        start, end: Write only this span, in seconds since the session's first event.
+        start, end: Write only this span, in seconds since the session's first event; in a GPT-Live
+            session, in seconds of its timeline.
         rate: Samples a second, 8000 to 48000; by default the highest rate in the selection.
         progress: Called with the seconds that are written and the seconds in all. If it raises,
             the writing ends with that exception.
         limit: The most that may be asked for; None for any length.
+        recording: A downloaded recording of a GPT-Live session: its sound is taken instead of the
+            log's.
 
     Raises:
         NotFoundError: There is no such session, item or response, or the log has no sound of it.
@@ -109,20 +117,39 @@ def write_audio(
         OSError: The target cannot be written.
     """
     version = log.revision(session_id)
-    timeline = build_timeline(log.events(session_id))
-    chosen = select(timeline, item=item, response=response, side=side, start=start, end=end)
-    rate = _checked_rate(rate, chosen)
-    frames = math.ceil((chosen.end - chosen.start) * rate)
-    layout = SoundLayout(format, rate, len(chosen.channels), frames)
-    if limit is not None:
-        _check_limit(chosen, layout, limit)
-    if format == "wav" and layout.uncompressed > WAV_BYTES:
-        raise InvalidInputError("a WAV file holds 4 GB at most; write .flac, or a shorter span")
-    blocks = selected_blocks(chosen, rate, sound_reader(log, session_id))
-    with _opened(target) as stream:
-        write_samples(stream, layout, blocks, _progress_of(layout, progress))
-        check_not_erased_since(log, session_id, version)
+    with sound_source(log, session_id, recording) as (timeline, read):
+        chosen = select(timeline, item=item, response=response, side=side, start=start, end=end)
+        rate = _checked_rate(rate, chosen)
+        frames = math.ceil((chosen.end - chosen.start) * rate)
+        layout = SoundLayout(format, rate, len(chosen.channels), frames)
+        if limit is not None:
+            _check_limit(chosen, layout, limit)
+        if format == "wav" and layout.uncompressed > WAV_BYTES:
+            raise InvalidInputError("a WAV file holds 4 GB at most; write .flac, or a shorter span")
+        blocks = selected_blocks(chosen, rate, read)
+        with _opened(target) as stream:
+            write_samples(stream, layout, blocks, _progress_of(layout, progress))
+            check_not_erased_since(log, session_id, version)
     return _written(layout, chosen, timeline, timeline_notes(timeline))
+
+
+@contextmanager
+def sound_source(
+    log: Log, session_id: str, recording: Path | BinaryIO | None
+) -> Iterator[SoundSource]:
+    """Open what a session's sound is read from: its log, or a downloaded recording.
+
+    Raises:
+        NotFoundError: There is no such session.
+        InvalidInputError: The recording is none of a GPT-Live session.
+        OSError: The recording cannot be opened.
+    """
+    timeline = build_timeline(log.events(session_id))
+    if recording is None:
+        yield SoundSource(timeline, sound_reader(log, session_id))
+        return
+    with recorded_source(timeline, recording) as source:
+        yield source
 
 
 def write_without_long_silence(
@@ -135,7 +162,8 @@ def write_without_long_silence(
         limit: The most sound that may remain.
 
     Returns:
-        What was written, and the silence that was left out, in order.
+        What was written, and the silence that was left out, in order. Both count from the session's
+        first event, also for a GPT-Live session.
 
     Raises:
         NotFoundError: There is no such session, or the log has no sound of it.
@@ -153,16 +181,20 @@ def write_without_long_silence(
         raise InvalidInputError("the sound is longer than what is given at once")
     write_samples(target, layout, blocks, lambda samples: None)
     notes = timeline_notes(timeline)
+    # The page counts seconds from the session's first event.
+    shifted = [gap._replace(at=gap.at + timeline.zero) for gap in gaps]
     if gaps:
         silence = sum(gap.seconds for gap in gaps)
         notes.append(f"{silence:,.0f} s of silence are left out of the sound")
-    return _written(layout, chosen, timeline, notes), gaps
+    written = _written(layout, chosen, timeline, notes)
+    return written._replace(start=written.start + timeline.zero), shifted
 
 
 def _written(
     layout: SoundLayout, chosen: Selection, timeline: Timeline, notes: list[str]
 ) -> AudioWritten:
-    seconds, bound = layout.samples / layout.rate, DRIFT_BOUND_MS if timeline.timed else None
+    seconds = layout.samples / layout.rate
+    bound = DRIFT_BOUND_MS if timeline.timed and not timeline.live else None
     return AudioWritten(
         seconds, layout.rate, layout.channels, chosen.start, timeline.timed, bound, notes
     )
@@ -193,6 +225,12 @@ def timeline_notes(timeline: Timeline) -> list[str]:
         notes.append("no arrival times are known: laid out by the samples alone, in order")
     if timeline.shortened > 0:
         notes.append(f"{timeline.shortened:.0f} s of pauses over an hour were left out")
+    if timeline.muted > 0:
+        notes.append(
+            f"{timeline.muted:.1f} s of the user were muted: they are in the sound, but the model"
+            " heard silence"
+        )
+    notes += timeline.remarks
     for side in timeline.unknown:
         notes.append(f"{side} audio in a format that cannot be decoded was left out")
     return notes

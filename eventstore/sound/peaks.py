@@ -17,7 +17,7 @@ from eventstore.sound import audio_formats
 from eventstore.sound.audio_formats import Samples
 from eventstore.sound.rendering import ReadSounds, sounding_stretches, whole_chunks
 from eventstore.sound.selection import Selection
-from eventstore.sound.timeline.timeline import Stretch
+from eventstore.sound.timeline.layout import Stretch
 
 Peaks = NDArray[np.float32]
 

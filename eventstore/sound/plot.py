@@ -15,11 +15,11 @@ import numpy as np
 
 from eventstore.errors import EventStoreError
 from eventstore.realtime.values import mapping, sequence, text
-from eventstore.sound.call_audio import sound_reader
+from eventstore.sound.call_audio import sound_source
 from eventstore.sound.erased_meanwhile import check_not_erased_since
 from eventstore.sound.peaks import Peaks, peaks
 from eventstore.sound.selection import Selection, select
-from eventstore.sound.timeline.timeline import Side, Timeline, TimelineTurn, build_timeline
+from eventstore.sound.timeline.layout import Side, Timeline, TimelineTurn
 from eventstore.store.queries.masked_state import masked_state
 from eventstore.store.sessions.log import Log
 
@@ -47,6 +47,7 @@ def plot_audio(
     side: Side | None = None,
     start: float | None = None,
     end: float | None = None,
+    recording: Path | BinaryIO | None = None,
 ) -> None:
     """Draw the sound of a session, or the same part of it that `write_audio` would write.
 
@@ -55,7 +56,10 @@ def plot_audio(
         format: `png` or `svg`.
         item, response, side: Draw only this item, response or side. At most one of the three may
             be given.
-        start, end: Draw only this span, in seconds since the session's first event.
+        start, end: Draw only this span, in seconds since the session's first event; in a GPT-Live
+            session, in seconds of its timeline.
+        recording: A downloaded recording of a GPT-Live session: its sound is drawn instead of the
+            log's.
 
     Raises:
         NotFoundError: There is no such session, item or response, or the log has no sound of it.
@@ -67,11 +71,13 @@ def plot_audio(
     """
     figures = _matplotlib()
     version = log.revision(session_id)
-    timeline = build_timeline(log.events(session_id))
-    chosen = select(timeline, item=item, response=response, side=side, start=start, end=end)
-    loudness = peaks(chosen, _COLUMNS, sound_reader(log, session_id))
+    with sound_source(log, session_id, recording) as (timeline, read):
+        chosen = select(timeline, item=item, response=response, side=side, start=start, end=end)
+        loudness = peaks(chosen, _COLUMNS, read)
     figure = figures.Figure(figsize=_INCHES, dpi=150, layout="constrained")
     _draw(figure, chosen, loudness, _turns(timeline, chosen), _words_of_items(log, session_id))
+    if timeline.live:
+        figure.axes[-1].set_xlabel("seconds of the session's timeline")
     picture = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # matplotlib warns of letters that its font lacks

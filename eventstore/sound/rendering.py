@@ -13,8 +13,8 @@ import soxr
 
 from eventstore.sound import audio_formats
 from eventstore.sound.audio_formats import Json, Samples
+from eventstore.sound.timeline.layout import Stretch
 from eventstore.sound.timeline.sample_clock import SLEW
-from eventstore.sound.timeline.timeline import Stretch
 
 #: Reads chunks from the log: given their seqs and their content parts, yields the bytes of each.
 ReadSounds = Callable[[Sequence[int], Sequence[int]], Iterator[bytes]]

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from eventstore.brief import brief
 from eventstore.errors import InvalidInputError, NotFoundError
-from eventstore.sound.timeline.timeline import SIDES, Side, Stretch, Timeline, TimelineTurn
+from eventstore.sound.rendering import sounding_stretches
+from eventstore.sound.timeline.layout import SIDES, Side, Stretch, Timeline, TimelineTurn
 
 Track = list[Stretch]
 
@@ -52,12 +53,13 @@ def select(
     """
     if sum(one is not None for one in (item, response, side)) > 1:
         raise InvalidInputError("choose an item, a response or a side, one of them")
-    if not (timeline.streamed or timeline.created or timeline.output):
+    if not (timeline.streamed or timeline.created or timeline.output or timeline.fixtures):
         raise NotFoundError(
             "no sound in the log of this session; over WebRTC and SIP it goes another way"
         )
-    user, assistant = [timeline.streamed, timeline.created], [timeline.output]
-    whole = Selection(SIDES, [user, assistant], min(0.0, timeline.start), timeline.end)
+    user, assistant = [timeline.streamed, timeline.created], [timeline.output, timeline.fixtures]
+    begin = min(timeline.begin, timeline.start)
+    whole = Selection(SIDES, [user, assistant], begin, timeline.end)
     if side is not None:
         if side not in SIDES:
             raise InvalidInputError(f"no side {side!r}: use user or assistant")
@@ -65,6 +67,9 @@ def select(
         chosen = whole._replace(sides=(side,), channels=channels)
     elif item is not None:
         chosen = _of_item(timeline, item)
+    elif response is not None and timeline.live:
+        turns = [turn for turn in timeline.turns if turn.response_id == response]
+        chosen = _cut_out(timeline, turns, f"response {response}")
     elif response is not None:
         turns = [turn for turn in timeline.turns if turn.response_id == response]
         track = [one for one in timeline.output if one.response_id == response]
@@ -76,10 +81,21 @@ def select(
 
 def _of_item(timeline: Timeline, item: str) -> Selection:
     turns = [turn for turn in timeline.turns if turn.item_id == item]
+    if timeline.live:
+        return _cut_out(timeline, turns, f"item {item}")
     own = [one for one in (*timeline.created, *timeline.output) if one.item_id == item]
     if not own and any(turn.side == "user" for turn in turns):
         own = timeline.streamed
     return _spanning(turns, own, f"item {item}")
+
+
+def _cut_out(timeline: Timeline, turns: list[TimelineTurn], what: str) -> Selection:
+    """Cut turns of a GPT-Live session out of their side's sound, by their places."""
+    is_user = any(turn.side == "user" for turn in turns)
+    chosen = _spanning(turns, timeline.streamed if is_user else timeline.output, what)
+    if not any(sounding_stretches(chosen.channels[0][0], chosen.start, chosen.end)):
+        raise NotFoundError(f"the log has no sound of {what}")
+    return chosen
 
 
 def _spanning(turns: list[TimelineTurn], track: Track, what: str) -> Selection:

@@ -16,9 +16,11 @@ from eventstore.verbs.results import Results, attempted, collected, ids_of
 
 if TYPE_CHECKING:
     from eventstore.archive.verifying.verify_results import SegmentDigest, Verified
+    from eventstore.realtime.protocols import Protocol
     from eventstore.realtime.resources.session_config import ClientDialect
     from eventstore.replay.player.cue import Cue
-    from eventstore.replay.reseed.reseed import AssistantAs, Reseed
+    from eventstore.replay.reseed.item_seeds import AssistantAs
+    from eventstore.replay.reseed.reseed import Reseed
 
 Found = TypeVar("Found")
 
@@ -112,8 +114,12 @@ class LogQueries(Conversations):
         audio: bool = False,
         max_items: int | None = None,
         assistant_as: AssistantAs = "text",
+        to: Protocol | None = None,
+        max_tokens: int = 8192,
     ) -> Reseed:
         """Return the client events that rebuild a conversation in a new session, and what is lost.
+
+        A Live session becomes a `session.start` with a history. The history is text alone.
 
         Args:
             session_id: The session's id.
@@ -123,6 +129,9 @@ class LogQueries(Conversations):
             audio: True to send the user's speech as audio if the log has it; else its transcript.
             max_items: Only the last so many items; None for all.
             assistant_as: The assistant's words as its own `text`, or in `system` messages.
+            to: The protocol of the new session, `realtime` or `live`; None for the old one's.
+            max_tokens: How many tokens the history of a Live session has at most, by estimate: one
+                for 3 bytes of UTF-8, and 8 for each message. The newest messages are kept.
 
         Raises:
             NotFoundError: There is no such session.
@@ -140,7 +149,7 @@ class LogQueries(Conversations):
         heard = read_events(self._reads, session_id, 1, state.seq, USER_AUDIO_TYPES)
         sound = user_audio(state, heard) if audio else None
         images = client_images(state, lambda seq: read_events(self._reads, session_id, seq, seq))
-        return reseed(state, dialect, sound, max_items, assistant_as, images)
+        return reseed(state, dialect, sound, max_items, assistant_as, images, to, max_tokens)
 
     def verify(
         self,

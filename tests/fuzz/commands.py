@@ -62,6 +62,8 @@ def _of_session(id_: str) -> Iterator[tuple[str, ...]]:
     for dialect in ("beta", "ga"):
         yield ("reseed", "--dialect", dialect, *name)
     yield ("reseed", "--json", "--audio", "--max-items", "2", "--assistant-as", "system", *name)
+    for protocol in ("realtime", "live"):
+        yield ("reseed", "--to", protocol, "--max-tokens", "60", *name)
     for ending in ("wav", "flac", "ogg"):
         yield ("audio", "-o", f"call.{ending}", "--to", "5", "--json", *name)
     yield ("audio", "--plot", "call.svg", "--to", "5", *name)

@@ -62,6 +62,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "start": ("0", "0.5", "1e6", "nan"),
     "end": ("0", "0.5", "5", "inf"),
     "assistant_as": ("text", "system"),
+    "to": ("realtime", "live", "x"),
     "prefix": ("", "c", "\0", "\ud83d"),
     "key": ("customer", "k\u202e", "\0"),
     "include[]": ("message.input_image.image_url",),

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 from support.calls import SAMPLE_STREAMS, SHORT_STREAMS, beta_tool_call, voice_call
+from support.gpt_live import client_call, decisions_call, responses_call
+from support.live_strategies import live_events, live_frames, live_streams
 from support.strategies import START, any_text, events, frames, json_values, mutated
 
 from eventstore.demo import call_lines
@@ -76,6 +78,8 @@ _TELLING = frozenset(
         *("call_id", "arguments", "content_index", "audio_start_ms", "audio_end_ms", "tools"),
         *("status_details", "reason", "seconds", "input_tokens", "output_tokens", "total_tokens"),
         *("previous_item_id", "max_output_tokens", "temperature", "modalities"),
+        *("delegation", "delegation_id", "target", "offset_ms", "start_ms", "end_ms", "event"),
+        *("input", "triggers", "decision", "answers", "client_event_id", "event_id"),
     }
 )
 #: How deep a value may be nested: about each limit that a reader has, and far beyond.
@@ -182,10 +186,11 @@ def _with_odd_id(draw: Draw, event: dict[str, Any]) -> dict[str, Any]:
 
 @st.composite
 def hostile_frames(draw: Draw) -> Frame:
-    """A frame of an event in which some values fit nowhere."""
+    """A frame of an event, one in four of GPT-Live, in which some values fit nowhere."""
+    is_live = draw(st.integers(1, 4)) == 4
     if draw(st.integers(1, 4)) == 4:
-        return draw(frames())
-    event = draw(events())
+        return draw(live_frames() if is_live else frames())
+    event = draw(live_events() if is_live else events())
     if draw(st.integers(1, 4)) == 4:
         event = draw(_with_odd_id(event))
     for _ in range(draw(st.integers(0, 2))):
@@ -206,9 +211,20 @@ def _demo() -> list[Frame]:
     return [frame for frame in made if len(frame.text) < 20_000]
 
 
-_CALLS = [*SAMPLE_STREAMS, _demo()]
+#: GPT-Live sessions, each of which gives its work to another backend.
+LIVE_CALLS = [make().frames for make in (client_call, responses_call, decisions_call)]
+_CALLS = [*SAMPLE_STREAMS, _demo(), *LIVE_CALLS * 2]
 #: Short enough for several sessions of one store.
-SHORT_CALLS = [*SHORT_STREAMS, voice_call().frames, beta_tool_call().frames]
+SHORT_CALLS = [*SHORT_STREAMS, voice_call().frames, beta_tool_call().frames, *LIVE_CALLS]
+
+
+@st.composite
+def _live(draw: Draw) -> list[Frame]:
+    """Frames of a GPT-Live session, with a few hostile ones in it."""
+    stream = draw(live_streams(_MOST))
+    for _ in range(draw(st.integers(0, 3))):
+        stream.insert(draw(st.integers(0, len(stream))), draw(hostile_frames()))
+    return stream
 
 
 @st.composite
@@ -241,7 +257,7 @@ def _timed(draw: Draw, stream: list[Frame]) -> list[Frame]:
 @st.composite
 def sessions(draw: Draw, session_id: str) -> Session:
     """A hostile session."""
-    drawn = st.lists(hostile_frames(), min_size=1, max_size=_MOST) | _of_a_call()
+    drawn = st.lists(hostile_frames(), min_size=1, max_size=_MOST) | _of_a_call() | _live()
     stream = draw(_timed(draw(drawn)))
     cut = draw(st.integers(0, len(stream)))
     pairs = st.dictionaries(st.sampled_from(("customer", "k\u202e", "é")), any_text(5), max_size=2)

@@ -90,6 +90,9 @@ def _of_session(store: EventStore, id_: str) -> Iterator[tuple[str, Asked]]:
     for shape in ("beta", "ga"):
         yield "reseed", lambda d=shape: store.reseed(id_, dialect=d, audio=True)
     yield "reseed", lambda: store.reseed(id_, "+0.1", max_items=1, assistant_as="system")
+    for protocol in ("realtime", "live"):
+        yield "reseed", lambda p=protocol: store.reseed(id_, to=p, audio=True)
+    yield "reseed", lambda: store.reseed(id_, 3, to="live", max_tokens=50, assistant_as="system")
     for format_ in ("wav", "flac", "ogg"):
         yield "audio", lambda f=format_: store.audio(id_, io.BytesIO(), f, end=5.0)
     for side in ("user", "assistant"):

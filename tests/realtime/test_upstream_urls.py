@@ -9,6 +9,8 @@ from eventstore.capture.calls.sideband import call_address
 from eventstore.realtime.upstream_urls import (
     api_key_of_provider,
     call_url,
+    joined_session,
+    live_upstream,
     parse_call_url,
     public_url,
 )
@@ -60,6 +62,48 @@ def test_an_address_is_shown_without_what_may_be_secret(url: str, shown: str) ->
 )
 def test_where_a_call_is_joined(upstream: str, url: str) -> None:
     assert call_url(upstream, "rtc_1") == url
+
+
+@pytest.mark.parametrize(
+    ("upstream", "session_id", "url"),
+    [
+        (
+            "wss://api.openai.com/v1",
+            "live_1",
+            "wss://api.openai.com/v1/live/sessions/live_1/attach",
+        ),
+        ("https://api.openai.com", "live_1", "wss://api.openai.com/v1/live/sessions/live_1/attach"),
+        ("ws://a/v1/realtime?b=c", "live_1", "ws://a/v1/live/sessions/live_1/attach?b=c"),
+        ("ws://a/v1/live/sessions/", "odd/#?", "ws://a/v1/live/sessions/odd%2F%23%3F/attach"),
+        ("ws://a/v1/live/sessions", "rtc_1", "ws://a/v1/live/sessions/rtc_1/attach"),
+        (
+            "https://a.openai.azure.com",
+            "live_1",
+            "wss://a.openai.azure.com/openai/v1/live/sessions/live_1/attach",
+        ),
+    ],
+)
+def test_where_a_gpt_live_session_is_joined(upstream: str, session_id: str, url: str) -> None:
+    assert call_url(upstream, session_id) == url
+    assert call_url(live_upstream(upstream), session_id) == url
+    assert joined_session(url) == session_id
+    assert parse_call_url(url) == (live_upstream(upstream), session_id)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "wss://a/v1/live/sessions",
+        "wss://a/v1/live/sessions/live_1",
+        "wss://a/v1/live/sessions/live_1/fork",
+        "wss://a/v1/live/sessions//attach",
+        "wss://a/v1/realtime?call_id=rtc_1",
+        "wss://[",
+    ],
+)
+def test_other_addresses_join_no_gpt_live_session(url: str) -> None:
+    assert joined_session(url) is None
 
 
 def test_a_call_id_cannot_add_parameters() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import random
@@ -91,6 +92,37 @@ def test_a_call_takes_a_third_of_its_frames() -> None:
     rows = demo_rows()
     frames = sum(len(restore_bytes(*row[4:6], row.audio)) for row in rows)
     assert len(pack_segment(rows)) < frames / 3
+
+
+def live_rows(reflected: bool) -> list[EventRow]:
+    """The sound of the sample call in the frames of a GPT-Live session, or of its sideband."""
+    frames, place = [], 0
+    for row in demo_rows():
+        sound = base64.b64encode(row.audio or b"").decode()
+        if row.type == "input_audio_buffer.append":
+            body = {"type": "session.input_audio.append", "audio": sound}
+            frames.append(Frame("server" if reflected else "client", json.dumps(body), row.at))
+        elif row.type == "response.output_audio.delta":
+            body = {"type": "session.output_audio.delta", "delta": sound}
+            places = {"start_ms": place, "end_ms": place + 100} if reflected else {}
+            place += 100
+            frames.append(Frame("server", json.dumps({**body, **places}), row.at))
+    return rows_of(frames)
+
+
+@pytest.mark.parametrize("reflected", [False, True])
+def test_a_live_session_is_packed_as_well_as_others(reflected: bool) -> None:
+    rows = live_rows(reflected)
+    is_exact(rows)
+    # All sound was cut out of the frames, and is compressed as samples.
+    assert all((row.audio_offset or 0) > 0 and row.audio for row in rows)
+    assert len({row.frame for row in rows if row.direction == "client"}) == (not reflected)
+    packed = pack_segment(rows)
+    codecs = {block.codec for block in read_container(packed).blocks if block.name == "sound"}
+    assert codecs == {audio_codec.PCM16}
+    realtime = enumerate((row for row in demo_rows() if row.audio), 1)
+    others = [row._replace(seq=seq) for seq, row in realtime]
+    assert len(packed) < 1.02 * len(pack_segment(others))
 
 
 @given(any_text(), st.integers(1, 3))

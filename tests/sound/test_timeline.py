@@ -28,8 +28,9 @@ from support.strategies import streams
 
 from eventstore import Frame
 from eventstore.sound.timeline.call_clock import LONGEST_CALL, LONGEST_PAUSE, CallClock
+from eventstore.sound.timeline.layout import Stretch, Timeline, TimelineTurn
 from eventstore.sound.timeline.sample_clock import SLEW, place_chunks
-from eventstore.sound.timeline.timeline import Stretch, Timeline, TimelineTurn, build_timeline
+from eventstore.sound.timeline.timeline import build_timeline
 
 SECOND = with_clicks(1000)
 

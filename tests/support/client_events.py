@@ -7,17 +7,18 @@ from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from openai.types.beta.realtime import RealtimeClientEvent as BetaEvent
+from openai.types.live.client_event import ClientEvent as LiveEvent
 from openai.types.realtime import RealtimeClientEvent as GaEvent
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-EVENT: dict[str, Any] = {"beta": BetaEvent, "ga": GaEvent}
+EVENT: dict[str, Any] = {"beta": BetaEvent, "ga": GaEvent, "live": LiveEvent}
 
 #: Names that Azure Voice Live knows and the package does not.
 AZURE_FORMATS = ("pcm16_8000hz", "pcm16_16000hz")
 
 
 def check_client_event(event: dict[str, Any], dialect: str) -> None:
-    """Fail unless a client of the dialect may send this event, every field of it declared."""
+    """Fail unless a client of the dialect, or of `live`, may send this event as it is declared."""
     session = event.get("session", {})
     if session.get("output_audio_format") in AZURE_FORMATS:
         event = {**event, "session": {**session, "output_audio_format": "pcm16"}}
@@ -55,7 +56,7 @@ def nulls(value: Any, name: str = "") -> list[str]:
     if isinstance(value, list):
         return [found for one in value for found in nulls(one, name)]
     if isinstance(value, dict):
-        own = ("parameters", "metadata")
+        own = ("parameters", "metadata", "data")
         return [f for key, one in value.items() if key not in own for f in nulls(one, key)]
     return []
 

@@ -6,6 +6,7 @@ It refuses to run as root, so root drops to another user, as for PostgreSQL.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -47,13 +48,21 @@ query_wait_timeout = 20
 log_connections = 0
 log_disconnections = 0
 """
+#: The first version that keeps track of prepared statements, and its setting for that.
+KEEPS_STATEMENTS, MOST_STATEMENTS = (1, 21), "max_prepared_statements"
 
 
 class Bouncer:
-    """Where pgbouncer is."""
+    """Where pgbouncer is.
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    Attributes:
+        port: The port.
+        keeps_statements: True if it prepares a client's statements on each connection that the
+            client is given.
+    """
+
+    def __init__(self, port: int, keeps_statements: bool = False) -> None:
+        self.port, self.keeps_statements = port, keeps_statements
 
     def url(self, url: str) -> str:
         """The URL of a database, by way of pgbouncer."""
@@ -68,19 +77,38 @@ class Bouncer:
         return through.render_as_string(hide_password=False)
 
 
-@contextmanager
-def running_pgbouncer(postgres: PostgresServer, mode: str) -> Iterator[Bouncer]:
-    """A pgbouncer in one of its modes (`transaction`, `session`, `statement`) for a while."""
+def program_of_pgbouncer() -> str:
+    """The program; without one the test is skipped."""
     program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
     if program is None:
         if os.environ.get("REQUIRE_PGBOUNCER"):
             pytest.fail("REQUIRE_PGBOUNCER is set, and there is no pgbouncer")
         pytest.skip("no pgbouncer: install Debian's package pgbouncer")
+    return program
+
+
+@contextmanager
+def running_pgbouncer(
+    postgres: PostgresServer, mode: str, statements: int = 0
+) -> Iterator[Bouncer]:
+    """A pgbouncer for a while.
+
+    Args:
+        postgres: The server behind it.
+        mode: One of its modes: `transaction`, `session`, `statement`.
+        statements: How many prepared statements it keeps on each connection, which needs version
+            1.21. Without it the test is skipped.
+    """
+    program = program_of_pgbouncer()
+    knows = _version(program) >= KEEPS_STATEMENTS
+    if statements and not knows:
+        pytest.skip("this pgbouncer is older than 1.21, and keeps no prepared statements")
     user, port = other_user(), free_port()
     folder = folder_for(user)
     settings = folder / "pgbouncer.ini"
     server = _server(make_url(postgres.url("postgres")))
-    settings.write_text(SETTINGS.format(server=server, port=port, mode=mode, size=POOL_SIZE))
+    told = SETTINGS.format(server=server, port=port, mode=mode, size=POOL_SIZE)
+    settings.write_text(f"{told}{MOST_STATEMENTS} = {statements}\n" if knows else told)
     settings.chmod(0o644)
     log = folder / "log"
     with log.open("ab") as output:
@@ -95,10 +123,16 @@ def running_pgbouncer(postgres: PostgresServer, mode: str) -> Iterator[Bouncer]:
         )
     try:
         _wait_until_ready(port, postgres, keeper, log)
-        yield Bouncer(port)
+        yield Bouncer(port, keeps_statements=statements > 0)
     finally:
         keeper.communicate(timeout=READY_WITHIN)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _version(program: str) -> tuple[int, ...]:
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.match(r"PgBouncer (\d+)\.(\d+)", said)
+    return tuple(map(int, found.groups())) if found else (0,)
 
 
 def _server(url: URL) -> str:

@@ -14,59 +14,14 @@ from hypothesis import strategies as st
 
 from eventstore.realtime import catalogue
 from eventstore.realtime.frames import DIRECTIONS, Frame
+from support.json_strategies import ANY as _ANY
+from support.json_strategies import Draw, Json, any_text
+from support.json_strategies import json_values as json_values
+from support.json_strategies import mostly as _mostly
+from support.json_strategies import object_of as _object
+from support.json_strategies import one as _one
 
-Json = dict[str, Any]
-Draw = st.DrawFn
-
-MAX_INTEGER = 2**63
 START = 1_700_000_000_000_000
-
-
-def any_text(max_size: int = 300) -> st.SearchStrategy[str]:
-    """Text of any characters, NUL and lone surrogates among them."""
-    return st.text(st.characters(exclude_categories=()), max_size=max_size)
-
-
-def json_values(surrogates: bool = False) -> st.SearchStrategy[Any]:
-    """Any JSON value; NaN and infinity are none."""
-    text = any_text(12) if surrogates else st.text(max_size=12)
-    leaves = st.one_of(
-        st.none(),
-        st.booleans(),
-        st.integers(-MAX_INTEGER, MAX_INTEGER),
-        st.floats(allow_nan=False, allow_infinity=False),
-        text,
-    )
-    return st.recursive(
-        leaves,
-        lambda inner: st.one_of(
-            st.lists(inner, max_size=4), st.dictionaries(text, inner, max_size=4)
-        ),
-        max_leaves=8,
-    )
-
-
-_ANY = json_values(surrogates=True)
-
-
-@st.composite
-def _mostly(draw: Draw, usual: st.SearchStrategy[Any], one_in: int = 12) -> Any:
-    return draw(_ANY if draw(st.integers(1, one_in)) == one_in else usual)
-
-
-@st.composite
-def _object(draw: Draw, fields: dict[str, st.SearchStrategy[Any]], lacks_one_in: int = 4) -> Json:
-    """An object with most of these fields, in their order, most of them with a fitting value."""
-    return {
-        name: draw(_mostly(value))
-        for name, value in fields.items()
-        if draw(st.integers(1, lacks_one_in)) < lacks_one_in
-    }
-
-
-def _one(*values: Any) -> st.SearchStrategy[Any]:
-    return st.sampled_from(values)
-
 
 _ITEM_ID = _one("item_1", "item_2", "item_3")
 _RESPONSE_ID = _one("resp_1", "resp_2")
@@ -341,14 +296,15 @@ def _named(fields: Json) -> Json:
     return {("delta" if name == "audio_delta" else name): v for name, v in fields.items()}
 
 
-_EVENTS = {type_: _events_of(type_) for type_ in TYPES}
+#: An event of each type.
+EVENTS_BY_TYPE = {type_: _events_of(type_) for type_ in TYPES}
 
 
 @st.composite
 def events(draw: Draw) -> Json:
     """An event of any known type, and a few unknown ones."""
     types = TYPES if draw(st.integers(1, 4)) == 4 else OFTEN
-    event: Json = draw(_EVENTS[draw(st.sampled_from(types))])
+    event: Json = draw(EVENTS_BY_TYPE[draw(st.sampled_from(types))])
     if draw(st.integers(1, 20)) == 20:
         odd = draw(_ANY)
         event |= odd if isinstance(odd, dict) else {"item": odd, "response": odd}
@@ -368,9 +324,14 @@ def frames(draw: Draw) -> Frame:
     return Frame(direction, json.dumps(event, ensure_ascii=draw(st.booleans())), at)
 
 
-def streams(max_size: int = 30) -> st.SearchStrategy[list[Frame]]:
-    """Frames in arbitrary order."""
-    return st.lists(frames(), min_size=1, max_size=max_size)
+@st.composite
+def streams(draw: Draw, max_size: int = 30) -> list[Frame]:
+    """Frames in arbitrary order; one time in four those of a Live session."""
+    from support.live_strategies import live_streams  # which draws from here
+
+    if draw(st.integers(1, 4)) == 4:
+        return draw(live_streams(max_size))
+    return draw(st.lists(frames(), min_size=1, max_size=max_size))
 
 
 def _drop(draw: Draw, stream: list[Frame]) -> list[Frame]:

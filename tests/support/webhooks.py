@@ -44,3 +44,16 @@ def post(url: str, body: bytes, headers: dict[str, str] | None = None) -> int:
     """Send a webhook; the status of its answer."""
     given = signed(body) if headers is None else headers
     return httpx.post(url, content=body, headers=given, timeout=20).status_code
+
+
+def live_incoming(
+    session_id: str = "live_x1", type_: str = "live.transport.incoming", **headers: str
+) -> bytes:
+    """The body of a webhook of a GPT-Live session that waits to be accepted, by SIP."""
+    told = [{"name": name.replace("_", "-"), "value": value} for name, value in headers.items()]
+    return body_of(type_, data={"session_id": session_id, "type": "sip", "sip_headers": told})
+
+
+def live_connected(session_id: str = "live_x1") -> bytes:
+    """The body of a webhook of a GPT-Live session that has begun, by WebRTC."""
+    return body_of("live.transport.connected", data={"session_id": session_id, "type": "webrtc"})

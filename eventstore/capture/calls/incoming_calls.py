@@ -28,6 +28,7 @@ from eventstore.capture.calls.webhooks import (
     check,
     read_call,
 )
+from eventstore.realtime.upstream_urls import live_upstream
 
 #: Ids of webhooks that are kept, to recognize a webhook that is sent again.
 _KEPT_IDS = 10_000
@@ -94,7 +95,8 @@ class IncomingCalls:
     def _start(self, call: IncomingCall) -> None:
         keys = {FROM: FROM, TO: TO, **self.headers}
         pairs = {**call_metadata(call.headers, keys), **self.metadata}
-        address = call_address(self.upstream, call.call_id)
+        upstream = live_upstream(self.upstream) if call.is_live else self.upstream
+        address = call_address(upstream, call.call_id)
         request = CallToRecord(call.call_id, address, pairs, self.wait)
         if self.recordings.start(request, self.tell, self.find):
             self.tell(CallUpdate(call.call_id, "incoming"))

@@ -1,5 +1,8 @@
 """Join a WebRTC or SIP call by its id, and record what the server sends there: a sideband.
 
+A session of GPT-Live is joined by its id as well, whatever its transport is. The server reflects
+the audio of both sides to such a sideband.
+
 `eventstore join` and Python users call `record_call`; `call_recordings.py` calls `record_at`.
 """
 
@@ -37,16 +40,23 @@ from eventstore.realtime.upstream_urls import (
     api_key_for,
     call_url,
     is_azure,
+    joined_session,
     key_header,
     public_url,
 )
 from eventstore.realtime.values import MAX_VALUE_LENGTH, METADATA_PAIRS, mapping, text
 
-#: What no sideband can see; the log of each session says so.
+#: What no sideband of a call can see; the log of each session says so.
 UNSEEN = (
     "the call's audio, in both directions: it goes by WebRTC or SIP",
     "events before it joined",
     "client events that the caller's own data channel sent: only their effects show",
+)
+#: What no sideband of a GPT-Live session can see.
+LIVE_UNSEEN = (
+    "what the app sent on its own connections, but for the user's audio: only its effects show",
+    "events before it joined, but for a short replay that the server may send",
+    "whether the input was muted: the user's audio is reflected before that",
 )
 
 #: How often a call is joined again, and seconds to wait before each attempt at that.
@@ -117,8 +127,9 @@ async def record_call(
 
     Args:
         recorder: Writes the events to a store.
-        call_id: The call's id, `rtc_…`.
-        upstream: The base URL to use instead of `wss://api.openai.com/v1`.
+        call_id: The call's id, `rtc_…`, or the id of a GPT-Live session, `live_…`.
+        upstream: The base URL to use instead of `wss://api.openai.com/v1`. If it ends with
+            `/live/sessions`, any id is a GPT-Live session's.
         api_key: By default the value of OPENAI_API_KEY; for Azure that of AZURE_OPENAI_API_KEY, if
             it is set.
         headers: More headers of the handshake. With Authorization or api-key, no key is needed.
@@ -178,9 +189,10 @@ async def record_at(
     if len(pairs) < METADATA_PAIRS and len(call_id) <= MAX_VALUE_LENGTH:
         pairs.setdefault(CALL_ID, call_id)
     connection = await _join_within(call_id, address, wait)
+    unseen = UNSEEN if joined_session(address.url) is None else LIVE_UNSEEN
     noted = {"call_id": call_id, "url": public_url(address.url), **(notes or {})}
     try:
-        session = recorder.session(pairs, notes={"by": "sideband", **noted, "unseen": list(UNSEEN)})
+        session = recorder.session(pairs, notes={"by": "sideband", **noted, "unseen": list(unseen)})
     except BaseException:
         await connection.close()
         raise

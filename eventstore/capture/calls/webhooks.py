@@ -24,7 +24,15 @@ MAX_WEBHOOK_BYTES = 64 * 1024
 #: SIP headers that always become metadata, under these keys unless others are named.
 FROM, TO = "from", "to"
 
-_INCOMING = "realtime.call.incoming"
+#: Types of events that name a call, and where its id is. An incoming call of GPT-Live has two: the
+#: older one for webhooks that were made before the newer.
+_CALL, _LIVE_SESSION = "call_id", "session_id"
+_NAMED = {
+    "realtime.call.incoming": _CALL,
+    "live.call.incoming": _LIVE_SESSION,
+    "live.transport.incoming": _LIVE_SESSION,
+    "live.transport.connected": _LIVE_SESSION,
+}
 _PREFIX = "whsec_"
 _SHORTEST_KEY = 16
 _TIME = re.compile("[0-9]{1,12}")
@@ -46,15 +54,17 @@ class BadWebhookError(Exception):
 
 
 class IncomingCall(NamedTuple):
-    """A call that waits to be accepted.
+    """A call that waits to be accepted, or a session of GPT-Live that has just begun.
 
     Attributes:
-        call_id: The call's id, `rtc_…`.
+        call_id: The call's id, `rtc_…`, or the session's, `live_…`.
         headers: Names in lower case and values of the headers of its SIP INVITE, in order.
+        is_live: Whether it is a session of GPT-Live.
     """
 
     call_id: str
     headers: tuple[tuple[str, str], ...]
+    is_live: bool = False
 
 
 def parse_secret(text: str) -> bytes:
@@ -119,10 +129,12 @@ def read_call(body: bytes) -> IncomingCall | None:
         event = mapping(loads(body))
     except (ValueError, RecursionError) as error:
         raise BadWebhookError("its body is no JSON") from error
-    if event.get("type") != _INCOMING:
+    type_ = event.get("type")
+    named = _NAMED.get(type_) if isinstance(type_, str) else None
+    if named is None:
         return None
     data = mapping(event.get("data"))
-    call_id = data.get("call_id")
+    call_id = data.get(named)
     if not isinstance(call_id, str) or not _CALL_ID.fullmatch(call_id):
         raise BadWebhookError("its call has no id")
     sip_headers = (mapping(one) for one in sequence(data.get("sip_headers"))[:_MOST_HEADERS])
@@ -134,6 +146,7 @@ def read_call(body: bytes) -> IncomingCall | None:
             for name, value in pairs
             if isinstance(name, str) and isinstance(value, str)
         ),
+        named == _LIVE_SESSION,
     )
 
 

@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
-from itertools import chain, filterfalse, islice
+from itertools import filterfalse
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
+from eventstore.capture.files.connection_frames import (
+    ConnectionFrames,
+    Progress,
+    RereadRecording,
+)
 from eventstore.capture.files.formats.recording_file import RecordingFile, open_recording
 from eventstore.capture.files.import_rates import (
     check_stored_rates,
@@ -20,6 +25,7 @@ from eventstore.capture.files.import_rates import (
 from eventstore.capture.files.import_survey import FoundConnection, survey
 from eventstore.capture.files.redaction import Redaction
 from eventstore.capture.files.twice_readable import open_twice_readable, spooled
+from eventstore.capture.recording.notes import redacted
 from eventstore.capture.recording.same_call import note_same_calls
 from eventstore.errors import (
     ErasedError,
@@ -31,7 +37,7 @@ from eventstore.errors import (
 from eventstore.realtime.audio import NO_SAMPLE_RATES, SampleRates
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.realtime.metadata import check_metadata
-from eventstore.realtime.recording_lines import BadLine
+from eventstore.realtime.protocols import is_live_id
 from eventstore.store.database.outages import attempt
 from eventstore.store.database.transaction import read
 from eventstore.store.log.session_facts import (
@@ -41,11 +47,10 @@ from eventstore.store.log.session_facts import (
     metadata_frame,
 )
 from eventstore.store.queries.recordings_of_call import response_ids
+from eventstore.store.sessions.append_arguments import RepeatableFrames
 
 if TYPE_CHECKING:
     from eventstore.store.sessions.log import WritableLog
-
-Progress = Callable[[int], None]
 
 
 class Imported(NamedTuple):
@@ -216,38 +221,21 @@ class _RecordingImport:
     def take_all(self, connections: list[FoundConnection], stream: BinaryIO) -> None:
         """Import all connections. One that cannot be stored stops no other."""
         options = self._options
-        frames, redaction = _frames(self._recording, options.redact)
+        reread = RereadRecording(
+            self._recording, connections, options.redact, stream, options.progress
+        )
         for connection in connections:
-            count = connection.last - connection.first + 1
-            own_frames = _take(frames, count, stream, options.progress)
             target = options.session_id or connection.session_id
-            self._take(connection, target, own_frames, redaction)
-            for _ in own_frames:
-                pass  # skip the unread frames of a connection that failed
+            self._take(connection, target, ConnectionFrames(reread, connection))
         for connection in tuple(self._others):
             # It is another connection of a call that is stored. It gets an id of its own, and is
             # read again.
-            frames, redaction = _frames(self._recording, options.redact)
-            own_frames = islice(frames, connection.first - 1, connection.last)
-            self._take(connection, connection.made_id, own_frames, redaction)
+            self._take(connection, connection.made_id, ConnectionFrames(reread, connection))
 
-    def _take(
-        self,
-        connection: FoundConnection,
-        target: str,
-        own_frames: Iterator[Frame],
-        redaction: Redaction,
-    ) -> None:
+    def _take(self, connection: FoundConnection, target: str, frames: ConnectionFrames) -> None:
         log, options = self._log, self._options
         importing = partial(
-            _import_connection,
-            log,
-            target,
-            connection,
-            own_frames,
-            options,
-            self._skipped,
-            redaction,
+            _import_connection, log, target, connection, frames, options, self._skipped
         )
         imported = attempt(f"session {target}", importing)
         if isinstance(imported, AnotherSessionError) and _is_same_call(
@@ -261,60 +249,40 @@ class _RecordingImport:
             self.results.append(imported._replace(format=format_, warnings=self._warnings))
 
 
-def _frames(recording: RecordingFile, redact: bool) -> tuple[Iterator[Frame], Redaction]:
-    """Return the readable frames of a recording without their secrets, and the count of these."""
-    redaction = Redaction(redact)
-    read = (frame for _, frame, _ in recording.read() if not isinstance(frame, BadLine))
-    return map(redaction.take_out, read), redaction
-
-
 def _is_same_call(
     log: WritableLog, session_id: str, connection: FoundConnection, options: _Options
 ) -> bool:
     """Return True if the stored session of this id is another connection of the same call.
 
-    Then the server gave it the same id, and both have a response in common.
+    Then the server gave it the same id, and both have a response in common. Two connections of a
+    GPT-Live session may have none, but no two sessions have the same id there.
     """
     if options.session_id is not None or session_id == connection.made_id:
         return False
+    if is_live_id(session_id):
+        return True
     with read(log.engine) as tx:
         return not connection.responses.isdisjoint(response_ids(tx, session_id))
-
-
-def _take(
-    frames: Iterator[Frame], count: int, stream: BinaryIO, progress: Progress | None
-) -> Iterator[Frame]:
-    for taken in range(count):
-        frame = next(frames, None)
-        if frame is None:
-            raise InvalidInputError("the file changed while it was read; import it again")
-        if progress is not None and taken % 256 == 0:
-            progress(stream.tell())
-        yield frame
 
 
 def _import_connection(
     log: WritableLog,
     session_id: str,
     connection: FoundConnection,
-    frames: Iterator[Frame],
+    frames: ConnectionFrames,
     options: _Options,
     skipped: int,
-    redaction: Redaction,
 ) -> Imported:
     _check_id(session_id)
-    metadata, before = options.metadata, redaction.secrets
-    added, metadata_set = 0, False
+    metadata, added, metadata_set = options.metadata, 0, False
     if _is_stored(log, session_id):
         check_stored_rates(log, session_id, options.rates)
-        _compare(log, session_id, frames)
+        _compare(log, session_id, frames.read())
         if any(log.metadata(session_id).get(key) != metadata[key] for key in metadata):
             log.set_metadata(session_id, metadata)
             added, metadata_set = 1, True
     else:
-        # They have no time: of two imports at once, the second then finds its own frames there.
-        noted = [metadata_frame(metadata, None)] if metadata else []
-        all_frames = chain(redaction.with_note(with_rates_note(frames, options.rates)), noted)
+        all_frames = RepeatableFrames(partial(_with_notes, frames, options))
         appended = log.append(session_id, all_frames, expected_seq=0, close=True)
         added = 0 if appended.repeated else appended.last_seq
     # An exported session already has all notes, and stays the same here, event for event.
@@ -322,17 +290,28 @@ def _import_connection(
     if not connection.is_exported:
         same_call = note_same_calls(log, session_id, connection.is_dated)
     responses = count_responses(log.engine, session_id)
-    redacted = redaction.secrets - before
     return Imported(
         session_id,
         log.last_seq(session_id),
         responses,
         added,
         skipped,
-        redacted,
+        frames.secrets,
         same_call=same_call,
         metadata_set=metadata_set,
     )
+
+
+def _with_notes(frames: ConnectionFrames, options: _Options) -> Iterator[Frame]:
+    """Yield the frames of a connection, with notes of what its import was told and has done.
+
+    The notes have no time: of two imports at once, the second then finds its own frames there.
+    """
+    yield from with_rates_note(frames.read(), options.rates)
+    if frames.secrets:
+        yield redacted(frames.secrets, None)
+    if options.metadata:
+        yield metadata_frame(options.metadata, None)
 
 
 def _is_stored(log: WritableLog, session_id: str) -> bool:

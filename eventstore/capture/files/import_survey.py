@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from eventstore.capture.files.formats.recording_file import RecordingFile
+from eventstore.capture.files.live_senders import LiveSenders, digested_direction
 from eventstore.capture.files.redaction import Redaction
 from eventstore.capture.recording.session_ids import made_id, session_event
 from eventstore.errors import InvalidInputError
@@ -29,6 +30,8 @@ class FoundConnection(NamedTuple):
         responses: The ids of its responses, a thousand at most.
         is_exported: Whether a store exported it, with all its notes. Other tools number lines too,
             but only a store's export has exactly its members, and no gap.
+        is_reflected: Whether its input audio was reflected by the server, where the recording does
+            not say who sent it. Only sidebands of GPT-Live have such audio.
         is_dated: Whether the date of its times is known, and not assumed by the import.
     """
 
@@ -39,32 +42,48 @@ class FoundConnection(NamedTuple):
     made_id: str
     responses: frozenset[str]
     is_exported: bool
+    is_reflected: bool = False
     is_dated: bool = True
 
 
 @dataclass
 class _OpenConnection:
-    """The connection that the survey is reading."""
+    """The connection that the survey is reading.
+
+    Attributes:
+        ends_at: The number of the frame at which it ends if another one begins behind it: its
+            close, or the last frame before a request for another session.
+    """
 
     first: int
     stored_as: str | None = None
     server_id: str | None = None
-    closed_at: int | None = None
+    ends_at: int | None = None
+    has_begun: bool = False
     metadata: dict[str, str] = field(default_factory=dict)
     digest: Any = field(default_factory=hashlib.sha256)
     digest_behind: Any = field(default_factory=hashlib.sha256)
+    senders: LiveSenders = field(default_factory=LiveSenders)
+    senders_behind: LiveSenders = field(default_factory=LiveSenders)
     responses: set[str] = field(default_factory=set)
     is_exported: bool = False
 
     def finish(self, last: int) -> FoundConnection:
         """Return the connection, which ends at a frame."""
-        if self.closed_at is not None and self.closed_at < last:
+        if self.ends_at is not None and self.ends_at < last:
             self.digest.update(self.digest_behind.digest())
         made = made_id(self.digest.hexdigest())
         id_ = self.stored_as or self.server_id or made
         responses = frozenset(self.responses)
         return FoundConnection(
-            self.first, last, id_, self.metadata, made, responses, self.is_exported
+            self.first,
+            last,
+            id_,
+            self.metadata,
+            made,
+            responses,
+            self.is_exported,
+            self.senders.are_reflected(),
         )
 
 
@@ -84,10 +103,13 @@ class _Connections:
         if place.seq is not None:
             self._begin_exported(place)
         elif kind == "created" and _is_another(
-            named, self._open.server_id, self._open.closed_at is not None
+            named, self._open.server_id, self._open.ends_at is not None
         ):
             self._begin_behind()
         connection = self._open
+        if kind == "starting" and connection.has_begun and connection.ends_at is None:
+            connection.ends_at = self._index - 1
+        connection.has_begun = connection.has_begun or kind in ("starting", "created")
         if connection.server_id is None and named is not None:
             connection.server_id = named
         expected = self._index - connection.first + 1
@@ -95,9 +117,11 @@ class _Connections:
             connection.is_exported and place.is_exported and place.seq == expected
         )
         _digest(connection, frame)
+        is_behind = connection.ends_at is not None
+        (connection.senders_behind if is_behind else connection.senders).note(frame)
         _note_response(connection, frame)
         if kind == "closed":
-            connection.closed_at = self._index
+            connection.ends_at = self._index
 
     def finish(self) -> list[FoundConnection]:
         """End the last connection, and return all connections."""
@@ -119,12 +143,12 @@ class _Connections:
             self._open.is_exported = True
 
     def _begin_behind(self) -> None:
-        """Begin a connection behind the last close, or with this frame if there was no close."""
-        closed_at = self._open.closed_at
-        last = closed_at if closed_at is not None else self._index - 1
-        behind, self._open.digest_behind = self._open.digest_behind, hashlib.sha256()
-        self._finished.append(self._open.finish(last))
-        self._open = _OpenConnection(last + 1, digest=behind)
+        """Begin a connection behind the last end, or with this frame if there was no end."""
+        before = self._open
+        last = before.ends_at if before.ends_at is not None else self._index - 1
+        behind, before.digest_behind = before.digest_behind, hashlib.sha256()
+        self._finished.append(before.finish(last))
+        self._open = _OpenConnection(last + 1, digest=behind, senders=before.senders_behind)
 
 
 def survey(
@@ -132,8 +156,9 @@ def survey(
 ) -> tuple[list[FoundConnection], int]:
     """Return the connections of a recording, and how many lines cannot be read.
 
-    A new connection starts at a `session.created` with another id than before. After a close, the
-    frames behind it belong to the next connection if a `session.created` follows.
+    A new connection starts at a `session.created` or `session.started` with another id than before.
+    After a close, the frames behind it belong to the next connection if such an event follows, and
+    so do frames from a `session.start` on.
 
     Raises:
         InvalidInputError: If a line cannot be read, unless `keep_going` is True.
@@ -168,8 +193,9 @@ def _digest(connection: _OpenConnection, frame: Frame) -> None:
     text = frame.text
     if isinstance(text, str):
         text = text.encode("utf-8", "surrogatepass")
-    digest = connection.digest if connection.closed_at is None else connection.digest_behind
-    digest.update(f"{frame.direction} {len(text)}\n".encode() + text)
+    is_behind = connection.ends_at is not None
+    digest = connection.digest_behind if is_behind else connection.digest
+    digest.update(f"{digested_direction(frame)} {len(text)}\n".encode() + text)
 
 
 def _is_another(named: str | None, server_id: str | None, closed: bool) -> bool:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
-from eventstore.capture.recording.notes import redacted
 from eventstore.realtime.frames import Frame
 from eventstore.realtime.masking.mask_session import SessionMask
 
@@ -30,12 +27,3 @@ class Redaction:
         text, secrets = self._mask.mask(frame.text)
         self.secrets += secrets
         return frame._replace(text=text) if secrets else frame
-
-    def with_note(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """Yield frames that pass `take_out`, and then a note of how many secrets they had."""
-        before = self.secrets
-        yield from frames
-        if self.secrets > before:
-            # The note has no time: of two imports at once, the second then finds its own note
-            # there.
-            yield redacted(self.secrets - before, None)

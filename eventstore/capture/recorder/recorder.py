@@ -40,9 +40,10 @@ from eventstore.capture.recorder.writer import Writer
 from eventstore.capture.recording.notes import closed, opened
 from eventstore.common import unforeseen
 from eventstore.realtime.metadata import check_metadata
+from eventstore.realtime.upstream_urls import joined_session
 from eventstore.store.database import schema
 from eventstore.store.database.transaction import read
-from eventstore.store.log.session_facts import check_session_id
+from eventstore.store.log.session_facts import check_session_id, is_session_id
 from eventstore.store.sessions.log import WritableLog, open_log
 from eventstore.times import now
 
@@ -146,7 +147,8 @@ class Recorder:
             session_id: The id to store the session under, behind what is there. By default it is
                 the server's id if that is free, else one that the store makes.
             notes: What the log shall say of how the session was recorded, such as `{"by":
-                "relay"}`.
+                "relay"}`. If its `url` joins a GPT-Live session, this names the server's id, which
+                events there may not.
             at: When it began, in microseconds since 1970 UTC; by default now.
 
         Raises:
@@ -159,7 +161,8 @@ class Recorder:
             check_session_id(session_id)
         begun = checked_time(now() if at is None else at)
         key = uuid4().hex[:KEY_LENGTH]
-        recording = ActiveRecording(TargetSession(key, session_id, session_id is not None))
+        wanted = session_id or _named_by_url(notes or {})
+        recording = ActiveRecording(TargetSession(key, wanted, session_id is not None))
         self._pending.begin(recording, opened(key, pairs, notes or {}, begun))
         self._state.wake_spool_thread()
         return SessionRecorder(self._pending, recording, self._redact)
@@ -286,6 +289,13 @@ class Recorder:
             schema.ensure(self._store.engine)
             self._schema_checked = True
         return self._store
+
+
+def _named_by_url(notes: Mapping[str, Any]) -> str | None:
+    """Return the id of the GPT-Live session that a recording's URL joins, or None."""
+    url = notes.get("url")
+    named = joined_session(url) if isinstance(url, str) else None
+    return named if named is not None and is_session_id(named) else None
 
 
 def _close_at_exit(recorder: weakref.ref[Recorder], timeout: float) -> None:

@@ -34,6 +34,7 @@ from eventstore.store.log.read_events import read_events
 from eventstore.store.log.session_facts import find_last_seq
 from eventstore.store.queries.query_sessions import state_at
 from eventstore.store.queries.recordings_of_call import (
+    call_names,
     call_of,
     notes_of,
     other_recordings,
@@ -153,10 +154,9 @@ def _other_recordings(
 
 
 def _is_one_call(one: SessionState, other: SessionState) -> bool:
-    """Return True if both have the same id by their servers, or both recorders joined one call."""
-    if one.server_id is not None and one.server_id == other.server_id:
-        return True
-    return call_of(one.notes) is not None and call_of(one.notes) == call_of(other.notes)
+    """Return True if both have the same id by their servers, or of the call that was joined."""
+    names = call_names(one.server_id, one.notes)
+    return not names.isdisjoint(call_names(other.server_id, other.notes))
 
 
 def _overlap_in_time(one: SessionState, other: SessionState) -> bool:

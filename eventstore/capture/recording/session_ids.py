@@ -13,11 +13,14 @@ from eventstore.realtime.frames import CLIENT, STORE, Frame, parse
 from eventstore.realtime.recording_lines import envelope_line
 from eventstore.realtime.values import identifier, mapping
 
+# Sessions of GPT-Live are started; sidebands of them may only hear of an update, or of the end.
 _CREATED = ("session.created", "transcription_session.created", "session.started")
 _UPDATED = ("session.updated", "transcription_session.updated")
+_CLOSED, _NOTED_CLOSED = "session.closed", "eventstore.session.closed"
+_START = "session.start"
 
 #: Types of events that name a session's id.
-NAMING_TYPES = _CREATED + _UPDATED
+NAMING_TYPES = (*_CREATED, *_UPDATED, _CLOSED)
 
 _MADE_ID = re.compile("sess_[0-9a-f]{24}")
 
@@ -31,20 +34,25 @@ def session_event(frame: Frame) -> tuple[str | None, str | None]:
     """Return what a frame does to its session, and the session's id that it names.
 
     Returns:
-        `created`, `updated`, `closed` or None; and the id, or None if it names none.
+        `starting` (a client asks for a session of GPT-Live), `created`, `updated`, `closed` or
+        None; and the id, or None if it names none.
     """
     text = frame.text
-    if isinstance(text, bytes) or frame.direction == CLIENT or "session." not in text:
+    if isinstance(text, bytes) or "session." not in text:
         return None, None
+    if frame.direction == CLIENT:
+        is_start = f'"{_START}"' in text and (parse(text) or {}).get("type") == _START
+        return ("starting" if is_start else None), None
     event = parse(text) or {}
     type_ = event.get("type")
+    named = identifier(mapping(event.get("session")).get("id"))
     if type_ in _CREATED:
-        return "created", identifier(mapping(event.get("session")).get("id"))
+        return "created", named
     if type_ in _UPDATED:
-        return "updated", identifier(mapping(event.get("session")).get("id"))
-    if type_ == "session.closed" or (
-        type_ == "eventstore.session.closed" and frame.direction == STORE
-    ):
+        return "updated", named
+    if type_ == _CLOSED:
+        return "closed", named
+    if type_ == _NOTED_CLOSED and frame.direction == STORE:
         return "closed", None
     return None, None
 

@@ -1,8 +1,9 @@
 """Record the WebRTC calls that a relay sees created, by a sideband.
 
 An app creates a call by `POST /v1/realtime/calls`, which the relay passes on. The `Location` header
-of the answer names the call (OpenAI's API reference, "Create call"). `relay_connection.py` calls
-`join_created`.
+of the answer names the call (OpenAI's API reference, "Create call"). A session of GPT-Live is
+created by `POST /v1/live/sessions`, or forked by `POST /v1/live/sessions/{id}/fork`. The body of
+the answer has its id. `relay_connection.py` calls `join_created`.
 """
 
 from __future__ import annotations
@@ -27,9 +28,12 @@ from eventstore.capture.relay.relay_shared import RelayState
 from eventstore.capture.relay.relay_tee import CallEnd
 from eventstore.capture.taps.websocket_watch import ConnectionEnd
 from eventstore.realtime.upstream_urls import api_key_of_provider, key_header, public_url
+from eventstore.realtime.values import loads, mapping
 
 #: Seconds to wait until a call that was just created can be joined.
 _JOIN_TIMEOUT = 30.0
+_CREATION_PATH = re.compile(r"(.*/live/sessions)(?:/[^/]+/fork)?/?")
+_LIVE_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 _CALL_PATH = re.compile(r".*/realtime/calls/([A-Za-z0-9_.:-]{1,128})/?")
 #: Headers that authenticate a request; the sideband sends the same.
 _CREDENTIALS = ("authorization", "api-key", "openai-organization", "openai-project")
@@ -41,17 +45,23 @@ _REASONS = {1006: "the connection was lost"}
 
 def join_created(
     shared: RelayState, number: int, request: HttpRequest, reader: AnswerReader
-) -> None:
+) -> bool:
     """Start to record the call that an answer says was created, if it says so.
 
     Args:
         number: The connection's number, for messages.
         request: The request that asked for the call.
-        reader: The reader of the answer, whose head has arrived.
+        reader: The reader of the answer.
+
+    Returns:
+        False if more of the answer must come before it is known.
     """
-    call_id = created_call(reader)
+    if reader.status is None:
+        return False
+    is_live = request.creates_live_session and 200 <= reader.status < 300
+    call_id = created_session(reader) if is_live else created_call(reader)
     if call_id is None:
-        return
+        return not is_live or reader.ended
     metadata = read_metadata(request.target, request.headers, dict(shared.metadata))
     agent = header(request.headers, b"user-agent") or ""
     notes = {"user_agent": agent[:_LONGEST_USER_AGENT], "metadata_refused": metadata.refused}
@@ -63,6 +73,23 @@ def join_created(
         shared.created.start(call, _reporter(shared, number, address, is_client_secret))
     except TooManyCallsError:
         shared.on_event(number, f"{call_id} is not recorded: there are too many at once")
+    return True
+
+
+def created_session(reader: AnswerReader) -> str | None:
+    """Return the id of the GPT-Live session that an answer's body names, or None if it names none.
+
+    None is also returned while the body is not whole.
+    """
+    if not reader.body.rstrip().endswith(b"}"):
+        return None
+    try:
+        body = mapping(loads(reader.body))
+    except (ValueError, RecursionError):
+        return None
+    session_id = mapping(body.get("session")).get("id")
+    is_id = isinstance(session_id, str) and _LIVE_ID.fullmatch(session_id)
+    return session_id if is_id else None
 
 
 def created_call(reader: AnswerReader) -> str | None:
@@ -87,9 +114,12 @@ def sideband_address(
     relay's own environment has for this provider, if it has one.
     """
     path, _, query = request.target.partition("?")
-    path = path.rstrip("/").removesuffix("/calls")
     pieces = [p for p in query.split("&") if _name_of(p) in _PARAMETERS]
-    target = f"{path}?{'&'.join([*pieces, f'call_id={call_id}'])}"
+    if created := _CREATION_PATH.fullmatch(path):
+        path = f"{created[1]}/{call_id}/attach"
+    else:
+        path, pieces = path.rstrip("/").removesuffix("/calls"), [*pieces, f"call_id={call_id}"]
+    target = f"{path}?{'&'.join(pieces)}" if pieces else path
     joining = HttpRequest("GET", target, "1.1", [])
     scheme = "wss" if upstream.tls else "ws"
     url = f"{scheme}://{upstream.authority}{upstream_target(upstream, joining)}"

@@ -218,16 +218,16 @@ class RelayedConnection:
                 self.ended(self.client)
 
     def _watch_answer(self, request: HttpRequest) -> None:
-        """Read a copy of the answer's head, and record the call that it says was created."""
-        pass_on, reader = self._read[self._server], self._answer
+        """Read a copy of the answer, until it says which call was created, and record the call."""
+        pass_on = self._read[self._server]
+        reader = AnswerReader(keeps_body=request.creates_live_session)
 
         def watched(data: bytes) -> None:
             pass_on(data)
             try:
                 reader.feed(data)
-                if reader.status is None:
+                if not join_created(self._shared, self._number, request, reader):
                     return
-                join_created(self._shared, self._number, request, reader)
             except Exception as error:  # no error may disturb the call
                 if not isinstance(error, ValueError):
                     unforeseen.log_fault(_LOGGER, "joining a call that was created", error)

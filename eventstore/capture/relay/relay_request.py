@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
@@ -22,6 +23,8 @@ from eventstore.realtime.upstream_urls import PUBLIC_PARAMETERS, bad_upstream, s
 #: A header's name, spelled as in the request, and its value.
 Header = tuple[bytes, bytes]
 
+#: The paths at which sessions of GPT-Live are created, or forked, over WebRTC.
+_LIVE_CREATION = re.compile(r".*/live/sessions(/[^/]+/fork)?/?")
 _EXAMPLE_URL = "wss://api.openai.com"
 _DEFAULT_PORTS = {False: 80, True: 443}
 _HEAD_LIMIT = 64 * 1024
@@ -94,7 +97,14 @@ class HttpRequest(NamedTuple):
     def creates_call(self) -> bool:
         """Return True if it asks for a call over WebRTC."""
         path = self.target.partition("?")[0]
-        return self.method == "POST" and path.rstrip("/").endswith("/realtime/calls")
+        is_call = path.rstrip("/").endswith("/realtime/calls")
+        return self.method == "POST" and (is_call or self.creates_live_session)
+
+    @property
+    def creates_live_session(self) -> bool:
+        """Return True if it asks for a session of GPT-Live over WebRTC."""
+        path = self.target.partition("?")[0]
+        return self.method == "POST" and _LIVE_CREATION.fullmatch(path) is not None
 
 
 class BadRequestError(Exception):
@@ -161,14 +171,18 @@ class RequestReader:
 class AnswerReader:
     """Reads a copy of an upstream's answer to a handshake.
 
+    Args:
+        keeps_body: Keep the answer's body, unless it is very long.
+
     Attributes:
         status: The answer's status, or None until its head is whole.
         headers: The answer's headers, names in lower case.
+        body: What came of the body, if it is kept.
         ended: Whether all of the answer has come, including its body.
         rest: The bytes that came behind a 101.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keeps_body: bool = False) -> None:
         self._parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=_ANSWER_LIMIT)
         asked = [("Host", "upstream"), ("Connection", "Upgrade"), ("Upgrade", "websocket")]
         self._parser.send(h11.Request(method="GET", target="/", headers=asked))
@@ -178,6 +192,8 @@ class AnswerReader:
         self.headers: list[Header] = []
         self.ended = False
         self.rest = b""
+        self.body = b""
+        self._keeps_body = keeps_body
         self._broken = False
 
     def feed(self, data: bytes) -> None:
@@ -211,6 +227,10 @@ class AnswerReader:
             return
         if isinstance(event, h11.Response | h11.InformationalResponse):
             self.status, self.headers = event.status_code, list(event.headers)
+        if isinstance(event, h11.Data) and self._keeps_body:
+            self.body += event.data
+            if len(self.body) > _ANSWER_LIMIT:
+                self._keeps_body, self.body = False, b""
         if isinstance(event, h11.InformationalResponse):
             self.rest = self._parser.trailing_data[0]
             self.ended = True
@@ -258,6 +278,8 @@ def _forwarded_headers(upstream: Upstream, request: HttpRequest) -> Iterator[Hea
         b"connection": b"Upgrade" if websocket else b"close",
     }
     dropped = _HOP_BY_HOP | _list_values(request.headers, b"connection")
+    if request.creates_live_session:
+        dropped |= {b"accept-encoding"}  # the relay reads the session's id from the answer's body
     if websocket:
         dropped -= {b"upgrade"}
     for name, value in request.headers:

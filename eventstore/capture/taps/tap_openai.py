@@ -1,4 +1,4 @@
-"""Record the Realtime connections of the `openai` package, by one line around `connect()`."""
+"""Record the Realtime and GPT-Live connections of the `openai` package, by one line around each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def tap(
     """Record a connection of the `openai` package, with all its frames in both directions.
 
     It works with sync and async clients, and with `client.realtime`, `client.realtime.translations`
-    and `client.beta.realtime`:
+    and `client.beta.realtime`, and for GPT-Live with `client.live`, `client.live.sideband` and
+    `client.live.forks`:
 
         with tap(client.realtime.connect(model="gpt-realtime"), recorder) as connection:
 

@@ -27,7 +27,8 @@ def timed_words_of(item: Json) -> tuple[list[Json] | None, str | None]:
         item: The item's resource, as in the read model.
 
     Returns:
-        Words as objects with `text`, `start_ms` and `end_ms` on the item's own audio, and
+        Words as objects with `text`, `start_ms` and `end_ms` on the item's own audio (in a
+        GPT-Live session, on the session's timeline), and
         `speaker`. Then `server` if the server stated the times, or `estimate` if the words were
         spread over the audio by their letters. Both are None if the item has no words, or no audio
         of known length.

@@ -76,6 +76,7 @@ def _opened(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     if model is not None and "model" not in state.wire:
         # Some servers never tell the model, but the client asked for it in the URL.
         state.wire = state.merged(event, state.wire, {"model": model})
+        note_configuration(state)
 
 
 def _model_asked_for(url: str | None) -> str | None:

@@ -46,7 +46,8 @@ def billed_session(state: SessionState) -> list[BilledUsage]:
 def note_configuration(state: SessionState) -> None:
     """Note a new configuration, which may change the billed model or make it a translation."""
     state.translates |= state.wire.get("type") == "translation"
-    state.dirty.session_billed |= bool(state.told_usage) or _is_translation(state)
+    is_billed = bool(state.told_usage) or _is_translation(state) or state.live is not None
+    state.dirty.session_billed |= is_billed
 
 
 def note_usage(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
@@ -55,8 +56,11 @@ def note_usage(state: SessionState, event: LogEvent, body: dict[str, Any]) -> No
         return
     told = mapping(body.get("usage")) or mapping(mapping(body.get("session")).get("usage"))
     if told and told != state.told_usage:
+        before = {one.kind for one in billed_session(state)}
         state.told_usage = told
         state.dirty.session_billed = True
+        if before.difference(one.kind for one in billed_session(state)):
+            state.dirty.usage = True  # A row of usage has to go: the server took back a pause.
 
 
 def note_end(state: SessionState) -> None:
@@ -83,8 +87,11 @@ def usage_of_response(response: Response) -> dict[str, Any] | None:
 
     What the assistant of a Live session says is billed with the session: its own usage is nothing.
     """
-    is_spoken = response.live is not None and response.live.spoken is not None
-    return {"seconds": 0} if is_spoken else response.usage
+    return {"seconds": 0} if _is_spoken(response) else response.usage
+
+
+def _is_spoken(response: Response) -> bool:
+    return response.live is not None and response.live.spoken is not None
 
 
 def usage_id_of_response(response: Response) -> str:
@@ -98,8 +105,13 @@ def usage_id_of_item(billed: BilledUsage) -> str:
 
 
 def usage_ids(state: SessionState) -> set[str]:
-    """Return the ids of all usage in a session, including usage that another recording counts."""
-    done = (r for r in state.responses.values() if r.done_seq is not None)
+    """Return the ids of all usage in a session, including usage that another recording counts.
+
+    What the assistant of a Live session says has other ids in each recording, and no usage of its
+    own: it is left out.
+    """
+    responses = state.responses.values()
+    done = (r for r in responses if r.done_seq is not None and not _is_spoken(r))
     ids = {usage_id_of_response(response) for response in done}
     ids.update(map(usage_id_of_item, state.billed.values()))
     return ids.union(one.kind for one in billed_session(state))

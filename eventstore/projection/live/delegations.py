@@ -12,7 +12,13 @@ from eventstore.projection.handlers import conversation, responses
 from eventstore.projection.handlers.conversation import mark_changed, merge_item
 from eventstore.projection.handlers.session import note_error
 from eventstore.projection.live.live_items import add_item, live_of, place_on_timeline
-from eventstore.projection.live_state import MAX_PARTS, Delegation, LiveItem, LiveResponse
+from eventstore.projection.live_state import (
+    MAX_PARTS,
+    MAX_TARGETS,
+    Delegation,
+    LiveItem,
+    LiveResponse,
+)
 from eventstore.projection.state import Item, LogEvent, Response, SessionState
 from eventstore.realtime.values import identifier, mapping, text
 
@@ -48,6 +54,8 @@ def _created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None
             place_on_timeline(body.get("offset_ms")),
             live.saying.get("user"),
         )
+        counted = target if target in live.targets or len(live.targets) < MAX_TARGETS else "other"
+        live.targets[counted] = live.targets.get(counted, 0) + 1
     if target == "client":
         live.open_for_client[id_] = None
     response_id = identifier(wire.get("response_id"))

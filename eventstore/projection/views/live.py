@@ -34,7 +34,10 @@ def _place(live: LiveItem) -> dict[str, Any]:
         "context": live.context,
         "delegation_id": live.delegation_id,
     }
-    return {name: value for name, value in notes.items() if value not in (None, False)}
+    # An item that begins with the timeline has 0, which is no False.
+    return {
+        name: value for name, value in notes.items() if value is not None and value is not False
+    }
 
 
 def live_audio(item: Item) -> list[dict[str, Any]]:
@@ -99,9 +102,6 @@ def live_session_notes(state: SessionState) -> dict[str, Any]:
     live = state.live
     if live is None:
         return {}
-    by_target: dict[str, int] = {}
-    for delegation in live.delegations.values():
-        by_target[delegation.target] = by_target.get(delegation.target, 0) + 1
     moments = [
         {"what": one.what, "seq": one.seq, "at": to_iso(one.at)}
         for one in live.moments[-_MOST_SHOWN:]
@@ -113,7 +113,7 @@ def live_session_notes(state: SessionState) -> dict[str, Any]:
         "transport": live.transport,
         "moments": moments,
         "dtmf_sent": list(live.sent_keys),
-        "delegations": by_target,
+        "delegations": dict(live.targets),
         "context_usage": live.context_usage,
         "usage": state.told_usage,
     }

@@ -149,10 +149,23 @@ def secret_spans(text: str) -> list[SecretSpan]:
     return [(found.start, found.stop) for found in _merged(_in_words(text, 0, 1))]
 
 
-def replace_delta(text: str, instead: str) -> str:
-    """Return the text of an event with its `delta` replaced."""
-    spans = [span for span in member_spans(text, "delta") if text[span[0]] == '"']
-    return _with(text, [_Found(start + 1, stop - 1, instead) for start, stop in spans])
+def replace_delta(text: str, instead: str, within: str | None = None) -> str:
+    """Return the text of an event with its `delta` replaced.
+
+    Args:
+        text: The text of the event.
+        instead: The text to put there, without quotes.
+        within: The member that has the event with the delta, if the event is in another one.
+    """
+    holders = [(0, len(text))] if within is None else list(member_spans(text, within))
+    found = [
+        _Found(begin + start + 1, begin + stop - 1, instead)
+        for begin, end in holders
+        if text[begin : begin + 1] == "{" or within is None
+        for start, stop in member_spans(text[begin:end], "delta")
+        if text[begin + start] == '"'
+    ]
+    return _with(text, found)
 
 
 def mask_entry(name: str, text: str) -> str:

@@ -1,8 +1,9 @@
 """Mask the frames of a session in order, including secrets that are split over several deltas.
 
 Called by recordings that are redacted, by exports and by replays. Each delta of a text, or of a
-tool's arguments, is searched together with the text before it. No frame is held back. So a few
-first characters of a key that only its shape tells may pass before it is recognised. Pure.
+tool's arguments, is searched together with the text before it, also if it is within an event of
+GPT-Live. No frame is held back. So a few first characters of a key that only its shape tells may
+pass before it is recognised. Pure.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from collections import OrderedDict
 
 from eventstore.realtime.frames import parse
+from eventstore.realtime.live_catalogue import NESTING_TYPE
 from eventstore.realtime.masking.mask import Masked, mask_frame, replace_delta, secret_spans
 from eventstore.realtime.masking.secret_names import REMOVED, SecretSpan, normalized_name
 from eventstore.realtime.masking.secrets import (
@@ -20,8 +22,11 @@ from eventstore.realtime.masking.secrets import (
     closing_quote,
     is_assigned_secret,
 )
+from eventstore.realtime.values import mapping
 from eventstore.realtime.values import text as text_of
 
+# The members that tell to which text a delta belongs.
+_STREAM_NAMES = ("type", "response_id", "item_id", "content_index", "output_index")
 # The most texts that are streamed at once, and how many characters of each are searched again.
 _MOST, _TAIL, _CONTEXT = 64, 1500, 200
 # A long frame with `audio.delta` near its beginning is audio.
@@ -44,17 +49,19 @@ class SessionMask:
             return masked
         if '.delta"' not in text or (len(text) > _LONG and "audio.delta" in text[:_HEAD]):
             return masked
-        event = parse(text)
-        if str((event or {}).get("type")).endswith("audio.delta"):
+        outer = parse(text) or {}
+        within = "event" if outer.get("type") == NESTING_TYPE else None
+        event = outer if within is None else mapping(outer.get(within))
+        if str(event.get("type")).endswith("audio.delta"):
             return masked
-        delta = text_of((event or {}).get("delta"))
-        if event is None or not delta:
+        delta = text_of(event.get("delta"))
+        if not delta:
             return masked
-        names = ("type", "response_id", "item_id", "content_index", "output_index")
-        streamed = self._of(tuple(str(event.get(name)) for name in names))
+        key = tuple(str(event.get(name)) for name in _STREAM_NAMES)
+        streamed = self._of((*key, str(outer.get("delegation_id"))))
         if not streamed.feed(delta):
             return masked
-        return Masked(replace_delta(masked.text, REMOVED), max(1, masked.secrets))
+        return Masked(replace_delta(masked.text, REMOVED, within), max(1, masked.secrets))
 
     def _of(self, key: tuple[str, ...]) -> _Streamed:
         found = self._streamed.pop(key, None) or _Streamed()

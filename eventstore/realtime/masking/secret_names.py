@@ -31,6 +31,7 @@ _ENDINGS = (
     *("token", "accesstokens", "authtokens", "refreshtokens", "apitokens", "secret", "secrets"),
     *("apikeys", "password", "passwords", "passwd", "pwd", "passphrase", "passcode"),
     *("credential", "credentials", "cookie", "cookies", "jwt", "bearer", "connectionstring"),
+    "safetyidentifier",  # it names a user
 )
 _WHOLE = frozenset({"auth", "oauth", "pass", "authentication"})
 _WITHIN = ("password", "passwd", "apikey", "clientsecret", "accesstoken", "refreshtoken")

@@ -24,7 +24,7 @@ _HINTS = (
     *("\\u00", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "_pat_", "glpat-", "hf_", "gsk_", "xai-"),
     *("xox", "xapp-", "npm_", "pypi-", "whsec_", "shpat_", "rk_live_", "sg.", "aiza", "ya29."),
     *("tvly-", "r8_", "akia", "asia", "dop_v1_", "pplx-", "lin_api_", "ntn_", "sq0atp-", "glptt-"),
-    *("rk_test_", "dapi", "hvs.", "dp.st.", "csrf", "-u ", "--user"),
+    *("rk_test_", "dapi", "hvs.", "dp.st.", "csrf", "-u ", "--user", "safety"),
 )
 
 # Signs of an assignment, and those of them that also occur in speech.

@@ -1,7 +1,7 @@
 """Return a session's tools, and how the model chooses one, as a client may send them.
 
-Called by session_config.py. Credentials of MCP servers are left out: a server never repeats them,
-and they must not be handed on.
+Called by session_config.py and live_tools.py. Credentials of MCP servers are left out: a server
+never repeats them, and they must not be handed on.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def beta_tools(session: Json) -> list[Json]:
 def ga_tools(session: Json) -> list[Json]:
     """Return the functions and the MCP servers of a session."""
     entries = map(mapping, sequence(session.get("tools")))
-    made = (_mcp_tool(e) if e.get("type") == "mcp" else _function(e) for e in entries)
+    made = (mcp_tool(e) if e.get("type") == "mcp" else function_tool(e) for e in entries)
     return [tool for tool in made if tool is not None]
 
 
@@ -51,7 +51,8 @@ def ga_tool_choice(session: Json) -> str | Json | None:
     return one_of(session.get("tool_choice"), _CHOICES)
 
 
-def _function(tool: Json) -> Json | None:
+def function_tool(tool: Json) -> Json | None:
+    """Return a function that the model may call, or None if it has no name."""
     # xAI puts the function into a member `function`, as the Chat Completions API does.
     function = mapping(tool.get("function")) or tool
     name = text(function.get("name"))
@@ -65,7 +66,8 @@ def _function(tool: Json) -> Json | None:
     )
 
 
-def _mcp_tool(tool: Json) -> Json | None:
+def mcp_tool(tool: Json) -> Json | None:
+    """Return an MCP server without its credentials, or None if it has no label."""
     label = text(tool.get("server_label"))
     if not label:
         return None

@@ -35,6 +35,7 @@ from eventstore.replay.serving.handshake import (
     asks_for_websocket,
     header,
     refusal,
+    refused_http,
     subprotocol,
 )
 from eventstore.replay.serving.recording import Recording
@@ -138,7 +139,8 @@ class CassetteServer:
         if refused is not None:
             return refusal(HTTPStatus.FORBIDDEN, refused)
         if not asks_for_websocket(headers):
-            return None  # `websockets` refuses it, and it uses up no connection of the cassette
+            # `websockets` refuses what is left. No such request uses up a connection.
+            return refused_http(request.path)
         source: Recording | ClientConnection | Response
         self._arrived += 1
         arrived = self._arrived

@@ -1,4 +1,4 @@
-"""Serve recordings over the Realtime websocket: the handshake, and a task for each client.
+"""Serve recordings over the websockets of Realtime and GPT-Live, each client in a task of its own.
 
 Called by the commands `replay --serve` and `serve`, and by Python programs as
 `eventstore.replay_server`.
@@ -32,8 +32,10 @@ from eventstore.replay.serving.handshake import (
     asks_for_websocket,
     header,
     refusal,
+    refused_http,
     subprotocol,
 )
+from eventstore.replay.serving.live_role import check_role, live_target_of
 from eventstore.replay.serving.matching import Drift
 from eventstore.replay.serving.recording import Recording
 from eventstore.store.sessions.log import Log
@@ -179,13 +181,16 @@ class _ReplayService:
         if refused is not None and not self._keyed:
             return refusal(HTTPStatus.FORBIDDEN, refused)
         if not asks_for_websocket(request.headers):
-            return None  # `websockets` refuses it, and it uses up no session
+            # `websockets` refuses what is left. No such request uses up a session.
+            return refused_http(request.path)
         if len(connection.server.connections) + len(self._opening) >= self._most:
             message = f"there are {self._most:,} replays, and no more at once"
             return refusal(HTTPStatus.SERVICE_UNAVAILABLE, message)
         self._opening.add(connection)
         try:
-            self._chosen[connection] = await _opened(self._open, request)
+            recording = await _opened(self._open, request)
+            check_role(recording.name, recording.script, live_target_of(request.path))
+            self._chosen[connection] = recording
         except Exception as error:
             return _refused(error)
         finally:

@@ -6,19 +6,26 @@ Called by stored_recordings.py.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from eventstore.errors import InvalidInputError, NotFoundError
 from eventstore.realtime.metadata import check_metadata
 from eventstore.realtime.request_target import (
+    LIVE_FORK,
+    LIVE_ID,
+    LIVE_SIDEBAND,
+    LiveRole,
     SessionName,
+    live_target,
     names_of_url,
     query_parameters,
     read_target,
 )
 from eventstore.realtime.values import column_text
 from eventstore.store.filters.filters import SessionFilter, checked_filter
+from eventstore.store.log.session_facts import check_session_id
 from eventstore.store.queries.requested_sessions import requested_session
 from eventstore.store.sessions.log import Log
 
@@ -31,6 +38,12 @@ _ROOTS = tuple(
 _TRANSLATIONS = "translations"
 #: What may follow a GPT-Live session's id in a path.
 _BEHIND = ("/attach", "/fork")
+#: By which names a GPT-Live session is looked for, beside its id in the store (None), in turn.
+_NAMES: dict[LiveRole, tuple[str | None, ...]] = {
+    "primary": (None, LIVE_ID),
+    "sideband": (LIVE_SIDEBAND, "call_id", None, LIVE_ID),
+    "fork": (LIVE_FORK, None, LIVE_ID),
+}
 _PREFIX = "session"
 #: The store keeps so many characters of what an address names.
 _LONGEST = 512
@@ -46,12 +59,14 @@ class SessionRequest(NamedTuple):
             `?deployment=`.
         metadata: A session with these pairs of metadata: see `read_target`.
         address: A session whose own address had these names: see `names_of_url`.
+        role: What a client of GPT-Live connects for; None for other clients.
     """
 
     session: str | None
     model: str | None
     metadata: tuple[tuple[str, str], ...]
     address: tuple[SessionName, ...]
+    role: LiveRole | None = None
 
 
 def read_request(target: str) -> SessionRequest:
@@ -82,7 +97,9 @@ def read_request(target: str) -> SessionRequest:
         # Every session of Voice Live has this endpoint. Beside other names it says nothing.
         address = [name for name in address if name != ("kind", "voice-live")]
     named = parameters.get("session", parameters.get("session_id", session))
-    return SessionRequest(named, models[-1] if models else None, metadata, tuple(address))
+    live = live_target(path)
+    role = None if live is None else live.role
+    return SessionRequest(named, models[-1] if models else None, metadata, tuple(address), role)
 
 
 def _session_of(path: str) -> tuple[str | None, str]:
@@ -99,6 +116,38 @@ def _session_of(path: str) -> tuple[str | None, str]:
             for end in _BEHIND if root.endswith("sessions") else ():
                 session = session.removesuffix(end)
     return session, path
+
+
+def named_session(log: Log, session: str, role: LiveRole | None) -> str:
+    """Return the id in the store of a session that a request names.
+
+    Clients of GPT-Live know sessions by the server's id, which is another one if the store was told
+    its own. A recording of a sideband, or of a fork, is found by the id of the session that it
+    joined, or began with.
+
+    Args:
+        log: The part of the store that the client may see.
+        session: The id in the request.
+        role: What a client of GPT-Live connects for; None for other clients.
+
+    Raises:
+        NotFoundError: There is no such session.
+        InvalidInputError: The id is no possible one.
+    """
+    check_session_id(session)
+    for name in (None,) if role is None else _NAMES[role]:
+        if name is None:
+            with suppress(NotFoundError):
+                log.last_seq(session)
+                return session
+            continue
+        address = ((name, column_text(session, _LONGEST) or ""),)
+        filters = checked_filter(SessionFilter, {"address": address, "scope": log.scope})
+        found = requested_session(log.engine, [filters], ()).session_id
+        if found is not None:
+            return found
+    log.last_seq(session)  # raises
+    return session
 
 
 def newest_match(log: Log, request: SessionRequest, served: Collection[str] = ()) -> str:

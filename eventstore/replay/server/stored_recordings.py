@@ -23,10 +23,15 @@ from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import SERVER, Frame
 from eventstore.replay.server.reconnects import Reconnects
 from eventstore.replay.server.served_sessions import ServedSessions
-from eventstore.replay.server.session_request import SessionRequest, newest_match, read_request
+from eventstore.replay.server.session_request import (
+    SessionRequest,
+    named_session,
+    newest_match,
+    read_request,
+)
 from eventstore.replay.serving.recording import Recording, read_recording
 from eventstore.store.log.read_events import read_events
-from eventstore.store.log.session_facts import Revision, check_session_id, find_revisions
+from eventstore.store.log.session_facts import Revision, find_revisions
 from eventstore.store.sessions.log import Log
 
 _LOGGER = logging.getLogger("eventstore.replay")
@@ -166,8 +171,8 @@ class StoredRecordings:
             return seen, SessionRequest(self._session_id, None, (), ())
         session_request = read_request(request.path)
         if session_request.session is not None:
-            check_session_id(session_request.session)
-            seen.last_seq(session_request.session)
+            named = named_session(seen, session_request.session, session_request.role)
+            session_request = session_request._replace(session=named)
         return seen, session_request
 
     def _read(self, known: SessionRevision) -> Recording:

@@ -10,6 +10,7 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection
 
 from eventstore.realtime.unfinished_messages import UnfinishedMessages
+from eventstore.replay.serving.handshake import refused_method
 
 
 def bounded_connections() -> type[ServerConnection]:
@@ -37,9 +38,20 @@ class BoundedConnection(ServerConnection):
 
     unfinished: UnfinishedMessages
     held = 0
+    _has_begun = False
 
     def data_received(self, data: bytes) -> None:
-        """Count bytes that arrived. The event loop calls this."""
+        """Count bytes that arrived. The event loop calls this.
+
+        A request by another method than GET is answered here: `websockets` would close the
+        connection without an answer.
+        """
+        if not self._has_begun:
+            self._has_begun = True
+            if (refused := refused_method(data)) is not None:
+                self.transport.write(refused)
+                self.transport.close()
+                return
         self.unfinished.add(self, len(data))
         super().data_received(data)
 

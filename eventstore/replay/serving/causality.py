@@ -11,11 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from eventstore.projection.fold import apply_fields
+from eventstore.projection.session_names import is_sideband
 from eventstore.projection.state import SessionState
 from eventstore.realtime.catalogue import DELTAS, INPUT_AUDIO, canonical
-from eventstore.realtime.frames import CLIENT, SERVER, Frame, decode_columns
+from eventstore.realtime.frames import CLIENT, SERVER, STORE, Frame, decode_columns
+from eventstore.realtime.live_catalogue import LIVE_INPUT_AUDIO, LIVE_ONLY
+from eventstore.realtime.protocols import LIVE, Protocol, told_protocol
 from eventstore.realtime.values import mapping, sequence, text
 from eventstore.replay.serving.input_clock import InputClock
+from eventstore.replay.serving.live_causality import LIVE_HEARS, LiveCauses
 
 #: Keys whose values are ids wherever they stand. `id` is an id only under the keys of `_WITH_IDS`.
 ID_KEYS = frozenset(
@@ -29,10 +33,14 @@ ID_KEYS = frozenset(
         "approval_request_id",
     }
 )
+#: The same for GPT-Live. A `client_event_id` is not among them: see client_event_ids.py.
+LIVE_ID_KEYS = ID_KEYS | {"delegation_id", "session_id", "source_event_id", "trigger_id"}
 #: Values of such keys that are no ids, and keys under which users keep their own data.
 _NO_IDS = frozenset({"", "root"})
 _USERS_OWN = frozenset({"metadata", "parameters"})
-_WITH_IDS = frozenset({"session", "conversation", "response", "item", "output", "input"})
+_WITH_IDS = frozenset(
+    {"session", "conversation", "response", "item", "output", "input", "delegation", "decision"}
+)
 
 CANCEL = "response.cancel"
 
@@ -66,11 +74,18 @@ _HEARS = frozenset(
 _WAITING = 1000
 
 
+#: The place of a client's frame that the recording does not have, but must have been sent.
+IMPLIED = 0
+START, STARTED = "session.start", "session.started"
+#: The recorder's note of how a session was recorded.
+_OPENED = "eventstore.session.opened"
+
+
 class ExpectedFrame(NamedTuple):
     """A client's frame of the recording, which a replay expects. Not a frame of streamed audio.
 
     Attributes:
-        seq: The frame's place in the recording, from 1.
+        seq: The frame's place in the recording, from 1; `IMPLIED` if the recording lacks it.
         at: Its arrival, in microseconds since 1970 UTC; None if unknown.
         type: Its type on the wire.
         event: The parsed event without its audio; None if the frame cannot be read.
@@ -113,6 +128,13 @@ class Script:
             created it.
         server_ids: The ids that the server chose.
         client_ids: The ids that the client chose.
+        live: True if the session is one of GPT-Live.
+        joined: True if the recording is one of a sideband of a GPT-Live session.
+        started: The seq of GPT-Live's `session.started`; None without one.
+        compared: False if nothing can be said of what a live client sends, since the recording
+            does not have what such a client sent.
+        reflects: True to send the recorded client's audio to the live client, as the server
+            reflects it to sidebands.
     """
 
     expected: list[ExpectedFrame] = field(default_factory=list)
@@ -126,6 +148,16 @@ class Script:
     made: dict[int, str] = field(default_factory=dict)
     server_ids: set[str] = field(default_factory=set)
     client_ids: set[str] = field(default_factory=set)
+    live: bool = False
+    joined: bool = False
+    started: int | None = None
+    compared: bool = True
+    reflects: bool = False
+
+    @property
+    def id_keys(self) -> frozenset[str]:
+        """Return the keys whose values are ids in the session's protocol."""
+        return LIVE_ID_KEYS if self.live else ID_KEYS
 
 
 class ScriptWriter:
@@ -146,10 +178,13 @@ class ScriptWriter:
         self._requests: set[int] = set()
         self._taken: list[int] = []
         self._state.requests.popped = self._state.creates.popped = self._taken
+        self._protocol: Protocol | None = None
+        self._live = LiveCauses()
 
     def add(self, seq: int, frame: Frame) -> str:
         """Add the recording's next frame, and return its type."""
         type_, _, _, audio, event = decode_columns(frame.text)
+        self._see_protocol(frame.direction, type_, event)
         if type_ in INPUT_AUDIO and frame.direction == CLIENT:
             self._input.add(audio, event)
             self._heard = AudioReceived(self._input.ms, frame.at)
@@ -157,9 +192,10 @@ class ScriptWriter:
             return type_
         if type_ in INPUT_AUDIO or frame.direction not in (CLIENT, SERVER):
             return type_
-        ids = self.script.client_ids if frame.direction == CLIENT else self.script.server_ids
-        others = self.script.server_ids if frame.direction == CLIENT else self.script.client_ids
-        ids.update(id_ for id_ in ids_of(event) if id_ not in others)
+        if self.script.live:
+            self._add_live(seq, frame, type_, event)
+            return type_
+        self._note_ids(frame.direction, event)
         if type_ in DELTAS:
             return type_
         self._taken.clear()
@@ -168,6 +204,8 @@ class ScriptWriter:
             expected = ExpectedFrame(seq, frame.at, type_, event)
             self.script.expected.append(expected)
             self._waiting[seq] = expected
+            if self._protocol is None:
+                self._live.ask(seq, type_, event or {})
             if canonical(type_) in _REQUESTS:
                 self._requests.add(seq)
             if type_ == CANCEL:
@@ -181,6 +219,50 @@ class ScriptWriter:
             if self._state.wire is not self._configured:
                 self._configure(self._state.wire)
         return type_
+
+    def _see_protocol(self, direction: str, type_: str, event: dict[str, Any] | None) -> None:
+        """Note which protocol the session speaks, and whether the recording is a sideband's.
+
+        Until the server proves it, types that only GPT-Live has are enough: nothing but this
+        recording's own replay depends on it.
+        """
+        script = self.script
+        if self._protocol is None:
+            self._protocol = told_protocol(direction, type_, event)
+            is_hint = direction in (CLIENT, SERVER) and type_ in LIVE_ONLY
+            script.live = self._protocol == LIVE or (
+                self._protocol is None and (script.live or is_hint)
+            )
+        if type_ == LIVE_INPUT_AUDIO and direction == SERVER:
+            script.joined = True  # the server reflects the user's audio to sidebands alone
+        elif type_ == _OPENED and direction == STORE:
+            script.joined = is_sideband(event or {})
+
+    def _add_live(self, seq: int, frame: Frame, type_: str, event: dict[str, Any] | None) -> None:
+        """Add a frame of a GPT-Live session that is no input audio."""
+        script, body = self.script, event or {}
+        self._note_ids(frame.direction, event)
+        if frame.direction == CLIENT:
+            script.expected.append(ExpectedFrame(seq, frame.at, type_, event))
+            self._live.ask(seq, type_, body)
+            return
+        if session := mapping(body.get("session")):
+            self._configure(session)
+        if type_ == STARTED and script.started is None:
+            script.started = seq
+        cause = self._live.answered(type_, body)
+        if cause is not None:
+            script.waits[seq] = cause
+            if (made := text(mapping(body.get("item")).get("id"))) is not None:
+                script.made[cause] = made
+        elif type_ in LIVE_HEARS and self._heard.ms:
+            script.hears[seq] = self._heard
+
+    def _note_ids(self, direction: str, event: dict[str, Any] | None) -> None:
+        script = self.script
+        ids = script.client_ids if direction == CLIENT else script.server_ids
+        others = script.server_ids if direction == CLIENT else script.client_ids
+        ids.update(id_ for id_ in ids_of(event, keys=script.id_keys) if id_ not in others)
 
     def _configure(self, session: dict[str, Any]) -> None:
         self._configured = session
@@ -247,29 +329,31 @@ def _ended_as(response: dict[str, Any]) -> str | None:
     return "turn_detected" if reason == "turn_detected" else "cancelled"
 
 
-def ids_of(value: Any, holder: str = "") -> Iterator[str]:
+def ids_of(value: Any, holder: str = "", keys: frozenset[str] = ID_KEYS) -> Iterator[str]:
     """Yield all ids in an event or in a part of it.
 
     Args:
         holder: The key under which the value stands.
+        keys: The keys whose values are ids wherever they stand.
     """
     if isinstance(value, dict):
         for key, inner in value.items():
             if isinstance(inner, str):
-                if is_id(key, holder) and inner not in _NO_IDS:
+                if is_id(key, holder, keys) and inner not in _NO_IDS:
                     yield inner
             elif key not in _USERS_OWN:
-                yield from ids_of(inner, key)
+                yield from ids_of(inner, key, keys)
     else:
         for inner in sequence(value):
-            yield from ids_of(inner, holder)
+            yield from ids_of(inner, holder, keys)
 
 
-def is_id(key: str, holder: str) -> bool:
+def is_id(key: str, holder: str, keys: frozenset[str] = ID_KEYS) -> bool:
     """Return True if the value of a key is an id of this session.
 
     Args:
         key: The key.
         holder: The key under which the object with this key stands.
+        keys: The keys whose values are ids wherever they stand.
     """
-    return key in ID_KEYS or (key == "id" and holder in _WITH_IDS)
+    return key in keys or (key == "id" and holder in _WITH_IDS)

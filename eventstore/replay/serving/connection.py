@@ -18,9 +18,11 @@ from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
 from eventstore.realtime.values import mapping, text
 from eventstore.replay.serving.causality import CANCEL, AudioReceived
+from eventstore.replay.serving.client_event_ids import ClientEventIds
 from eventstore.replay.serving.faults import Action, Faults, InjectedFault, error_event
 from eventstore.replay.serving.ids import IdMap
 from eventstore.replay.serving.input_clock import InputClock
+from eventstore.replay.serving.live_role import live_target_of, script_for
 from eventstore.replay.serving.matching import (
     ORDERED_RULES,
     Drift,
@@ -140,15 +142,17 @@ class _ClientReplay:
         self.outcome = Outcome()
         self._connection, self._recording, self._manner = connection, recording, manner
         self._on_drift = on_drift
-        script = recording.script
+        request = connection.request
+        target = None if request is None else live_target_of(request.path)
+        self._script = script = script_for(recording.script, target)
         self._clock = asyncio.get_running_loop().time
         self._pace = Pace(manner.speed, self._clock())
-        self._ids = IdMap(manner.fresh, script.server_ids, recording.started_at)
+        self._ids = IdMap.of(script, manner.fresh, recording.started_at)
         self._matcher = Matcher(script, manner.rule, self._ids)
-        self._echo = MetadataEcho(script)
+        self._echoes = MetadataEcho(script), ClientEventIds(script)
         self._input, self._streamed_at = InputClock(), self._clock()
         self._input.configure(script.session)
-        self._faults = Faults(manner.faults)
+        self._faults = Faults(manner.faults, script.live)
         self._arrived: dict[int, float] = {}
         self._began = self._heard = self._clock()
         self._news = asyncio.Event()
@@ -180,21 +184,23 @@ class _ClientReplay:
                     return
             if match.seq is not None:
                 self._arrived[match.seq] = self._clock()
-                self._echo.heard(match.seq, event)
+                for echo in self._echoes:
+                    echo.heard(match.seq, event)
                 if match.seq in self._errors:
                     await self._send(self._errors.pop(match.seq))
 
     async def _refuse(self, drift: Drift, cause: str | None = None) -> None:
         self.outcome.refused = drift
         with suppress(ConnectionClosed):
-            await self._connection.send(error_event("replay_drift", str(drift), cause))
+            live = self._script.live
+            await self._connection.send(error_event("replay_drift", str(drift), cause, live))
             await self._connection.close(_POLICY_VIOLATION, "the replay does not expect this")
 
     async def send_all(self) -> None:
         """Send the recording's frames, then close the connection as the recorded one was closed."""
-        script = self._recording.script
+        script = self._script
         waits, hears = (script.waits, script.hears) if self._manner.rule != "none" else ({}, {})
-        async for sent in self._recording.sent():
+        async for sent in self._recording.sent(script.reflects):
             if sent.seq in hears:
                 await self._await_audio(hears[sent.seq])
             if sent.seq in waits:
@@ -225,7 +231,9 @@ class _ClientReplay:
     async def _send(self, sent: StoredEvent) -> None:
         frame = sent.text
         if isinstance(frame, str):
-            frame = self._echo.rewrite(sent, self._ids.rewrite(frame))
+            frame = self._ids.rewrite(frame)
+            for echo in self._echoes:
+                frame = echo.rewrite(sent, frame)
             if not frame.isascii():
                 frame = _sendable(frame)
         await self._connection.send(frame)
@@ -239,7 +247,7 @@ class _ClientReplay:
 
     def _has_ended_by_itself(self) -> bool:
         """Return True if no answer is going on that a client could cancel: see `Script.idle`."""
-        return self._answering <= self._recording.script.cut_off
+        return self._answering <= self._script.cut_off
 
     async def _send_held(self) -> None:
         if self._held is not None:
@@ -277,11 +285,11 @@ class _ClientReplay:
         tell_at: float | None = self._clock() + _PATIENCE
         while seq not in self._arrived:
             if tell_at is not None and self._clock() >= tell_at:
-                self._on_drift(Drift("waiting", seq, expected.type))
+                self._on_drift(Drift("waiting", seq or None, expected.type))
                 tell_at = None
             left = self._patience_left() if tell_at is None else tell_at - self._clock()
             if tell_at is None and left == 0:
-                await self._refuse(Drift("missing", seq, expected.type))
+                await self._refuse(Drift("missing", seq or None, expected.type))
                 return False
             await self._wait_for_frame(left)
         self._pace.answered(expected.at, self._arrived[seq], self._clock())
@@ -325,7 +333,7 @@ class _ClientReplay:
         closing = self._recording.closing
         if self._manner.speed is not None:
             await self._sleep_until(self._pace.due(closing.at, self._clock()))
-        if closing.by_client:
+        if closing.by_client and not self._script.reflects:
             await self._let_client_close()
         missing, end = self._missing(), self._clock() + _LAST_FRAMES
         while any(missing) and (left := end - self._clock()) > 0:
@@ -350,7 +358,7 @@ class _ClientReplay:
 
     def _missing(self) -> tuple[int, float]:
         """Return how many recorded client's frames have not come, and how much audio, in ms."""
-        script = self._recording.script
+        script = self._script
         left = self._matcher.left
         if self._manner.rule == "none":
             left = max(0, len(script.expected) - self._came)

@@ -101,10 +101,15 @@ def _is_valid(kind: str, value: str) -> bool:
 
 
 class Faults:
-    """The faults of one connection, which counts its frames to find their places."""
+    """The faults of one connection, which counts its frames to find their places.
 
-    def __init__(self, faults: Iterable[InjectedFault]) -> None:
-        self._faults = tuple(faults)
+    Args:
+        faults: The faults.
+        live: The session is one of GPT-Live, whose errors have another shape.
+    """
+
+    def __init__(self, faults: Iterable[InjectedFault], live: bool = False) -> None:
+        self._faults, self._live = tuple(faults), live
         self._seen = [0] * len(self._faults)
 
     def at(self, sent: StoredEvent) -> Action | None:
@@ -118,11 +123,11 @@ class Faults:
                 self._seen[place] += matches
                 hit = matches and fault.nth in (0, self._seen[place])
             if hit:
-                action = _with_fault(action or Action(), fault)
+                action = _with_fault(action or Action(), fault, self._live)
         return action
 
 
-def _with_fault(action: Action, fault: InjectedFault) -> Action:
+def _with_fault(action: Action, fault: InjectedFault, live: bool) -> Action:
     value = fault.value
     if fault.kind == "drop":
         return action._replace(close=0)
@@ -136,15 +141,17 @@ def _with_fault(action: Action, fault: InjectedFault) -> Action:
         return action._replace(swap=True)
     if fault.kind == "lose":
         return action._replace(times=0)
-    return action._replace(before=(*action.before, error_event("server_error", value)))
+    error = error_event("server_error", value, live=live)
+    return action._replace(before=(*action.before, error))
 
 
-def error_event(code: str, message: str, event_id: str | None = None) -> str:
-    """Return an `error` event as OpenAI's server sends it, in GA and in beta.
+def error_event(code: str, message: str, event_id: str | None = None, live: bool = False) -> str:
+    """Return an `error` event as OpenAI's server sends it: in GA, in beta and in GPT-Live.
 
     Args:
         code, message: The error's code and message; a message of OpenAI's if it is empty.
         event_id: The id of the client's event that the error is about.
+        live: Return it as GPT-Live has it.
     """
     kind = "server_error" if code == "server_error" else "invalid_request_error"
     error = {
@@ -152,6 +159,6 @@ def error_event(code: str, message: str, event_id: str | None = None) -> str:
         "code": code,
         "message": message or "The server had an error while processing your request.",
         "param": None,
-        "event_id": event_id,
+        "client_event_id" if live else "event_id": event_id,
     }
     return json.dumps({"type": "error", "event_id": "event_eventstore", "error": error})

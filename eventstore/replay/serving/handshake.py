@@ -8,14 +8,22 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 from websockets.typing import Subprotocol
 
 from eventstore.errors import EventStoreError
+from eventstore.realtime.request_target import live_target
 
 _REALTIME = Subprotocol("realtime")
+#: The methods of HTTP requests that no websocket begins with.
+_OTHER_METHODS = ("POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+_WEBSOCKETS_ALONE = (
+    "this server answers websockets alone: connect with live.connect(), live.sideband.connect() or"
+    " live.forks.connect(), or with realtime.connect()"
+)
 #: The headers by which `Visitors.refusal` decides who may connect.
 ASKED_BY = ("Host", "Origin", "Sec-Fetch-Site")
 #: Browsers cannot set headers of a websocket. They send the key as a subprotocol with this prefix.
@@ -73,6 +81,33 @@ def refusal(status: HTTPStatus, message: str) -> Response:
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return response(status, status.phrase, headers, json.dumps({"error": error}).encode())
+
+
+def refused_http(target: str) -> Response | None:
+    """Return the response to a request for an HTTP endpoint of GPT-Live, or None for other paths.
+
+    Args:
+        target: The path and query of a request that asks for no websocket.
+    """
+    if live_target(urlsplit(target).path) is None:
+        return None
+    return refusal(HTTPStatus.NOT_FOUND, _WEBSOCKETS_ALONE)
+
+
+def refused_method(head: bytes) -> bytes | None:
+    """Return the response to a request that no websocket begins with, such as `POST`, or None.
+
+    Args:
+        head: The first bytes of a connection.
+    """
+    method = head.partition(b" ")[0]
+    if method.decode("ascii", "replace") not in _OTHER_METHODS:
+        return None
+    refused = refusal(HTTPStatus.METHOD_NOT_ALLOWED, _WEBSOCKETS_ALONE)
+    refused.headers["Allow"] = "GET"
+    if method == b"HEAD":
+        refused.body = b""
+    return refused.serialize()
 
 
 def response(status: int, phrase: str, headers: Headers, body: bytes) -> Response:

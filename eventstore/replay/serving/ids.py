@@ -14,12 +14,9 @@ import uuid
 from collections.abc import Set
 from itertools import count
 
-from eventstore.replay.serving.causality import ID_KEYS
+from eventstore.replay.serving.causality import ID_KEYS, Script
 
-_KEYS = ID_KEYS | {"id"}
 _TIMES = frozenset({"expires_at", "created_at"})
-_WATCHED = _KEYS | _TIMES
-_LONGEST_KEY = max(map(len, _WATCHED))
 _TIME = re.compile(r"^(\s*:\s*)([0-9]{10})(?![0-9.eE])")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _MAX_ID = 128
@@ -34,6 +31,8 @@ class IdMap:
         server_ids: The ids of the recording that the server chose.
         started_at: When the recording began, in microseconds since 1970 UTC; None to move no
             times.
+        keys: The keys whose values are ids, beside `id`.
+        keeps_event_ids: Other frames may name an event's id, so that its new id is remembered.
     """
 
     def __init__(
@@ -41,6 +40,8 @@ class IdMap:
         fresh: bool = False,
         server_ids: Set[str] = frozenset(),
         started_at: int | None = None,
+        keys: Set[str] = ID_KEYS,
+        keeps_event_ids: bool = False,
     ) -> None:
         self._now: dict[str, str] = {}
         # Random text is made once, because making it for each id takes longer than sending a frame.
@@ -48,7 +49,15 @@ class IdMap:
         self._numbers = count(1)
         self._fresh = fresh
         self._server_ids = server_ids
+        self._watched = frozenset(keys) | {"id"} | _TIMES
+        self._longest_key = max(map(len, self._watched))
+        self._keeps_event_ids = keeps_event_ids
         self._later = 0 if started_at is None else round(time.time() - started_at / 1e6)
+
+    @classmethod
+    def of(cls, script: Script, fresh: bool, started_at: int | None) -> IdMap:
+        """Return the map for a recording; the arguments are those of the class."""
+        return cls(fresh, script.server_ids, started_at, script.id_keys, script.live)
 
     def learn(self, recorded: str, live: str) -> None:
         """Replace a recorded id by the live one from now on."""
@@ -71,7 +80,7 @@ class IdMap:
         pieces = text.split('"')
         for place in range(1, len(pieces) - 1):
             key = pieces[place]
-            if len(key) > _LONGEST_KEY or key not in _WATCHED:
+            if len(key) > self._longest_key or key not in self._watched:
                 continue
             behind = pieces[place + 1]
             if key in _TIMES:
@@ -88,8 +97,9 @@ class IdMap:
                 recorded = json.loads(f'"{written}"')
             except ValueError:
                 return written
-        if self._fresh and key == "event_id" and recorded in self._server_ids:
-            return self._fresh_id(recorded)  # not kept: no other frame names an event's id
+        is_passing = key == "event_id" and not self._keeps_event_ids
+        if self._fresh and is_passing and recorded in self._server_ids:
+            return self._fresh_id(recorded)
         live = self.now(recorded)
         return written if live == recorded else json.dumps(live)[1:-1]
 

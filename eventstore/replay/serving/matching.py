@@ -66,16 +66,14 @@ class Drift(NamedTuple):
 
     def __str__(self) -> str:
         """Return the text for a person: one line, and three lines for each difference."""
-        place = f"{self.type} (event {self.seq} of the recording)"
+        behind = "" if self.seq is None else f" (event {self.seq} of the recording)"
+        place = f"{self.type}{behind}"
         if self.kind == "missing":
             return f"expected {place}, which never came"
         if self.kind == "waiting":
             return f"waiting for {place}"
         if self.kind == "unexpected":
-            other = "".join(
-                f"; expected {where.expected} (event {self.seq} of the recording)"
-                for where in self.differences
-            )
+            other = "".join(f"; expected {where.expected}{behind}" for where in self.differences)
             return f"unexpected {self.type}{other}"
         lines = [f"{place} came otherwise:"]
         for where in self.differences:
@@ -118,17 +116,20 @@ class Matcher:
         rule: `strict`: frames must come in the recorded order. `exact`: they must also have the
             recorded metadata and times of truncations. `type`: a frame matches the next recorded
             frame of its type, preferably one without a difference. `none`: only requests for
-            responses are matched, by their order, and nothing is reported.
+            responses, and frames of GPT-Live, are matched, by their order, and nothing is
+            reported.
         ids: Learns the ids that the live client chose.
     """
 
     def __init__(self, script: Script, rule: MatchRule, ids: IdMap) -> None:
+        rule = rule if script.compared else "none"
         self._script, self._rule, self._ids = script, rule, ids
         self._queues: dict[str, deque[ExpectedFrame]] = {}
         self.left = 0 if rule == "none" else len(script.expected) - len(script.idle)
         self._passed = frozenset() if rule == "exact" else _EACH_TIME
         for expected in script.expected:
-            if rule != "none" or canonical(expected.type) == "response.create":
+            # The answers of GPT-Live name the client's frame, whatever its type is.
+            if rule != "none" or script.live or canonical(expected.type) == "response.create":
                 self._queues.setdefault(self._queue_of(expected.type), deque()).append(expected)
         self._answers = sorted(script.waits)
 
@@ -147,7 +148,7 @@ class Matcher:
             return Match(None, Drift("unexpected", None, type_))
         if canonical(queue[0].type) != canonical(type_):
             other = Difference("type", _shown(queue[0].type), _shown(type_))
-            return Match(None, Drift("unexpected", queue[0].seq, type_, (other,)))
+            return Match(None, Drift("unexpected", queue[0].seq or None, type_, (other,)))
         place, differences = self._nearest(queue, event)
         expected = queue[place]
         del queue[place]
@@ -186,7 +187,7 @@ class Matcher:
             return []
         left = sorted(chain.from_iterable(self._queues.values()), key=lambda expected: expected.seq)
         return [
-            Drift("missing", expected.seq, expected.type)
+            Drift("missing", expected.seq or None, expected.type)
             for expected in left
             if expected.seq not in self._script.idle
         ]
@@ -209,7 +210,7 @@ class Matcher:
                 one, other = expected.get(key, _MISSING), came.get(key, _MISSING)
                 if inner in self._passed:
                     continue
-                if is_id(key, holder):
+                if is_id(key, holder, self._script.id_keys):
                     self._compare_ids(one, other, inner, found)
                 elif not (key == "audio" and isinstance(one, str) and isinstance(other, str)):
                     self._compare(one, other, inner, key, found)

@@ -15,8 +15,9 @@ from typing import NamedTuple
 from eventstore.errors import EventStoreError
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import CLIENT, SERVER, STORE, Frame, decode_columns, parse
+from eventstore.realtime.live_catalogue import LIVE_INPUT_AUDIO
 from eventstore.realtime.session_clock import SessionClock
-from eventstore.realtime.values import integer, text
+from eventstore.realtime.values import dumps, integer, text
 from eventstore.replay.serving.causality import Script, ScriptWriter
 
 #: The server's frames are kept in memory if they have at most so many characters. The frames of a
@@ -58,26 +59,30 @@ class Recording:
     closing: RecordedClose
     _kept: list[StoredEvent] | None
     _open: Callable[[], Iterator[StoredEvent]]
+    _open_reflected: Callable[[], Iterator[StoredEvent]]
 
     def forget(self) -> None:
         """Drop the frames in memory, since the session was erased. Running replays are cut off."""
         if self._kept is not None:
             self._kept.clear()
 
-    async def sent(self) -> AsyncIterator[StoredEvent]:
+    async def sent(self, reflects: bool = False) -> AsyncIterator[StoredEvent]:
         """Yield the server's frames, in order.
+
+        Args:
+            reflects: Yield also the client's audio of a GPT-Live session, as frames of the server:
+                so it is reflected to sidebands.
 
         Raises:
             EventStoreError: The session was erased meanwhile.
         """
-        if self._kept is not None:
-            had_some = bool(self._kept)
+        had_some = bool(self._kept)
+        if self._kept is not None and not reflects:
             for sent in self._kept:
                 yield sent
-            if had_some and not self._kept:
-                raise EventStoreError("the session was erased")
+            self._check_kept(had_some)
             return
-        frames = self._open()
+        frames = self._open_reflected() if reflects else self._open()
 
         def next_piece() -> list[StoredEvent]:
             return list(islice(frames, _PIECE))
@@ -87,10 +92,16 @@ class Recording:
         try:
             while piece := await reading:
                 reading = asyncio.create_task(asyncio.to_thread(next_piece))
+                self._check_kept(had_some)
                 for sent in piece:
                     yield sent
         finally:
             reading.cancel()
+
+    def _check_kept(self, had_some: bool) -> None:
+        """Raise EventStoreError if there were frames in memory, and `forget` has dropped them."""
+        if had_some and not self._kept:
+            raise EventStoreError("the session was erased")
 
 
 def read_recording(
@@ -128,7 +139,8 @@ def read_recording(
         closing = closing._replace(at=ended_at)
     at_hand = kept if whole else None
     again = partial(_steady, sent or (lambda: _sent(open_())), shifts)
-    return Recording(name, writer.script, started_at, closing, at_hand, again)
+    reflected = partial(_steady, lambda: _reflected(open_()), shifts)
+    return Recording(name, writer.script, started_at, closing, at_hand, again, reflected)
 
 
 def _steady(
@@ -152,6 +164,19 @@ def _sent(frames: Iterable[Frame]) -> Iterator[StoredEvent]:
         if frame.direction == SERVER:
             type_ = decode_columns(frame.text)[0]
             yield StoredEvent(seq, frame.at, SERVER, type_, frame.text)
+
+
+def _reflected(frames: Iterable[Frame]) -> Iterator[StoredEvent]:
+    for seq, frame in enumerate(frames, 1):
+        type_, _, _, _, event = decode_columns(frame.text)
+        if frame.direction == SERVER:
+            yield StoredEvent(seq, frame.at, SERVER, type_, frame.text)
+        elif frame.direction == CLIENT and type_ == LIVE_INPUT_AUDIO:
+            told: str | bytes = frame.text
+            if event is not None and "event_id" in event:
+                whole = parse(str(told)) or event
+                told = dumps({"type": type_, "audio": whole.get("audio")})
+            yield StoredEvent(seq, frame.at, SERVER, type_, told)
 
 
 def _closing(frame: Frame) -> RecordedClose | None:

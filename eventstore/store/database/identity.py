@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -72,7 +71,7 @@ class DatabaseIdentity(NamedTuple):
 def is_same_database(
     first: Callable[[], DatabaseIdentity],
     second: Callable[[], DatabaseIdentity],
-    write_second: Callable[[], AbstractContextManager[Transaction]] | None,
+    write_second: Callable[[Callable[[Transaction], object]], object] | None,
 ) -> bool:
     """Return True if two databases are one.
 
@@ -82,16 +81,14 @@ def is_same_database(
 
     Args:
         first, second: Read the identity of each; see `read_identity`.
-        write_second: Begins a transaction in the second that may write. If it is None, databases
-            in equal places without ids are taken for one.
+        write_second: Calls a function within a transaction of the second that may write. If it is
+            None, databases in equal places without ids are taken for one.
     """
     one, other = first(), second()
     if not _are_places_equal(one, other):
         return False
     if one.on_server and other.store_id is None and write_second is not None:
-        with write_second() as tx:
-            tx.run(LOCK_WAIT)
-            make_store_id(tx)
+        write_second(_make_store_id_soon)
         one, other = first(), second()
     return one.store_id == other.store_id
 
@@ -145,6 +142,12 @@ def make_store_id(tx: Transaction) -> str:
     made = uuid4().hex
     tx.run(INSERT_STORE_ID, (made,))
     return made
+
+
+def _make_store_id_soon(tx: Transaction) -> None:
+    """Make the id of a store on PostgreSQL, and wait only briefly for whoever is in the way."""
+    tx.run(LOCK_WAIT)
+    make_store_id(tx)
 
 
 def _are_places_equal(one: DatabaseIdentity, other: DatabaseIdentity) -> bool:

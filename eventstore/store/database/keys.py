@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from uuid import uuid4
@@ -33,8 +33,8 @@ from eventstore.store.database.identity import (
     read_identity,
     sees_commits,
 )
-from eventstore.store.database.retries import retried
-from eventstore.store.database.transaction import Transaction, read, write
+from eventstore.store.database.retries import Result, write_retried
+from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.times import now
 
 KEY_STORE_ID = "SELECT id FROM key_stores ORDER BY id LIMIT 1"
@@ -108,10 +108,9 @@ class KeyRing:
                 named.
             ErasedError: The session's key was dropped.
         """
-        if not self._matches_store:
-            self._matches_store = self.check(tx)
-            if not self._matches_store and self._name is not None:
-                self._check_name(_take_name(tx, self._name))
+        if not self._matches_store and not self._check_mark(tx) and self._name is not None:
+            self._check_name(_take_name(tx, self._name))
+            tx.marks_store = True
         if self.engine is None:
             return None
         return self._find(session_id) or self._make(session_id, _next_seq(tx, session_id))
@@ -137,7 +136,7 @@ class KeyRing:
             MissingKeyError: The keys are those of another store.
         """
         if self.engine is not None and not self._matches_store:
-            self._matches_store = self.check(tx)
+            self._check_mark(tx)
 
     def cipher_to_read(self, session_id: str) -> Cipher:
         """Return the cipher that decrypts a session's content. Call `check_once` before.
@@ -177,17 +176,16 @@ class KeyRing:
             DatabaseUnavailableError: The database of the keys failed, and no key was dropped.
         """
         if self.engine is not None:
-            engine, ids = self.engine, list(session_ids)
-            retried(lambda: self._drop(engine, ids))
+            ids = list(session_ids)
+            self._write(self.engine, lambda tx: self._drop(tx, ids))
 
-    def _drop(self, engine: Engine, session_ids: list[str]) -> None:
-        with self._writing(engine) as tx:
-            if not tx.postgresql:
-                tx.run("PRAGMA secure_delete=ON")
-            at = now()
-            for session_id in session_ids:
-                tx.run(DROP_KEY, (session_id, at, at))
-                self._ciphers.pop(session_id, None)
+    def _drop(self, tx: Transaction, session_ids: list[str]) -> None:
+        if not tx.postgresql:
+            tx.run("PRAGMA secure_delete=ON")
+        at = now()
+        for session_id in session_ids:
+            tx.run(DROP_KEY, (session_id, at, at))
+            self._ciphers.pop(session_id, None)
 
     def refuse_dropped(self, session_id: str) -> None:
         """Check in the database, not in the cache, that a session's key was not dropped.
@@ -253,6 +251,16 @@ class KeyRing:
         self._check_name(marked)
         return True
 
+    def _check_mark(self, tx: Transaction) -> bool:
+        """Check a store as `check` does, and remember that it is marked.
+
+        A mark that the transaction itself has made is not remembered: it goes if the transaction is
+        rolled back, and the next one must make it again.
+        """
+        is_marked = self.check(tx)
+        self._matches_store = is_marked and not tx.marks_store
+        return is_marked
+
     def _check_apart(self, tx: Transaction, engine: Engine) -> None:
         """Raise MissingKeyError if the keys' database is the store's own, by another URL."""
 
@@ -260,7 +268,7 @@ class KeyRing:
             with self._reading(engine) as keys:
                 return read_identity(keys)
 
-        writing = partial(self._writing, engine) if sees_commits(tx) else None
+        writing = partial(self._write, engine) if sees_commits(tx) else None
         if is_same_database(partial(read_identity, tx), of_keys, writing):
             raise MissingKeyError("keys are kept apart: name another database for them")
 
@@ -272,8 +280,8 @@ class KeyRing:
             )
 
     def _own_name(self, engine: Engine) -> str:
-        with self._writing(engine) as tx:
-            return self.name(tx) or _take_name(tx, f"keys_{uuid4().hex}")
+        made = f"keys_{uuid4().hex}"
+        return self._write(engine, lambda tx: self.name(tx) or _take_name(tx, made))
 
     def _find(self, session_id: str) -> Cipher | None:
         cipher = self._cached(session_id)
@@ -286,10 +294,8 @@ class KeyRing:
     def _make(self, session_id: str, from_seq: int) -> Cipher | None:
         if self.engine is None:
             return None
-        with self._writing(self.engine) as tx:
-            tx.run(INSERT_KEY, (session_id, new_key(), now(), from_seq))
-            # Another process may have made a key at the same time.
-            row = tx.rows(SESSION_KEY, (session_id,))[0]
+        made = (session_id, new_key(), now(), from_seq)
+        row = self._write(self.engine, lambda tx: _insert_key(tx, session_id, made))
         return self._remember(session_id, *row)
 
     @contextmanager
@@ -297,10 +303,10 @@ class KeyRing:
         with self._ready(engine), read(engine) as tx:
             yield tx
 
-    @contextmanager
-    def _writing(self, engine: Engine) -> Iterator[Transaction]:
-        with self._ready(engine), write(engine) as tx:
-            yield tx
+    def _write(self, engine: Engine, work: Callable[[Transaction], Result]) -> Result:
+        """Call a function within a transaction of the keys, and again after a conflict."""
+        with self._ready(engine):
+            return write_retried(engine, work)
 
     @contextmanager
     def _ready(self, engine: Engine) -> Iterator[None]:
@@ -332,6 +338,13 @@ def _next_seq(tx: Transaction, session_id: str) -> int:
     """Return the seq of the next event: the first one that is encrypted with a new key."""
     ends = (tx.rows(sql, (session_id,))[0][0] or 0 for sql in (LAST_EVENT, LAST_SEALED))
     return 1 + max(ends)
+
+
+def _insert_key(tx: Transaction, session_id: str, made: Row) -> Row:
+    """Insert the key of a session, and return the key that the session has."""
+    tx.run(INSERT_KEY, made)
+    # Another process may have made a key at the same time.
+    return tx.rows(SESSION_KEY, (session_id,))[0]
 
 
 def upgrade(engine: Engine) -> None:

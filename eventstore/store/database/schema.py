@@ -14,6 +14,9 @@ from eventstore.store.database.connections.distribution import HAS_CITUS, refusa
 from eventstore.store.database.connections.driver_errors import connecting, translated
 from eventstore.store.database.connections.pool import pooled
 
+#: How long a migration waits for the lock of a table in use, as a setting of PostgreSQL. All later
+#: users of the table wait behind it.
+LOCK_WAIT = "10s"
 #: The revision of the migration that this code needs.
 HEAD_REVISION = "0013"
 
@@ -66,6 +69,8 @@ def upgrade(engine: Engine) -> tuple[str | None, str]:
     Raises:
         SchemaError: The schema is newer than this code; or the database is a worker of a cluster.
         InvalidInputError: The server is not PostgreSQL.
+        DatabaseUnavailableError: Another process holds a table for longer than `LOCK_WAIT`. Nothing
+            was changed.
     """
     from alembic import command  # Alembic is slow to import, and seldom needed.
     from alembic.config import Config
@@ -92,6 +97,8 @@ def _lock(connection: Connection) -> None:
         # This lock only avoids an error in a race; the migration's own transaction keeps it
         # correct.
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305119)")
+        # After it, because the upgrade of another process may take long.
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
 
 
 def _refuse_worker(connection: Connection) -> None:

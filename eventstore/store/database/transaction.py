@@ -75,6 +75,7 @@ class Transaction(forks.ConnectionUser):
         distributed: True if Citus has spread the store's tables over nodes.
         left: True if this process was forked off while its parent was in the transaction. The
             transaction then belongs to the parent.
+        marks_store: True if the transaction has marked the store with the name of its keys.
     """
 
     def __init__(self, dialect: str, keys: SessionKeys, allowed: AllowedLocations) -> None:
@@ -85,7 +86,7 @@ class Transaction(forks.ConnectionUser):
         self.allowed = allowed
         self.postgresql = dialect == "postgresql"
         self.distributed = False
-        self.left = False
+        self.left = self.marks_store = False
 
     def cipher(self, session_id: str) -> Cipher | None:
         """Return the cipher that encrypts a session's content; see `KeyRing.cipher_to_write`."""

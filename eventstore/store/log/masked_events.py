@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from eventstore.realtime.catalogue import STREAMED_TEXTS
 from eventstore.realtime.events import StoredEvent
+from eventstore.realtime.live_catalogue import NESTING_TYPE
 from eventstore.realtime.masking.mask import mask_words
 from eventstore.realtime.masking.mask_session import SessionMask
 from eventstore.store.log.read_events import read_events
@@ -36,7 +37,8 @@ def session_mask_at(engine: Engine, session_id: str, seq: int) -> SessionMask:
     """Return the mask for the events behind a seq. It has read the texts that may go on there."""
     mask = SessionMask()
     begin = _texts_begin(engine, session_id, seq)
-    for event in read_events(engine, session_id, begin, seq, STREAMED_TEXTS):
+    types = [*STREAMED_TEXTS, NESTING_TYPE]
+    for event in read_events(engine, session_id, begin, seq, types):
         mask.mask(event.text)
     return mask
 

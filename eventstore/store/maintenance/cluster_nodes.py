@@ -1,14 +1,16 @@
 """Run a command on each node of a Citus cluster, and look at what each node answers.
 
-Citus returns the error of a node as a row, and does not raise it. Called by scrub_nodes.py and
-recovery_interval.py.
+Citus returns the error of a node as a row, and does not raise it. Called by scrub_nodes.py,
+vacuum.py and recovery_interval.py.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from eventstore.store.database.transaction import Transaction
+from sqlalchemy import Engine
+
+from eventstore.store.database.transaction import Transaction, read
 from eventstore.store.maintenance.older_transactions import CALLER, IDENTIFIED
 
 NODES = (
@@ -34,6 +36,12 @@ class Answer(NamedTuple):
     node: str
     problem: str
     result: str
+
+
+def is_distributed(engine: Engine) -> bool:
+    """Return True if Citus has spread the tables of a database over nodes."""
+    with read(engine) as tx:
+        return tx.distributed
 
 
 def run_on_all_nodes(tx: Transaction, command: str) -> list[Answer]:

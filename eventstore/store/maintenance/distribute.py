@@ -9,6 +9,7 @@ each node has as a whole. Called by verbs/upkeep.py, for `eventstore distribute`
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
@@ -25,6 +26,10 @@ from eventstore.store.database.transaction import Transaction, autocommit, read
 #: The least that a cluster of a few nodes can be divided into, and grow with.
 DEFAULT_SHARDS = 32
 MOST_SHARDS = 1024
+
+#: How long to wait for the lock of a table in use, as a setting of PostgreSQL. All later users of
+#: the table wait behind it.
+LOCK_WAIT = "10s"
 
 #: The tables that each node has as a whole.
 REFERENCE_TABLES = (
@@ -46,6 +51,7 @@ SHARDS = (
     " 'SELECT COUNT(*) FROM %s WHERE erased_at IS NULL') c ON c.shardid = s.shardid"
     " WHERE s.citus_table_type = 'distributed' GROUP BY s.nodename, s.nodeport"
 )
+TRUNCATE_LOCAL = "SELECT truncate_local_data_after_distributing_table(?::regclass)"
 DATABASE = "SELECT quote_ident(current_database())"
 _DISTRIBUTED, _REFERENCE = "distributed", "reference"
 
@@ -114,7 +120,8 @@ def distribute(engine: Engine, shards: int = DEFAULT_SHARDS) -> Iterator[TableSt
     Raises:
         InvalidInputError: See `missing_steps`; or the number of shards is not valid.
         SchemaError: See `missing_steps`.
-        DatabaseUnavailableError: A node does not answer. What was yielded before is done.
+        DatabaseUnavailableError: A node does not answer, or another process holds a table for
+            longer than `LOCK_WAIT`. What was yielded before is done.
     """
     check_whole("shards", shards, 1)
     if shards > MOST_SHARDS:
@@ -123,23 +130,36 @@ def distribute(engine: Engine, shards: int = DEFAULT_SHARDS) -> Iterator[TableSt
     with autocommit(engine) as tx:
         _set_up(tx)
         for step in steps:
-            if step.kind == _REFERENCE:
-                tx.run("SELECT create_reference_table(?::regclass)", (step.table,))
-            elif step.table == FIRST_TABLE:
-                tx.run(
-                    "SELECT create_distributed_table(?::regclass, 'session_id', shard_count => ?)",
-                    (step.table, shards),
-                )
-            else:
-                tx.run(
-                    "SELECT create_distributed_table(?::regclass, 'session_id',"
-                    f" colocate_with => '{FIRST_TABLE}')",
-                    (step.table,),
-                )
-            # The rows were copied to the shards, and stay in the local table until this.
-            tx.run("SELECT truncate_local_data_after_distributing_table(?::regclass)", step[:1])
+            with _limited(tx):
+                _spread(tx, step, shards)
+                # The rows were copied to the shards, and stay in the local table until this.
+                tx.run(TRUNCATE_LOCAL, (step.table,))
             look_again(engine)
             yield step
+
+
+@contextmanager
+def _limited(tx: Transaction) -> Iterator[None]:
+    """Limit how long the statements of the block wait for the lock of a table in use."""
+    with tx.connection.transaction():
+        tx.run("SELECT set_config('lock_timeout', ?, true)", (LOCK_WAIT,))
+        yield
+
+
+def _spread(tx: Transaction, step: TableStep, shards: int) -> None:
+    if step.kind == _REFERENCE:
+        tx.run("SELECT create_reference_table(?::regclass)", (step.table,))
+    elif step.table == FIRST_TABLE:
+        tx.run(
+            "SELECT create_distributed_table(?::regclass, 'session_id', shard_count => ?)",
+            (step.table, shards),
+        )
+    else:
+        tx.run(
+            "SELECT create_distributed_table(?::regclass, 'session_id',"
+            f" colocate_with => '{FIRST_TABLE}')",
+            (step.table,),
+        )
 
 
 def spread_new_tables(engine: Engine) -> None:
@@ -156,6 +176,8 @@ def spread_new_tables(engine: Engine) -> None:
 
 def rebalance(engine: Engine) -> None:
     """Move shards until all nodes have about as many bytes, while the store is in use.
+
+    Citus moves them in jobs of its own, for which no limit of this connection for locks holds.
 
     Raises:
         InvalidInputError: The database has no Citus, or is not the cluster's coordinator.

@@ -17,12 +17,14 @@ from eventstore.store.database.connections.drivers import driver_errors
 from eventstore.store.database.engine_options import allowed_locations_of
 from eventstore.store.database.identity import own_folder_name
 from eventstore.store.database.keys import keys_of
+from eventstore.store.database.retries import write_retried
 from eventstore.store.database.tables import day_tables
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import Transaction, read, write
 from eventstore.store.log.segments import segment_bytes
 from eventstore.store.log.segments.left_bytes import DELETE_LEFT_LOCATION, noted_locations
-from eventstore.store.maintenance.scrub_nodes import rewrite_on_nodes
+from eventstore.store.maintenance.cluster_nodes import is_distributed
+from eventstore.store.maintenance.scrub_nodes import scrub_on_nodes
 from eventstore.store.maintenance.vacuum import exclusive_connection
 from eventstore.store.sessions.delete_rows import TABLES
 from eventstore.times import now
@@ -66,9 +68,10 @@ def scrub(engine: Engine, vacuum: bool = True) -> None:
         vacuum: True rewrites the files.
 
     Raises:
-        DatabaseUnavailableError: Another process holds a lock, the disk is full, a node of a
-            cluster could not be scrubbed, or bytes outside could not be deleted or may belong to
-            another store. Call it again later.
+        DatabaseUnavailableError: Another process holds a lock, something keeps deleted rows (such
+            as an open transaction or a replication slot, which is named), the disk is full, a node
+            of a cluster could not be scrubbed, or bytes outside could not be deleted or may belong
+            to another store. Call it again later.
         MissingKeyError: Sessions were erased, and the database of the store's keys is not named.
     """
     began = now()
@@ -86,8 +89,7 @@ def scrub(engine: Engine, vacuum: bool = True) -> None:
     except driver_errors() as error:
         raise unavailable(error) from error
     if vacuum:
-        with write(engine) as tx:
-            tx.run(SET_VACUUMED, (now(), began))
+        _write_row(engine, SET_VACUUMED, now(), began)
     if left:
         more = f" (and {len(left) - 1:,} more)" if len(left) > 1 else ""
         raise DatabaseUnavailableError(f"{left[0]}{more}")
@@ -98,13 +100,20 @@ def delete_left_bytes(engine: Engine, session_id: str) -> None:
 
     The place of bytes that cannot be deleted, or may belong to another store, stays noted.
     """
-    with write(engine) as tx:
-        left = noted_locations(tx, session_id)
-        own = own_folder_name(tx) if left else ""
+    left, own = write_retried(engine, lambda tx: _noted_locations(tx, session_id))
     for location in filter(segment_bytes.is_location, left):
         if not _is_left(engine, location, own, []):
-            with write(engine) as tx:
-                tx.run(DELETE_LEFT_LOCATION, (session_id, location))
+            _write_row(engine, DELETE_LEFT_LOCATION, session_id, location)
+
+
+def _write_row(engine: Engine, sql: str, *parameters: object) -> None:
+    write_retried(engine, lambda tx: tx.run(sql, parameters))
+
+
+def _noted_locations(tx: Transaction, session_id: str) -> tuple[list[str], str]:
+    """Return the noted places of a session, and the name of the store's own folder there."""
+    left = noted_locations(tx, session_id)
+    return left, own_folder_name(tx) if left else ""
 
 
 def _delete_outside(engine: Engine) -> list[str]:
@@ -117,13 +126,11 @@ def _delete_outside(engine: Engine) -> list[str]:
         erased = tx.rows(OUTSIDE)
     if not erased:
         return []
-    with write(engine) as tx:
-        own = own_folder_name(tx)
+    own = write_retried(engine, own_folder_name)
     problems: list[str] = []
     for session_id, at, listed in erased:
         left = [place for place in _listed(listed) if _is_left(engine, place, own, problems)]
-        with write(engine) as tx:
-            tx.run(SET_OUTSIDE, (dumps(left) if left else None, session_id, at))
+        _write_row(engine, SET_OUTSIDE, dumps(left) if left else None, session_id, at)
     return problems
 
 
@@ -160,18 +167,13 @@ def _is_named(tx: Transaction, location: str) -> bool:
 def _scrub(engine: Engine, vacuum: bool, of_tables: Sequence[str]) -> None:
     if engine.dialect.name == "sqlite":
         _scrub_sqlite(engine, vacuum)
-    elif vacuum and _is_distributed(engine):
-        rewrite_on_nodes(engine, of_tables)
+    elif vacuum and is_distributed(engine):
+        scrub_on_nodes(engine, of_tables)
     elif vacuum:
         # Imported here, because psycopg is slow to import.
-        from eventstore.store.maintenance.vacuum_postgresql import vacuum_tables
+        from eventstore.store.maintenance.vacuum_postgresql import scrub_tables
 
-        vacuum_tables(engine, of_tables)
-
-
-def _is_distributed(engine: Engine) -> bool:
-    with read(engine) as tx:
-        return tx.distributed
+        scrub_tables(engine, of_tables)
 
 
 def _scrub_sqlite(engine: Engine, vacuum: bool) -> None:

@@ -1,8 +1,8 @@
 """Rewrite the shards of a store's tables on each node of a Citus cluster.
 
-Called by scrub.py. A VACUUM (FULL) on the coordinator is not enough: it waits for locks on the
-workers without a limit, and it leaves the statistics of shards that are empty, and the rows of
-pg_statistic that were replaced. So each node is sent what it has to do with its own tables.
+Called by scrub.py and vacuum.py. A VACUUM (FULL) on the coordinator is not enough: it waits for
+locks on the workers without a limit, and it leaves the statistics of shards that are empty, and the
+rows of pg_statistic that were replaced. So each node is sent what it has to do with its own tables.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from eventstore.errors import DatabaseUnavailableError
 from eventstore.store.database.transaction import Transaction, autocommit
 from eventstore.store.maintenance.cluster_nodes import inactive_nodes, run_on_all_nodes
-from eventstore.store.maintenance.older_transactions import WAIT_FOR_OLDER
+from eventstore.store.maintenance.older_transactions import waiting
 
 #: How long to wait for the lock of one shard in use, as a setting of PostgreSQL.
 LOCK_WAIT = "10s"
@@ -103,7 +103,7 @@ END
 $rewrite$"""
 
 
-def rewrite_on_nodes(engine: Engine, of_tables: Sequence[str]) -> None:
+def scrub_on_nodes(engine: Engine, of_tables: Sequence[str]) -> None:
     """Rewrite the shards of tables on all nodes, and remove statistics with values of deleted rows.
 
     Each shard is locked while it is rewritten.
@@ -116,19 +116,47 @@ def rewrite_on_nodes(engine: Engine, of_tables: Sequence[str]) -> None:
             scrubbed.
     """
     with autocommit(engine) as tx:
-        names = [tx.rows(QUALIFIED, (table,))[0][0] for table in of_tables]
-        problems = [f"{node}: {NOT_ACTIVE}" for node in inactive_nodes(tx)]
-        problems += _delete_moved_shards(tx)
-        for command in (WAIT_FOR_OLDER, rewriting(RELATIONS_OF_NODE, names), WAIT_FOR_OLDER):
-            answers = run_on_all_nodes(tx, command)
-            problems += [f"{one.node}: {one.problem}" for one in answers if one.problem]
+        problems = [*_inactive(tx), *_delete_moved_shards(tx), *_problems(tx, waiting())]
+        problems += _rewrite_shards(tx, of_tables)
+        # What was waited for in vain is not waited for again.
+        problems += _problems(tx, waiting(of_catalogs=True, is_patient=not problems))
         problems += _rewrite_statistics(tx)
+    _raise("what was erased may still be in files of a node", problems)
+
+
+def rewrite_on_nodes(engine: Engine, of_tables: Sequence[str]) -> None:
+    """Rewrite the shards of tables on all nodes, to give the space of deleted rows back.
+
+    Raises:
+        DatabaseUnavailableError: A shard of a node could not be rewritten, for example because
+            another process holds it for longer than `LOCK_WAIT`. The error names the node. The
+            shards of the others are rewritten.
+    """
+    with autocommit(engine) as tx:
+        problems = [*_inactive(tx), *_rewrite_shards(tx, of_tables)]
+    _raise("the space of deleted rows was not given back on a node", problems)
+
+
+def _raise(what: str, problems: Sequence[str]) -> None:
+    """Raise DatabaseUnavailableError if there are problems."""
     if problems:
         more = f" (and {len(problems) - 1:,} more)" if len(problems) > 1 else ""
-        raise DatabaseUnavailableError(
-            f"what was erased may still be in files of a node: {problems[0]}{more};"
-            " run the same command again"
-        )
+        raise DatabaseUnavailableError(f"{what}: {problems[0]}{more}; run the same command again")
+
+
+def _inactive(tx: Transaction) -> list[str]:
+    return [f"{node}: {NOT_ACTIVE}" for node in inactive_nodes(tx)]
+
+
+def _rewrite_shards(tx: Transaction, of_tables: Sequence[str]) -> list[str]:
+    names = [tx.rows(QUALIFIED, (table,))[0][0] for table in of_tables]
+    return _problems(tx, rewriting(RELATIONS_OF_NODE, names))
+
+
+def _problems(tx: Transaction, command: str) -> list[str]:
+    """Run a command on all nodes, and return the problem of each node that has failed."""
+    answers = run_on_all_nodes(tx, command)
+    return [f"{one.node}: {one.problem}" for one in answers if one.problem]
 
 
 def rewriting(relations: str, names: Sequence[str]) -> str:

@@ -17,8 +17,12 @@ from sqlalchemy.pool import StaticPool
 from eventstore.store.database.connections import forks
 from eventstore.store.database.connections.driver_errors import translated
 from eventstore.store.database.connections.pool import connections_of, pooled
-from eventstore.store.database.transaction import autocommit
+from eventstore.store.database.tables import declared as tables
+from eventstore.store.maintenance.cluster_nodes import is_distributed
+from eventstore.store.maintenance.scrub_nodes import rewrite_on_nodes
 
+#: The tables in which sealing, moving and erasing leave much free space.
+LARGE_TABLES = (tables.events.name, tables.segments.name)
 TRUNCATING_CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
 # How long to wait for readers and writers in other processes, and between two looks, in seconds.
 _PATIENCE, _LOOK_AGAIN = 30.0, 0.01
@@ -57,15 +61,20 @@ class ExclusiveConnection(NamedTuple):
 def vacuum(engine: Engine) -> None:
     """Rewrite the database's files without deleted rows.
 
-    PostgreSQL locks each table while it rewrites it.
+    PostgreSQL locks each table, or each shard of a cluster, while it rewrites it.
 
     Raises:
-        DatabaseUnavailableError: The disk is full, or the database is locked.
+        DatabaseUnavailableError: The disk is full, or another process holds the database, or a
+            table, for longer than this waits.
     """
     if engine.dialect.name == "postgresql":
-        with autocommit(engine) as tx:
-            for table in ("events", "segments"):
-                tx.run(f"VACUUM FULL {table}")
+        if is_distributed(engine):
+            rewrite_on_nodes(engine, LARGE_TABLES)
+            return
+        # Imported here, because psycopg is slow to import.
+        from eventstore.store.maintenance.vacuum_postgresql import rewrite_tables
+
+        rewrite_tables(engine, LARGE_TABLES)
         return
     with translated(), exclusive_connection(engine) as found:
         found.execute("VACUUM")

@@ -1,12 +1,13 @@
 """Rewrite PostgreSQL's tables, and remove statistics with values of deleted rows.
 
-Called by scrub.py.
+Called by scrub.py and vacuum.py.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from psycopg import errors, sql
 from sqlalchemy import Engine
@@ -14,7 +15,7 @@ from sqlalchemy import Engine
 from eventstore.errors import DatabaseUnavailableError
 from eventstore.store.database.connections.pool import connections_of
 from eventstore.store.database.transaction import Transaction, autocommit
-from eventstore.store.maintenance.older_transactions import WAIT_FOR_OLDER
+from eventstore.store.maintenance.older_transactions import waiting
 
 # ANALYZE does not change the statistics of an empty table, which contain values that were erased.
 HAS_STATISTICS = """
@@ -38,43 +39,78 @@ LOCK_NOT_AVAILABLE, _LOOK_AGAIN = "55P03", 0.01
 FILE = "SELECT pg_relation_filenode(to_regclass(?))"
 
 
-def vacuum_tables(engine: Engine, of_tables: Sequence[str]) -> None:
-    """Rewrite tables, one after the other. Each table is locked while it is rewritten.
+def scrub_tables(engine: Engine, of_tables: Sequence[str]) -> None:
+    """Rewrite tables without a byte of deleted rows. Each table is locked while it is rewritten.
 
     Args:
         of_tables: Their names.
 
     Raises:
-        psycopg.Error: Another process holds a table for longer than `LOCK_WAIT`, or a transaction
-            for longer than `older_transactions.WAIT`; the tables behind it are not rewritten.
-        DatabaseUnavailableError: The user has no right to rewrite a table.
+        DatabaseUnavailableError: Another process holds a table for longer than `LOCK_WAIT`, or
+            something keeps deleted rows for longer than `older_transactions.WAIT`, or the user has
+            no right to rewrite a table. The tables behind it are not rewritten.
     """
-    connections = connections_of(engine)
     with autocommit(engine) as tx:
-        vacuum = _vacuum_behind_pooler if connections.behind_pooler else _vacuum
-        tx.connection.execute(WAIT_FOR_OLDER)
+        try:
+            _wait_for_older(tx)
+            for table in of_tables:
+                _rewrite(engine, tx, table)
+                _forget_statistics(tx, table)
+            # Statistics contain values of columns.
+            _wait_for_older(tx, of_catalogs=True)
+            _rewrite(engine, tx, "pg_statistic")
+        except DatabaseUnavailableError as error:
+            raise DatabaseUnavailableError(
+                f"what was erased may still be in the database's files: {error}"
+            ) from error
+
+
+def rewrite_tables(engine: Engine, of_tables: Sequence[str]) -> None:
+    """Rewrite tables, to give the space of deleted rows back, without those that are still kept.
+
+    Raises:
+        DatabaseUnavailableError: Another process holds a table for longer than `LOCK_WAIT`, or the
+            user has no right to rewrite a table. The tables behind it are not rewritten.
+    """
+    with autocommit(engine) as tx:
         for table in of_tables:
-            _vacuum_checked(vacuum, tx, table)
-            _forget_statistics(tx, table)
-        # Statistics contain values of columns.
-        tx.connection.execute(WAIT_FOR_OLDER)
-        _vacuum_checked(vacuum, tx, "pg_statistic")
+            _rewrite(engine, tx, table)
 
 
-def _vacuum_checked(
-    vacuum: Callable[[Transaction, str], None], tx: Transaction, table: str
-) -> None:
+def _wait_for_older(tx: Transaction, of_catalogs: bool = False) -> None:
+    try:
+        tx.connection.execute(waiting(of_catalogs))
+    except errors.LockNotAvailable as error:
+        raise DatabaseUnavailableError(
+            f"{error.diag.message_primary}; run the same command again"
+        ) from error
+
+
+def _rewrite(engine: Engine, tx: Transaction, table: str) -> None:
     """Rewrite a table, and raise DatabaseUnavailableError if its file is the same one afterwards.
 
     PostgreSQL only warns a user who has no right to do it.
     """
     before = tx.row(FILE, (table,))
-    vacuum(tx, table)
+    vacuum = _vacuum_behind_pooler if connections_of(engine).behind_pooler else _vacuum
+    with _locking(table):
+        vacuum(tx, table)
     if tx.row(FILE, (table,)) == before:
         raise DatabaseUnavailableError(
-            f"what was erased may still be in the files of {table}: the user must own the tables"
-            " and the database to have them written again"
+            f"the files of {table} were not written again: the user must own the tables and the"
+            " database"
         )
+
+
+@contextmanager
+def _locking(table: str) -> Iterator[None]:
+    """Translate the error of a lock that was waited for in vain."""
+    try:
+        yield
+    except errors.LockNotAvailable as error:
+        raise DatabaseUnavailableError(
+            f"another process uses the table {table}; run the same command again"
+        ) from error
 
 
 def _vacuum(tx: Transaction, table: str) -> None:
@@ -105,7 +141,7 @@ def _vacuum_behind_pooler(tx: Transaction, table: str) -> None:
             if LOCK_NOT_AVAILABLE not in skipped:
                 return
             if time.monotonic() > end:
-                raise errors.LockNotAvailable(f"another process uses the table {table}")
+                raise errors.LockNotAvailable
             time.sleep(_LOOK_AGAIN)
     finally:
         tx.connection.remove_notice_handler(note)
@@ -123,7 +159,7 @@ def _command(table: str, more: sql.SQL) -> sql.Composed:
 def _forget_statistics(tx: Transaction, table: str) -> None:
     """Drop the statistics of a table that is empty, by setting the type of each column again."""
     name = sql.Identifier(table)
-    with tx.connection.transaction(), tx.connection.cursor() as cursor:
+    with _locking(table), tx.connection.transaction(), tx.connection.cursor() as cursor:
         if cursor.execute(HAS_STATISTICS, {"table": table}).fetchone() is None:
             return
         cursor.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(_wait_ms()))

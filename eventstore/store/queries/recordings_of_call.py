@@ -1,8 +1,9 @@
 """Find sessions that may be recordings of the same call.
 
 Such recordings have responses with the same ids, and the same id of the server's session or of the
-call. A sideband that joins a call late may only know the call's id. Called by
-capture/recording/same_call.py and capture/files/import_file.py.
+call. A sideband that joins a call late may only know the call's id. The server of a GPT-Live
+session gives no ids to what is said, so that its recordings are found by the session's id alone.
+Called by capture/recording/same_call.py and capture/files/import_file.py.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from typing import Any, NamedTuple
 
 from eventstore.errors import EventStoreError
 from eventstore.projection.session_names import names_of_session
-from eventstore.realtime.values import loads, mapping
+from eventstore.realtime.protocols import LIVE, is_live_id
+from eventstore.realtime.upstream_urls import joined_session
+from eventstore.realtime.values import loads, mapping, text
 from eventstore.store.database.outages import is_outage
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.readmodels.encrypted_rows import decrypted_texts
@@ -25,6 +28,11 @@ OTHERS = (
     " (SELECT o.response_id FROM (SELECT response_id FROM responses WHERE session_id = ?"
     f" ORDER BY at DESC, seq DESC LIMIT {_RESPONSES}) o) AND r.session_id <> ?"
     f" ORDER BY r.session_id LIMIT {_OTHERS}"
+)
+#: The recordings of sidebands that a recorder made of a GPT-Live session.
+SIDEBANDS = (
+    "SELECT x.session_id FROM session_metadata x WHERE x.key = 'call_id' AND x.value = ?"
+    f" AND x.session_id <> ? ORDER BY x.at, x.session_id LIMIT {_OTHERS}"
 )
 SESSION_RESOURCE = "SELECT wire, notes FROM sessions WHERE session_id = ?"
 RESPONSE_IDS = "SELECT response_id FROM responses WHERE session_id = ?"
@@ -53,27 +61,45 @@ def other_recordings(tx: Transaction, session_id: str, metadata: Mapping[str, An
         session_id: The session.
         metadata: Its notes, as `notes_of` returns them.
     """
-    ids = metadata.get("server_id"), call_of(mapping(metadata.get("opened")))
-    if ids == (None, None):
+    ids = _names(metadata)
+    if not ids:
         return []
-    names = [row[0] for row in tx.rows(OTHERS, (session_id, session_id))]
-    return [name for name in names if _is_alike(notes_of(tx, name), *ids)]
+    if metadata.get("protocol") == LIVE or any(map(is_live_id, ids)):
+        names = [*ids, *(row[0] for id_ in ids for row in tx.rows(SIDEBANDS, (id_, session_id)))]
+    else:
+        names = [row[0] for row in tx.rows(OTHERS, (session_id, session_id))]
+    return [
+        name
+        for name in dict.fromkeys(names)
+        if name != session_id and not ids.isdisjoint(_names(notes_of(tx, name)))
+    ]
 
 
-def _is_alike(notes: Mapping[str, Any], server_id: str | None, call_id: str | None) -> bool:
-    if server_id is not None and notes.get("server_id") == server_id:
-        return True
-    return call_id is not None and call_of(mapping(notes.get("opened"))) == call_id
+def _names(notes: Mapping[str, Any]) -> frozenset[str]:
+    return call_names(notes.get("server_id"), mapping(notes.get("opened")))
+
+
+def call_names(server_id: str | None, opened: Mapping[str, Any]) -> frozenset[str]:
+    """Return the ids by which a recording's call is known: recordings of one call share an id.
+
+    Args:
+        server_id: The id that the server gave to the session; None if it told none.
+        opened: The session's first note, which says how it is recorded.
+    """
+    return frozenset(filter(None, (server_id, call_of(opened))))
 
 
 def call_of(opened: Mapping[str, Any]) -> str | None:
     """Return the id of the call that a recording joined, or whose URL it connected to, or None.
 
+    For a sideband of a GPT-Live session, it is the session's id.
+
     Args:
         opened: The session's first note, which says how it is recorded.
     """
     names = names_of_session(opened, {}, None)
-    return next((value for name, value in names if name == "call_id"), None)
+    named = next((value for name, value in names if name == "call_id"), None)
+    return named or joined_session(text(opened.get("url")) or "")
 
 
 def notes_of(tx: Transaction, session_id: str) -> dict[str, Any]:

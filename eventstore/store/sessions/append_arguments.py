@@ -5,7 +5,7 @@ append.py uses the classes. `WritableLog` (log.py) checks what comes from outsid
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from eventstore.brief import brief
@@ -48,6 +48,20 @@ class Append(NamedTuple):
     close: bool = False
 
 
+class RepeatableFrames:
+    """Frames that are too many to be held, and can be read again from the first one.
+
+    Args:
+        begin: Returns an iterator over all of them, each time it is called.
+    """
+
+    def __init__(self, begin: Callable[[], Iterator[Frame]]) -> None:
+        self._begin = begin
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self._begin()
+
+
 class _FramesReadOnce:
     """Frames of an iterator. `is_begun` is True once they are being read."""
 
@@ -61,7 +75,7 @@ class _FramesReadOnce:
 
 def read_once(append: Append) -> Append:
     """Return an append that notes when its frames are read, if they can be read only once."""
-    if isinstance(append.frames, Sequence):
+    if isinstance(append.frames, Sequence | RepeatableFrames):
         return append
     return append._replace(frames=_FramesReadOnce(append.frames))
 

@@ -23,6 +23,7 @@ from eventstore.web.sound.sound_cache import Check, Make, SoundCache, SoundKey
 router = APIRouter(prefix="/v1/realtime/sessions", tags=["audio"], route_class=IdRoute)
 
 _KINDS = {"wav": "audio/wav", "flac": "audio/flac", "ogg": "audio/ogg"}
+_SECONDS = "Seconds since the first event; in a GPT-Live session, on its timeline."
 SecondsParameter = Annotated[float | None, Query(ge=0, le=1e6)]
 
 
@@ -82,12 +83,13 @@ async def read_audio(
     item: TextParameter = None,
     response: TextParameter = None,
     side: Literal["user", "assistant"] | None = None,
-    start: Annotated[SecondsParameter, Query(description="Seconds since the first event.")] = None,
+    start: Annotated[SecondsParameter, Query(description=_SECONDS)] = None,
     end: SecondsParameter = None,
 ) -> Response:
     """Return the sound of a session: the user on the left channel, the assistant on the right.
 
     Both sides are placed at the times at which they were heard. Range requests are answered.
+    The sound of a GPT-Live session begins with the session's own timeline.
     """
     deep_objects(request)
     selected: dict[str, Any] = {

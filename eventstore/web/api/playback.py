@@ -6,6 +6,7 @@ from typing import Any, BinaryIO, Literal
 
 from fastapi import APIRouter, Request, Response
 
+from eventstore.realtime.protocols import Protocol
 from eventstore.realtime.resources.session_config import ClientDialect
 from eventstore.realtime.values import dumps
 from eventstore.web.api.audio import made_once
@@ -126,8 +127,9 @@ def read_reseed(
     at: At = None,
     dialect: ClientDialect = "ga",
     assistant_as: Literal["text", "system"] = "text",
+    to: Protocol | None = None,
 ) -> Response:
     """Return the client events that rebuild the conversation, and the items that they lack."""
     deep_objects(request)
-    made = queries.reseed(session_id, at, dialect, assistant_as=assistant_as)
+    made = queries.reseed(session_id, at, dialect, assistant_as=assistant_as, to=to)
     return answer({"object": "list", "data": made.events, "skipped": made.skipped})

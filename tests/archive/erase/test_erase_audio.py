@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
+import random
 
 import pytest
 from hypothesis import given
@@ -11,15 +13,17 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 from support.calls import SAMPLE_STREAMS, SHORT_STREAMS, voice_call
 from support.examples import examples
+from support.live_sound import fragment, heard, reflected, spoken, started
 from support.only import only
 from support.rows import read_model_rows
 from support.secret_call import loose, secret_call, sound
 from support.silenced import is_silent, quiet, rows
+from support.sound import b64, client
 from support.strategies import mutated
 
 from eventstore import EventStore
 from eventstore.archive.seal import seal_session, unseal_session
-from eventstore.errors import DamagedError, InvalidInputError
+from eventstore.errors import DamagedError, InvalidInputError, NotFoundError
 from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import CLIENT, Frame, decode
 from eventstore.segments.digest import BEGINNING, session_digest
@@ -187,3 +191,36 @@ def test_the_frames_of_an_erased_call_are_what_they_were_but_for_audio(store: Ev
     store.erase("a", audio_only=True).raise_for_errors()
     for frame, event in zip(voice_call().frames, store.events("a"), strict=True):
         assert event.text == decode(frame.text).frame
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_live_session_loses_all_its_sound(store: EventStore, sealed: bool) -> None:
+    """The user's, as the client sent it or a sideband has it; the model's; and prepared sounds."""
+    noise = [bytes(random.Random(n).randbytes(400)) for n in range(5)]
+    play = "session.output_audio.fixture.play"
+    frames = [
+        started(0.0),
+        heard(0.1, noise[0]),
+        reflected(0.2, noise[1]),
+        spoken(0.3, noise[2]),
+        spoken(0.4, noise[3], (0, 100)),
+        client(0.5, play, audio=b64(noise[4]), event_id="kept"),
+        # Base64 that is not canonical stays in the text of the log.
+        client(0.6, play, audio=b64(noise[4][:-2])[:-1] + "\n"),
+        fragment(0.7, "input", 0, 400, "zanzibar"),
+    ]
+    store.append("a", frames, close=True)
+    if sealed:
+        seal_session(store.engine, "a")
+    shown = store.state("a")
+    assert store.audio("a", io.BytesIO()).channels == 2
+    store.erase("a", audio_only=True).raise_for_errors()
+    kept = b"".join(parts_of(store, "a"))
+    for sound_ in noise:
+        assert sound_[:12] not in kept and b64(sound_)[:16].encode() not in kept
+    assert b"zanzibar" in kept and b'"kept"' in kept
+    assert is_silent(store, "a") and quiet(store.state("a")) == quiet(shown)
+    assert [row.audio_bytes for row in rows(store, "a")][1:6] == [400] * 5
+    assert store.verify("a").done[0].problems == []
+    with pytest.raises(NotFoundError, match="no sound in the log"):
+        store.audio("a", io.BytesIO())

@@ -6,6 +6,7 @@ them, and what they answer, only a cluster shows; `test_erase_bytes.py` looks at
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,8 +22,8 @@ from eventstore import EventStore
 from eventstore.errors import DatabaseUnavailableError
 from eventstore.store.database import schema
 from eventstore.store.database.tables.day_tables import DAY_SUM_TABLES
-from eventstore.store.maintenance import scrub_nodes, vacuum_postgresql
-from eventstore.store.maintenance.older_transactions import WAIT_FOR_OLDER
+from eventstore.store.maintenance import older_transactions, scrub_nodes
+from eventstore.store.maintenance.older_transactions import waiting
 from eventstore.store.sessions.delete_rows import TABLES
 
 #: The tables of a node that has no shards.
@@ -59,9 +60,9 @@ def test_a_node_rewrites_its_tables(
     before = shape(store)
     erased(store)
     with connected(postgres_url, autocommit=True) as connection:
-        for command in (WAIT_FOR_OLDER, scrub_nodes.rewriting(TABLES_OF_NODE, NAMES)):
+        for command in (waiting(), scrub_nodes.rewriting(TABLES_OF_NODE, NAMES)):
             connection.execute(command.encode())
-        connection.execute(WAIT_FOR_OLDER.encode())
+        connection.execute(waiting(of_catalogs=True).encode())
         connection.execute("VACUUM (FULL) pg_statistic")
     assert shape(store) == before
     found = files(postgres_url)
@@ -80,11 +81,11 @@ def test_a_transaction_that_is_older_is_waited_for(
 ) -> None:
     """It may still see what was deleted, so that PostgreSQL keeps the bytes."""
     with connected(postgres_url) as older, monkeypatch.context() as impatient:
-        for module in (vacuum_postgresql, scrub_nodes):
-            impatient.setattr(module, "WAIT_FOR_OLDER", WAIT_FOR_OLDER.replace("30s", "0.2s"))
+        impatient.setattr(older_transactions, "WAIT", "0.2s")
         older.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         older.execute("SELECT 1")
-        with pytest.raises(DatabaseUnavailableError, match="is still open"):
+        told = f"deleted rows are kept by .*a transaction of process {older.info.backend_pid} of"
+        with pytest.raises(DatabaseUnavailableError, match=told):
             erased(store, vacuum=True)
         if not isinstance(postgres, CitusCluster):  # there, it is open on the coordinator alone
             assert found_in(files(postgres_url), "gone")
@@ -114,24 +115,73 @@ def test_a_user_who_may_not_rewrite_files_is_told(
     assert found_in(files(postgres_url), "gone")
 
 
-def test_a_node_that_was_not_scrubbed_is_named(
-    cluster: CitusCluster, store: EventStore, postgres_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scrub_nodes, "LOCK_WAIT", "200ms")
-    store.append("gone", secret_call("gone").frames, close=True)
-    *_, (node, url) = nodes(postgres_url).items()
+@contextmanager
+def used_shard(url: str) -> Iterator[str]:
+    """A shard of events that somebody uses on a worker; how an error names both."""
+    *_, (node, its_url) = nodes(url).items()
     shard = (
         "SELECT to_regclass(shard_name(logicalrelid, shardid)) FROM pg_dist_shard"
         " WHERE logicalrelid = 'events'::regclass"
         " AND to_regclass(shard_name(logicalrelid, shardid)) IS NOT NULL LIMIT 1"
     )
-    with connected(url) as user:
+    with connected(its_url) as user:
         name = user.execute(shard.encode()).fetchall()[0][0]
         user.execute(f"SELECT 1 FROM {name} LIMIT 1".encode())
-        with pytest.raises(DatabaseUnavailableError, match=f"{node}: ERROR: {name}: .*lock"):
-            store.erase("gone").raise_for_errors()
+        yield f"{node}: ERROR: {name}: .*lock"
+
+
+def test_a_node_that_was_not_scrubbed_is_named(
+    cluster: CitusCluster, store: EventStore, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scrub_nodes, "LOCK_WAIT", "200ms")
+    store.append("gone", secret_call("gone").frames, close=True)
+    with used_shard(postgres_url) as told, pytest.raises(DatabaseUnavailableError, match=told):
+        store.erase("gone").raise_for_errors()
     store.erase([]).raise_for_errors()
     assert found_in(files(postgres_url), "gone") == {}
+
+
+def test_a_vacuum_does_not_wait_for_ever_for_a_shard(
+    cluster: CitusCluster, store: EventStore, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scrub_nodes, "LOCK_WAIT", "200ms")
+    store.append("gone", secret_call("gone").frames, close=True)
+    store.erase("gone", vacuum=False).raise_for_errors()
+    with used_shard(postgres_url) as told, pytest.raises(DatabaseUnavailableError, match=told):
+        store.vacuum()
+    store.vacuum()
+    held = files(postgres_url)
+    shards = {name: data for name, data in held.items() if re.search(" (events|segments)_", name)}
+    assert shards and found_in(shards, "gone") == {}
+
+
+def test_what_keeps_rows_of_a_node_is_named(
+    cluster: CitusCluster, store: EventStore, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each node has slots of its own."""
+    erased(store)
+    node, *_ = sorted(nodes_with_bytes(postgres_url))
+    slot = f"of_{store.engine.url.database}"
+    with (
+        connected(nodes(postgres_url)[node], autocommit=True) as admin,
+        monkeypatch.context() as impatient,
+    ):
+        impatient.setattr(older_transactions, "WAIT", "0.2s")
+        admin.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", (slot,))
+        try:
+            told = f"{node}: ERROR: deleted rows are kept by .*the replication slot {slot}"
+            with pytest.raises(DatabaseUnavailableError, match=told):
+                store.erase([]).raise_for_errors()
+            assert nodes_with_bytes(postgres_url) == {node}
+        finally:
+            admin.execute("SELECT pg_drop_replication_slot(%s)", (slot,))
+    store.erase([]).raise_for_errors()
+    assert nodes_with_bytes(postgres_url) == set()
+
+
+def nodes_with_bytes(url: str) -> set[str]:
+    """The nodes that have bytes of what was erased in a file."""
+    return {name.split()[0] for names in found_in(files(url), "gone").values() for name in names}
 
 
 def test_a_node_that_is_not_active_is_named(

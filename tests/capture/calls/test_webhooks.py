@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openai import InvalidWebhookSignatureError, OpenAI
-from support.webhooks import SECRET, body_of, incoming, signed
+from support.webhooks import SECRET, body_of, incoming, live_connected, live_incoming, signed
 
 from eventstore import InvalidInputError
 from eventstore.capture.calls.webhooks import (
@@ -132,9 +132,36 @@ def test_what_is_no_secret_is_refused_untold(secret: str) -> None:
 # What a webhook says
 
 
-@pytest.mark.parametrize("type_", ["response.completed", "live.call.incoming", ""])
+@pytest.mark.parametrize("type_", ["response.completed", "live.session.ended", ""])
 def test_other_events_tell_of_no_call(type_: str) -> None:
     assert read_call(body_of(type_, data={"call_id": "rtc_1"})) is None
+
+
+@pytest.mark.parametrize("type_", ["live.call.incoming", "live.transport.incoming"])
+def test_a_gpt_live_session_waits_to_be_accepted(type_: str) -> None:
+    body = live_incoming("live_9", type_, From="sip:+1555@sip.example.com", X_A="b")
+    event: Any = CLIENT.webhooks.unwrap(body, signed(body))
+    assert (event.type, event.data.session_id) == (type_, "live_9")
+    headers = (("from", "sip:+1555@sip.example.com"), ("x-a", "b"))
+    assert read_call(body) == IncomingCall("live_9", headers, is_live=True)
+
+
+def test_a_gpt_live_session_has_begun_over_webrtc() -> None:
+    body = live_connected("live_9")
+    event: Any = CLIENT.webhooks.unwrap(body, signed(body))
+    assert (event.type, event.data.session_id) == ("live.transport.connected", "live_9")
+    assert read_call(body) == IncomingCall("live_9", (), is_live=True)
+
+
+@pytest.mark.parametrize("id_", [None, "", 1, "live/1", "l" * 129, "live_1\n", ["live_1"]])
+def test_a_gpt_live_session_without_an_id_is_refused(id_: Any) -> None:
+    with pytest.raises(BadWebhookError, match="no id"):
+        read_call(body_of("live.transport.connected", data={"session_id": id_}))
+
+
+@pytest.mark.parametrize("type_", [None, 1, ["live.call.incoming"], {}])
+def test_a_type_that_is_no_text_tells_of_no_call(type_: Any) -> None:
+    assert read_call(body_of(type_, data={"session_id": "live_1"})) is None
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b'"x"', b"1"])

@@ -14,6 +14,8 @@ from exports.calls_to_export import put_everything, put_sample
 from hypothesis import given
 from support.events import Call
 from support.examples import examples
+from support.live_sound import fragment, full_duplex
+from support.sound import server
 from support.strategies import streams
 from support.told_call import told_call
 
@@ -22,7 +24,8 @@ from eventstore.sound.call_audio import sound_reader
 from eventstore.sound.peaks import peaks
 from eventstore.sound.rendering import whole_chunks
 from eventstore.sound.selection import select
-from eventstore.sound.timeline.timeline import Stretch, build_timeline
+from eventstore.sound.timeline.layout import Stretch
+from eventstore.sound.timeline.timeline import build_timeline
 
 SIDES = ("user", "assistant")
 
@@ -58,6 +61,27 @@ def test_words_are_where_the_server_told(store: EventStore) -> None:
     after = [round(at - heard["start"], 2) for at, _ in heard["words"]]
     assert [word for _, word in heard["words"]] == ["Hello?", "Hi,", "it", "is", "me."]
     assert after[:2] == [0.1, 1.0] and after == sorted(after)
+
+
+def test_a_live_session(store: EventStore) -> None:
+    """Its words are on its timeline, and the drawing counts from the session's first event."""
+    frames = [*full_duplex(first=2.0), fragment(7.9, "input", 5000, 5600, "Why?")]
+    error = {"type": "server_error", "code": "x", "message": "late"}
+    frames.append(server(8.0, "error", event_id="event_error", error=error))
+    store.append("live", frames, close=True)
+    drawn = store.waveform("live")
+    assert (drawn["start"], drawn["timed"]) == (2.0, True)
+    assert drawn["end"] == pytest.approx(8.0)
+    for side, at in (("user", 3.05), ("assistant", 5.05)):
+        loud = [place / drawn["per_second"] + 2.0 for place in np.flatnonzero(drawn[side])]
+        assert loud and all(abs(moment - at) < 0.03 for moment in loud)
+    asked, answered, again = drawn["turns"]
+    assert (asked["start"], asked["end"], asked["words_from"]) == (3.0, 3.4, "server")
+    assert [word for _, word in asked["words"]] == ["Hello", "there."]
+    assert asked["words"][0][0] == 3.0 and 3.0 < asked["words"][1][0] < 3.4
+    assert (answered["side"], answered["words"][0]) == ("assistant", [5.0, "Hi,"])
+    assert (again["start"], again["words"]) == (7.0, [[7.0, "Why?"]])
+    assert [(mark["kind"], mark["at"]) for mark in drawn["marks"]] == [("error", 8.0)]
 
 
 def test_every_recording(store: EventStore) -> None:

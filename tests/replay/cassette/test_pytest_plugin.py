@@ -13,6 +13,7 @@ import pytest
 import trustme
 from replay.shown import sample_frames
 from support.calls import beta_tool_call
+from support.events import Call
 from support.replaying import Served, one, served
 
 from eventstore import pytest_plugin
@@ -25,6 +26,7 @@ pytest_plugins = ("pytester",)
 
 # Imported here once: pytester forgets what the runs within it import.
 _CLIENT = openai.OpenAI(api_key="sk-none").beta.realtime.connect
+_LIVE_CLIENT = openai.OpenAI(api_key="sk-none").live.connect
 
 CALL = beta_tool_call().frames
 Run = Callable[..., pytest.RunResult]
@@ -94,6 +96,37 @@ def of_upstream(server: Served) -> str:
 
 def cassette_of(project: pytest.Pytester, name: str) -> Path:
     return project.path / "cassettes" / name
+
+
+def test_an_agent_of_gpt_live_is_recorded_and_replayed(project: pytest.Pytester, run: Run) -> None:
+    project.makepyfile(
+        test_live="""
+        from openai import OpenAI
+
+        def test_start(realtime_cassette):
+            used = realtime_cassette
+            client = OpenAI(api_key=used.api_key, websocket_base_url=used.url)
+            with client.live.connect() as connection:
+                connection.session.start(session={"model": "gpt-live-1"}, event_id="mine")
+                started = connection.recv()
+                assert (started.type, started.client_event_id) == ("session.started", "mine")
+                connection.session.close()
+                assert connection.recv().type == "session.closed"
+        """
+    )
+    session = {"id": "live_1", "model": "gpt-live-1", "status": "active"}
+    call = Call().client("session.start", session={"model": "gpt-live-1"})
+    call.server("session.started", event_id="e_1", session=session)
+    call.client("session.close")
+    call.server("session.closed", event_id="e_2", reason="close_requested", session=session)
+    with served(one(call.frames)) as upstream:
+        run(of_upstream(upstream)).assert_outcomes(passed=1)
+    assert len(read_cassette(cassette_of(project, "test_live/test_start.jsonl"))) == 1
+    run("--realtime-cassette-mode=none").assert_outcomes(passed=1)
+    other = project.path / "test_live.py"
+    other.write_text(other.read_text().replace("gpt-live-1", "gpt-live-2"))
+    result = run("--realtime-cassette-mode=none")
+    assert "session.model" in result.stdout.str()
 
 
 def test_the_first_run_records_and_the_next_replays(

@@ -37,8 +37,8 @@ both = pytest.mark.parametrize("dialect", CLIENT_DIALECTS)
 
 
 def made_of(state: SessionState, dialect: ClientDialect = "ga", **options: Any) -> Reseed:
-    """A reseed, each event of which a client may send."""
-    made = reseed(state, dialect, **options)
+    """A reseed into a session of Realtime, each event of which a client may send."""
+    made = reseed(state, dialect, to="realtime", **options)
     for event in made.events:
         check_client_event(event, dialect)
     kinds = [event["type"] for event in made.events]

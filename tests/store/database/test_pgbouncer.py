@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
@@ -30,16 +31,21 @@ FRAMES = voice_call().frames
 LONG = "SELECT COUNT(*) FROM generate_series(1, 100000000)"
 
 
-@pytest.fixture(scope="module")
-def bouncer(postgres: PostgresServer) -> Iterator[Bouncer]:
-    with running_pgbouncer(postgres, "transaction") as running:
+@pytest.fixture(scope="module", params=[0, 200], ids=["keeps-none", "keeps-statements"])
+def bouncer(request: pytest.FixtureRequest, postgres: PostgresServer) -> Iterator[Bouncer]:
+    """It keeps track of no prepared statements; and, from version 1.21 on, of 200."""
+    with running_pgbouncer(postgres, "transaction", request.param) as running:
         yield running
 
 
 @pytest.fixture
 def pooled_url(bouncer: Bouncer, postgres_url: str) -> str:
-    """A database with the schema, by way of pgbouncer in transaction mode."""
-    return bouncer.url(postgres_url)
+    """A database with the schema, by way of pgbouncer in transaction mode.
+
+    Where pgbouncer keeps track of prepared statements, the store prepares all of its own.
+    """
+    url = bouncer.url(postgres_url)
+    return f"{url}?prepare_threshold=1" if bouncer.keeps_statements else url
 
 
 @pytest.fixture
@@ -60,7 +66,7 @@ def test_every_append_of_threads_and_processes_is_there(pooled_url: str) -> None
 
 def test_statements_of_another_program_are_never_run(pooled_url: str, bouncer: Bouncer) -> None:
     """It has prepared statements on every connection, by the names that the driver would give."""
-    taken = make_url(pooled_url).render_as_string(False)
+    taken = without_options(pooled_url)
     with ExitStack() as stack:
         for _ in range(POOL_SIZE):
             other = stack.enter_context(psycopg.connect(taken))
@@ -102,6 +108,11 @@ def test_a_session_is_kept_read_and_erased(pooled: EventStore, tmp_path: Path) -
     assert pooled.sessions().data == []
 
 
+def without_options(url: str) -> str:
+    """The URL as other programs give it to the driver, which does not know `prepare_threshold`."""
+    return make_url(url).set(query={}).render_as_string(False)
+
+
 def count_long(store: EventStore) -> None:
     with read(store.engine) as tx:
         tx.rows(LONG)
@@ -117,9 +128,7 @@ def test_nothing_that_was_set_is_left_to_other_programs(
     pooled.vacuum()
     with ExitStack() as stack:
         for _ in range(POOL_SIZE):
-            other = stack.enter_context(
-                psycopg.connect(make_url(pooled_url).render_as_string(False))
-            )
+            other = stack.enter_context(psycopg.connect(without_options(pooled_url)))
             for setting in ("lock_timeout", "statement_timeout", "default_transaction_read_only"):
                 value = other.execute(f"SHOW {setting}".encode()).fetchone()
                 assert value in (("0",), ("off",)), setting
@@ -135,6 +144,8 @@ def test_a_table_in_use_is_not_waited_for_for_ever(
         tx.rows("SELECT COUNT(*) FROM events")
         with pytest.raises(DatabaseUnavailableError, match="another process uses the table events"):
             pooled.erase(SESSION)
+        with pytest.raises(DatabaseUnavailableError, match="another process uses the table events"):
+            pooled.vacuum()
     pooled.vacuum()
     assert pooled.sessions().data == []
 
@@ -232,18 +243,36 @@ def test_what_the_url_says_of_prepared_statements_is_done(
         with EventStore(f"{postgres_url}{more}") as store, read(store.engine) as tx:
             assert tx.connection.prepare_threshold == threshold
     for more, threshold in {**expected, "": None}.items():
-        with EventStore(f"{pooled_url}{more}") as store, read(store.engine) as tx:
+        with EventStore(f"{without_options(pooled_url)}{more}") as store, read(store.engine) as tx:
             assert tx.connection.prepare_threshold == threshold
 
 
-def test_an_error_of_a_prepared_statement_says_what_to_do(pooled_url: str) -> None:
-    with EventStore(f"{pooled_url}?prepare_threshold=1") as one, EventStore(pooled_url) as two:
+def test_an_error_of_a_prepared_statement_says_what_to_do(
+    pooled_url: str, bouncer: Bouncer
+) -> None:
+    """Unless pgbouncer keeps track of prepared statements: then there is no error."""
+    plain = without_options(pooled_url)
+    with EventStore(f"{plain}?prepare_threshold=1") as one, EventStore(plain) as two:
         for _ in range(3):
             select_three(one)
         with read(two.engine) as tx:
             tx.rows("SELECT 1")  # it has the connection on which the statement is prepared
+            if bouncer.keeps_statements:
+                select_three(one)
+                return
             with pytest.raises(DatabaseUnavailableError, match="put prepare_threshold=none into"):
                 select_three(one)
+
+
+def test_more_statements_than_a_connection_keeps(pooled_url: str) -> None:
+    """The driver lets the oldest go that it has prepared, and so does pgbouncer."""
+    with EventStore(pooled_url) as store, ThreadPoolExecutor(2 * POOL_SIZE) as pool:
+
+        def select(number: int) -> int:
+            with read(store.engine) as tx:
+                return int(tx.rows(f"SELECT {number % 300}, COUNT(*) FROM streams")[0][0])
+
+        assert list(pool.map(select, range(1200))) == [number % 300 for number in range(1200)]
 
 
 def select_three(store: EventStore) -> None:

@@ -18,7 +18,7 @@ from support.calls import SAMPLE_STREAMS, voice_call
 from support.events import SESSION
 from support.rows import read_model_rows
 
-from eventstore.errors import SchemaError
+from eventstore.errors import DatabaseUnavailableError, SchemaError
 from eventstore.realtime.frames import Frame
 from eventstore.store.database import engine as engines
 from eventstore.store.database import schema
@@ -154,6 +154,26 @@ def test_what_was_indexed_before_is_found_as_before(engine: Engine) -> None:
         command.downgrade(config, "0010")
     schema.upgrade(engine)
     assert query_responses(engine, ResponseFilter(text='"sunny in oslo"'), ResponsePaging()).data
+
+
+def test_an_upgrade_does_not_wait_for_ever_for_a_table(
+    empty: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All appends wait behind it."""
+    if empty.dialect.name == "sqlite":
+        pytest.skip("SQLite waits with a limit of its own")
+    monkeypatch.setattr(schema, "LOCK_WAIT", "0.1s")
+    config = Config()
+    config.set_main_option("script_location", str(schema.migrations_folder()))
+    with empty.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0010")
+    with empty.connect() as reader:
+        reader.execute(text("SELECT COUNT(*) FROM items"))
+        with pytest.raises(DatabaseUnavailableError, match="lock timeout; another process or"):
+            schema.upgrade(empty)
+    assert schema.schema_revision(empty) == "0010"
+    assert schema.upgrade(empty) == ("0010", schema.HEAD_REVISION)
 
 
 def test_the_head_is_the_last_migration() -> None:

@@ -13,7 +13,7 @@ from support.postgres import CitusCluster
 from support.rows import read_model_rows
 
 from eventstore import EventStore
-from eventstore.errors import InvalidInputError, SchemaError
+from eventstore.errors import DatabaseUnavailableError, InvalidInputError, SchemaError
 from eventstore.store.database import engine as engines
 from eventstore.store.database import schema
 from eventstore.store.database.connections.pool import close_all
@@ -90,6 +90,23 @@ def test_a_store_with_sessions_is_spread(
         tx.run("SET citus.use_citus_managed_tables = off")
         for table in metadata.tables:
             assert tx.rows(f"SELECT pg_relation_size('{table}')") == [(0,)], table
+
+
+def test_a_table_in_use_is_not_waited_for_for_ever(
+    undivided: tuple[str, Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All appends wait behind it. What was spread before stays so."""
+    monkeypatch.setattr("eventstore.store.maintenance.distribute.LOCK_WAIT", "0.1s")
+    _, engine = undivided
+    schema.upgrade(engine)
+    with read(engine) as tx:
+        tx.rows("SELECT COUNT(*) FROM responses")
+        with pytest.raises(DatabaseUnavailableError, match="lock timeout; another process or"):
+            list(distribute(engine, shards=2))
+    monkeypatch.undo()
+    left = [step.table for step in distribute(engine)]
+    assert "responses" in left
+    assert missing_steps(engine) == []
 
 
 def test_a_worker_says_where_to_go(cluster: CitusCluster, undivided: tuple[str, Engine]) -> None:

@@ -6,96 +6,46 @@ it kills are those that other tests would use.
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 from support.calls import voice_call
+from support.cluster_nodes import (
+    KILLS,
+    RECOVERY,
+    WHY_NOT,
+    NodeProcess,
+    kill,
+    local_nodes,
+    wait_until_all_answer,
+)
+from support.database_files import analyze, files, found_in
 from support.echo_calls import check_recorded, check_whole, echo_calls
+from support.secret_call import secret_call
 
 from eventstore import EventStore
-from eventstore.errors import EventStoreError
+from eventstore.errors import DatabaseUnavailableError, EventStoreError
 
-CITUS, KILLS = os.environ.get("TEST_CITUS"), int(os.environ.get("KILLS", "0"))
-pytestmark = pytest.mark.skipif(
-    not (CITUS and KILLS), reason="TEST_CITUS and KILLS are not both set, and it kills the nodes"
-)
+pytestmark = pytest.mark.skipif(not KILLS, reason=WHY_NOT)
 
 WRITERS = CALLS = 8
 FRAMES = [*voice_call().frames] * 20
-# Seconds until all nodes answer again, and transactions in doubt are ended.
-RECOVERY = 90.0
-
-
-class NodeProcess(NamedTuple):
-    """A node on this machine.
-
-    Attributes:
-        data: The folder of its data.
-        binary: The program that it runs.
-    """
-
-    data: Path
-    binary: Path
-
-    def kill(self) -> None:
-        """Kill the server and all of its processes, as if the power had gone."""
-        server = int((self.data / "postmaster.pid").read_text().split()[0])
-        listed = subprocess.run(["pgrep", "-P", str(server)], capture_output=True, text=True)
-        for process in (server, *map(int, listed.stdout.split())):
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-
-    def start(self) -> None:
-        """Start the server again. What is left of the killed one can be in the way for a while."""
-        for _ in range(60):
-            if self.control("start") == 0:
-                return
-            time.sleep(0.5)
-        raise AssertionError(f"the node in {self.data} does not start again")
-
-    def control(self, action: str) -> int:
-        """Return the exit status of pg_ctl, run by the user who owns the data."""
-        owner = self.data.stat()
-        silent = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-        return subprocess.run(
-            [self.binary.with_name("pg_ctl"), "-D", self.data, "-w", "-s", action],
-            user=owner.st_uid,
-            group=owner.st_gid,
-            extra_groups=[],
-            cwd="/",
-            **silent,
-        ).returncode
+REWRITING = (
+    "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()"
+    " AND query LIKE '%DO $rewrite$%'"
+)
 
 
 @pytest.fixture
 def nodes() -> Iterator[list[NodeProcess]]:
-    parameters: dict[str, Any] = conninfo_to_dict(CITUS or "")
-    with psycopg.connect(**parameters) as connection:
-        places = connection.execute("SELECT nodename, nodeport FROM pg_dist_node").fetchall()
-    found = []
-    for host, port in places:
-        with psycopg.connect(**parameters | {"host": host, "port": port}) as connection:
-            row = connection.execute("SHOW data_directory").fetchone()
-        data = Path(row[0] if row else "")
-        if not data.is_dir():
-            pytest.skip(f"the node {host}:{port} is on another machine")
-        server = int((data / "postmaster.pid").read_text().split()[0])
-        found.append(NodeProcess(data, Path(f"/proc/{server}/exe").resolve()))
-    yield found
-    for node in found:
-        if node.control("status") != 0:
-            node.start()
+    with local_nodes() as found:
+        yield found
 
 
 def write(url: str, number: int, written: dict[str, int], stop: threading.Event) -> None:
@@ -113,25 +63,6 @@ def write(url: str, number: int, written: dict[str, int], stop: threading.Event)
                     written[session_id] = done
                     continue
                 time.sleep(0.1)
-
-
-def kill(nodes: list[NodeProcess], times: int, chance: random.Random) -> None:
-    """Kill one node after the other, and start it again."""
-    for _ in range(times):
-        time.sleep(chance.uniform(0.5, 2.0))
-        node = chance.choice(nodes)
-        node.kill()
-        time.sleep(chance.uniform(0.1, 1.0))
-        node.start()
-
-
-def wait_until_all_answer(url: str) -> None:
-    until = time.monotonic() + RECOVERY
-    while time.monotonic() < until:
-        with suppress(EventStoreError), EventStore(url) as store:
-            store.status()
-            return
-        time.sleep(1)
 
 
 def test_nothing_is_lost_when_nodes_are_killed(postgres_url: str, nodes: list[NodeProcess]) -> None:
@@ -170,3 +101,69 @@ def test_nothing_of_live_calls_is_lost_when_nodes_are_killed(
     with EventStore(postgres_url) as store:
         check_recorded(store, sent)
         check_whole(store, CALLS)
+
+
+def erase_beside_a_kill(
+    store: EventStore, session_id: str, node: NodeProcess, chance: random.Random
+) -> BaseException | None:
+    """Kill a node while it rewrites its shards, or soon after that; what erasing raises."""
+    raised: list[BaseException] = []
+
+    def erase() -> None:
+        try:
+            store.erase(session_id).raise_for_errors()
+        except BaseException as error:
+            raised.append(error)
+
+    with psycopg.connect(node_url(store, node), autocommit=True) as connection:
+        erasing = threading.Thread(target=erase)
+        erasing.start()
+        while erasing.is_alive() and connection.execute(REWRITING).fetchone() is None:
+            time.sleep(0.005)
+    time.sleep(chance.uniform(0, 1.0))
+    node.kill(alone=chance.choice((True, False)))
+    erasing.join(timeout=RECOVERY)
+    assert not erasing.is_alive(), "erasing waits for a node that is away"
+    return raised[0] if raised else None
+
+
+def node_url(store: EventStore, node: NodeProcess) -> str:
+    host, _, port = node.name.rpartition(":")
+    url = store.engine.url.set(drivername="postgresql", host=host, port=int(port))
+    return url.render_as_string(hide_password=False)
+
+
+def test_a_node_that_is_killed_while_it_is_scrubbed_is_named(
+    postgres_url: str, nodes: list[NodeProcess]
+) -> None:
+    """The same command does the rest when the node is back."""
+    chance, told = random.Random(KILLS), 0
+    _, *workers = nodes
+    for number in range(KILLS):
+        name, node = f"gone{number}x", chance.choice(workers)
+        with EventStore(postgres_url) as store:
+            store.append(name, secret_call(name).frames, close=True)
+            analyze(store)
+            error = erase_beside_a_kill(store, name, node, chance)
+        node.start()
+        wait_until_all_answer(postgres_url)
+        if error is not None:
+            assert isinstance(error, DatabaseUnavailableError)
+            assert node.name in str(error)
+            told += 1
+            erase_again(postgres_url, name)
+        assert found_in(files(postgres_url), name) == {}
+    assert told
+
+
+def erase_again(url: str, session_id: str) -> None:
+    """Do what is left, once transactions in doubt are ended."""
+    until = time.monotonic() + RECOVERY
+    while True:
+        try:
+            with EventStore(url) as store:
+                store.erase(session_id).raise_for_errors()
+            return
+        except DatabaseUnavailableError:
+            assert time.monotonic() < until
+            time.sleep(1)

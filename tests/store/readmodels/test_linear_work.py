@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from support.counting import CountedId, counting, with_counted_ids
+from support.crafted_live_streams import LIVE_STREAMS
 from support.crafted_streams import STREAMS
 from support.events import SESSION, log_events
 
@@ -16,6 +17,8 @@ from eventstore.exports.transcript import transcript_turns
 from eventstore.projection import state
 from eventstore.projection.fold import apply, fold
 from eventstore.projection.handlers import conversation, session
+from eventstore.projection.live import decisions, delegations, turns
+from eventstore.projection.live import session as live_session
 from eventstore.projection.state import LogEvent, SessionState
 from eventstore.projection.views import resources, session_resource
 from eventstore.replay.reseed.reseed import reseed
@@ -26,7 +29,9 @@ FEW = 150
 #: Twice is linear; four times would be looking through all that came before.
 TARGET = 2.6
 
-each_stream = pytest.mark.parametrize("name", STREAMS)
+ALL_STREAMS = {**STREAMS, **LIVE_STREAMS}
+
+each_stream = pytest.mark.parametrize("name", ALL_STREAMS)
 
 
 @pytest.fixture(autouse=True)
@@ -38,11 +43,16 @@ def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "MAX_FIELDS", 8)
     monkeypatch.setattr(state, "MAX_DIAGNOSTICS", 4)
     monkeypatch.setattr(session_resource, "TRANSLATION_CHARACTERS", 20)
+    monkeypatch.setattr(turns, "MOST_FRAGMENTS", 8)
+    monkeypatch.setattr(delegations, "MAX_PARTS", 4)
+    monkeypatch.setattr(decisions, "MAX_PARTS", 4)
+    for limit in ("MAX_MOMENTS", "MAX_KEYS", "MAX_DTMF", "_MAX_HISTORY"):
+        monkeypatch.setattr(live_session, limit, 4)
 
 
 def events_of(name: str, n: int) -> list[LogEvent]:
     """A stream's events; each text in them tells when it is compared."""
-    events = log_events(STREAMS[name](n).frames)
+    events = log_events(ALL_STREAMS[name](n).frames)
     return [event._replace(event=with_counted_ids(event.event)) for event in events]
 
 
@@ -89,7 +99,8 @@ def _bytes(row: tuple[Any, ...]) -> int:
 def _readers(folded: SessionState) -> Iterator[Callable[[], object]]:
     shown = state_resources(folded)
     yield lambda: state_resources(folded)
-    yield lambda: reseed(folded)
+    yield lambda: reseed(folded, to="realtime")
+    yield lambda: reseed(folded, to="live")
     yield lambda: transcript_turns(shown, ())
     yield lambda: chat(shown)
     yield lambda: session_spans(folded, content=True)

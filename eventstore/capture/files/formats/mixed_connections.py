@@ -51,7 +51,7 @@ class _Connection:
 
     Attributes:
         times, numbers, offsets: For each message its time, its place in the file, and the offset of
-            its copy.
+            its copy. The offset is negative, and less by one, if the file does not say the sender.
         bad: Its messages that cannot be read.
         broken: How many of its frames are not JSON objects.
         known: Whether it is a Realtime connection.
@@ -147,7 +147,7 @@ class MixedConnections:
             at = reading.frame.at
             connection.times.append(before if at is None else at)
             connection.numbers.append(message.number)
-            connection.offsets.append(offset)
+            connection.offsets.append(offset if reading.place.is_sender_told else -1 - offset)
             offset += self._spool.write(_line(reading.frame))
 
     @property
@@ -167,10 +167,11 @@ class MixedConnections:
                 yield bad.number, bad, StoredPlace()
             places = zip(connection.numbers, connection.offsets, strict=True)
             for seq, (number, offset) in enumerate(places, 1):
-                self._spool.seek(offset)
+                is_told = offset >= 0
+                self._spool.seek(offset if is_told else -1 - offset)
                 line = self._spool.readline().strip()
                 frame, _ = frame_of_line(parse_object(line), line)
-                yield number, frame, StoredPlace(seq if key else None)
+                yield number, frame, StoredPlace(seq if key else None, is_sender_told=is_told)
 
     def close(self) -> None:
         """Delete the copy."""

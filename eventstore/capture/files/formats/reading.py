@@ -22,7 +22,8 @@ class Reading(NamedTuple):
         frame: The message; None if the entry holds none.
         unread_time: The entry's time if it is not understood, else None. It is an `Offset` if it
             counts from the start of the recording.
-        place: Where the frame was stored, as exported lines say.
+        place: Where the frame was stored, as exported lines say, and whether the entry says who
+            sent it.
         repeats: How many more messages the entry stands for, which are not in the file.
         connection: The key of its connection, in formats that mix several.
         also: The entry's second message, if it holds two.

@@ -256,7 +256,8 @@ def _readings(entries: _Entries, format_: ValueFormat) -> Iterator[tuple[int, Re
         reading = reading._replace(started_at=started_at)
         if begins is not None:
             seq = (0 if begins else seq) + (reading.frame is not None)
-            reading = reading._replace(place=StoredPlace(seq))
+            is_told = reading.place.is_sender_told
+            reading = reading._replace(place=StoredPlace(seq, is_sender_told=is_told))
         yield number, reading
         if reading.also is not None:
             yield number, reading.also

@@ -14,6 +14,7 @@ from eventstore.event_store import EventStore
 
 _FORMATS = ("wav", "flac", "ogg")
 _PICTURES = ("png", "svg")
+_SINCE = "Since the first event; in a GPT-Live session, on its timeline."
 
 
 @click.command()
@@ -28,10 +29,16 @@ _PICTURES = ("png", "svg")
 @click.option("--item", metavar="ID", help="One item alone, in one channel.")
 @click.option("--response", metavar="ID", help="One response alone, in one channel.")
 @click.option("--side", type=click.Choice(("user", "assistant")), help="One side, in one channel.")
-@click.option("--from", "start", type=float, metavar="SECONDS", help="Since the first event.")
-@click.option("--to", "end", type=float, metavar="SECONDS", help="Since the first event.")
+@click.option("--from", "start", type=float, metavar="SECONDS", help=_SINCE)
+@click.option("--to", "end", type=float, metavar="SECONDS", help=_SINCE)
 @click.option(
     "--rate", type=int, metavar="HZ", help="Sample rate; by default the highest in the recording."
+)
+@click.option(
+    "--recording",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Take the sound from this recording of a GPT-Live session, which its server stored.",
 )
 @click.option(
     "--plot",
@@ -56,12 +63,17 @@ def audio(
     heard. The assistant's speech is cut where it was interrupted. With --plot, it draws a picture
     of both waveforms with the turns and the interruptions.
 
+    Second 0 is the session's first event, and in a GPT-Live session the beginning of its timeline.
+    With --recording, the sound is that of the recording that the server of a GPT-Live session
+    stored: stereo, the user left. Items and responses are cut out of it by the log.
+
     \b
     Examples:
       eventstore audio sess_123 -o call.wav
       eventstore audio sess_123 -o answer.flac --response resp_456
       eventstore audio sess_123 -o part.ogg --side user --from 60 --to 90
       eventstore audio sess_123 --plot call.png
+      eventstore audio sess_123 -o answer.wav --response resp_456 --recording stored.wav
     """
     if output is None and plot is None:
         raise click.UsageError("name a file with -o, or with --plot")

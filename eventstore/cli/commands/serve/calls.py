@@ -74,9 +74,10 @@ def calls(
     url: str,
     as_json: bool,
 ) -> None:
-    """Record each SIP call that OpenAI's webhooks tell of, by a sideband.
+    """Record each call that OpenAI's webhooks tell of, by a sideband.
 
-    Let OpenAI send realtime.call.incoming to https://YOUR-HOST/v1/webhooks/openai, and set
+    Let OpenAI send realtime.call.incoming to https://YOUR-HOST/v1/webhooks/openai; for GPT-Live
+    live.transport.incoming (SIP) and live.transport.connected (WebRTC). Set
     EVENTSTORE_WEBHOOK_SECRET to the webhook's whsec_…, OPENAI_API_KEY to a key of its project. Your
     app accepts the calls, as before; a call that it does not accept within --wait is let go. The
     caller's From and To are metadata of the session, as are the headers that --header names. Ctrl-C
@@ -88,6 +89,7 @@ def calls(
       eventstore calls --header X-Customer=customer --metadata env=prod
       eventstore calls --listen 0.0.0.0:443 --cert cert.pem --key key.pem
       eventstore responses --metadata from=sip:+15550100@sip.example.com
+      eventstore sessions --metadata call_id=live_123
     """
     # Other commands must not wait for these imports: FastAPI, uvicorn and the recorder.
     from eventstore.cli.commands.serve.calling import Calling, WebhookAddress, run

@@ -1,4 +1,4 @@
-"""The command `join`, which records a WebRTC or SIP call from its sideband."""
+"""The command `join`, which records a call, or a session of GPT-Live, from its sideband."""
 
 from __future__ import annotations
 
@@ -54,17 +54,22 @@ def join(
 ) -> None:
     """Join a WebRTC or SIP call by its id, and record the server's events until it ends.
 
+    A session of GPT-Live has an id that begins with live_, and is joined whatever its transport is.
     The key is read from OPENAI_API_KEY; for Azure from AZURE_OPENAI_API_KEY, if it is set, and
     sent as `api-key`. You can also give the whole address that names the call, in place of its id.
     Nothing is sent to the call; Ctrl-C leaves it. A sideband sees neither the call's audio nor what
-    the caller's own data channel sends, nor events before it joined; the session's log says so.
+    the caller's own data channel sends, nor events before it joined; the session's log says so. To
+    a sideband of GPT-Live, the server sends both sides' audio, and perhaps a little of what was
+    before.
 
     \b
     Examples:
       eventstore join rtc_123
       eventstore join rtc_123 --metadata customer=42 --wait 60
+      eventstore join live_123
       eventstore join rtc_123 --upstream https://my-resource.openai.azure.com
       eventstore join 'wss://my-resource.openai.azure.com/openai/v1/realtime?call_id=rtc_123'
+      eventstore join wss://api.openai.com/v1/live/sessions/live_123/attach
     """
     # Other commands must not wait for these imports: asyncio and websockets.
     from eventstore.cli.commands.serve.join_call import ending_facts, how_ended, join_call

@@ -90,9 +90,10 @@ def record(
 
     Everything passes as it is, both ways; keys pass too, and are never stored. An app may set
     metadata of its session by a header, X-Eventstore-Metadata: customer=42, in the URL's query,
-    metadata[customer]=42, or before its path, /metadata/customer=42/v1/realtime. Calls over WebRTC,
-    created by POST /v1/realtime/calls, are joined by a sideband and recorded. While the database is
-    away, calls go on, and frames wait in the spool.
+    metadata[customer]=42, or before its path, /metadata/customer=42/v1/realtime. GPT-Live sessions
+    (/v1/live/sessions) are recorded as well, with their sidebands and forks. Calls over WebRTC,
+    created by POST /v1/realtime/calls or POST /v1/live/sessions, are joined by a sideband and
+    recorded. While the database is away, calls go on, and frames wait in the spool.
     /healthz and /metrics (Prometheus) tell how the relay is. SIGTERM or Ctrl-C stops it: it takes
     no new calls, and waits up to --grace seconds for the others to end. A second one ends them.
 

@@ -139,6 +139,7 @@ _ADVICE = (
     ("readonly", "the file or its folder cannot be written"),
     ("unable to open", "check the path, and that its folder exists and can be written"),
     ("not a database", "the file is no SQLite database; name another"),
+    ("lock timeout", "another process or thread uses the table; try again"),
     ("locked", "another process or thread holds it; try again"),
     ("connection", "check that the server runs and the URL is right"),
     ("no such table", "run: eventstore init"),

@@ -219,6 +219,8 @@ def _fold_by_parts(tx: Transaction, session_id: str, seq: int) -> SessionState |
         _fold_row(state, row[:EVENT_COLUMNS])
         if len(row) > EVENT_COLUMNS and not add_audio_span(state, audio, row):
             return None
+    if state.live is not None and (parts or _transcript_keys(tx, session_id, seq)):
+        return None  # Deltas of Realtime count until an event proves that the session is Live.
     for (item_id, index), span in audio.items():
         state.items[item_id].parts[index].audio = span
     if state.awaiting_text and seq > state.seq:
@@ -326,7 +328,7 @@ def _finish_texts(tx: Transaction, state: SessionState, seq: int) -> None:
 
 def _finish_transcripts(tx: Transaction, state: SessionState, seq: int) -> None:
     """Fold the transcript deltas of the user's speech that has no final transcript."""
-    for (key,) in tx.rows(TRANSCRIPT_KEYS, (state.session_id, seq)):
+    for key in _transcript_keys(tx, state.session_id, seq):
         item_id, index = transcript_part(key)
         item = state.items.get(item_id)
         part = item.parts.get(index) if item is not None else None
@@ -335,6 +337,10 @@ def _finish_transcripts(tx: Transaction, state: SessionState, seq: int) -> None:
                 state_row_pieces(tx, PART_EVENTS, (state.session_id, key), 0, seq)
             ):
                 _fold_row(state, row)
+
+
+def _transcript_keys(tx: Transaction, session_id: str, seq: int) -> list[str]:
+    return [key for (key,) in tx.rows(TRANSCRIPT_KEYS, (session_id, seq))]
 
 
 def _may_hold_deltas(item: Item, seq: int) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
+from support.live_sound import full_duplex
 from support.sound import START, append, channels, clicks_in, delta, opened, with_clicks
 from support.terminal import Terminal
 
@@ -136,3 +138,24 @@ def test_without_matplotlib_a_picture_is_a_clear_error(
         "pictures need matplotlib; install it with: pip install 'realtime-eventstore[plot]'"
     )
     assert terminal("audio", "call", "-o", "call.wav").code == 0
+
+
+def test_a_live_session_and_the_recording_that_its_server_stored(
+    terminal: Terminal, store: EventStore
+) -> None:
+    store.append("live", list(full_duplex()), close=True)
+    printed = terminal("audio", "live", "-o", "call.wav")
+    assert (printed.code, printed.out) == (0, "call.wav: 6.0 s, stereo, 8000 Hz\n")
+    samples = np.zeros((10 * 24_000, 2), np.int16)
+    samples[3 * 24_000 : 3 * 24_000 + 48, 1] = 30_000
+    soundfile.write("stored.wav", samples, 24_000, subtype="PCM_16")
+    (response,) = store.state("live")["responses"]
+    options = ("--response", response["id"], "--recording", "stored.wav")
+    printed = terminal("audio", "live", "-o", "answer.wav", *options)
+    assert (printed.code, printed.out) == (0, "answer.wav: 1.0 s, mono, 24000 Hz\n")
+    (heard,), rate = channels(Path("answer.wav"))
+    assert clicks_in(heard, rate) == [pytest.approx(0.0, abs=0.002)]
+    Path("text.wav").write_text("no sound")
+    printed = terminal("audio", "live", "-o", "answer.wav", "--recording", "text.wav")
+    assert printed.code == 2 and "the recording cannot be read" in printed.err
+    assert terminal("audio", "live", "-o", "a.wav", "--recording", "none.wav").code == 2

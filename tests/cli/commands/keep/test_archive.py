@@ -9,7 +9,7 @@ from support.terminal import Terminal
 
 from eventstore import EventStore
 from eventstore.realtime.frames import CLIENT, Frame
-from eventstore.store.database.transaction import write
+from eventstore.store.database.transaction import read, write
 
 FRAMES = [Frame(CLIENT, f'{{"type":"ping","n":{n}}}', 10**15 + n) for n in range(30)]
 
@@ -91,6 +91,21 @@ def test_vacuum_gives_the_space_back(filled: Terminal, store: EventStore) -> Non
     if store.engine.url.database and store.engine.dialect.name == "sqlite":
         assert Path(store.engine.url.database).stat().st_size < 2_000_000
     assert len(list(store.events("long"))) == 500
+
+
+def test_a_vacuum_does_not_wait_for_ever(
+    filled: Terminal, store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if store.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite waits with a limit of its own")
+    monkeypatch.setattr("eventstore.store.maintenance.vacuum_postgresql.LOCK_WAIT", 0.1)
+    monkeypatch.setattr("eventstore.store.maintenance.scrub_nodes.LOCK_WAIT", "100ms")
+    with read(store.engine) as tx:
+        tx.rows("SELECT COUNT(*) FROM events")
+        told = filled("seal", "a", "--vacuum")
+        assert told.code == 1
+        assert "uses the table events; run the same command again" in told.err or "lock" in told.err
+    assert filled("seal", "a", "--vacuum").code == 0
 
 
 def test_digests_prove_sessions_here_and_elsewhere(

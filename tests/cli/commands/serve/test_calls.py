@@ -6,16 +6,14 @@ import json
 import re
 import signal
 import ssl
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import httpx
 import pytest
 from support.call_server import CAME, CallServer, call_server
 from support.relaying import eventually
 from support.taps import kept
-from support.terminal import COMMAND, Terminal, environment, told_by
+from support.terminal import Terminal, told_by
+from support.webhook_receiver import receiving
 from support.webhooks import SECRET, incoming, post, signed
 
 from eventstore import EventStore
@@ -31,34 +29,6 @@ TOLD = json.dumps({"type": "error", "error": {"message": f"Incorrect key: {TOLD_
 def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("EVENTSTORE_WEBHOOK_SECRET", SECRET)
-
-
-@contextmanager
-def receiving(
-    store: EventStore, *arguments: str
-) -> Iterator[tuple[subprocess.Popen[str], str, list[str]]]:
-    """The process, where webhooks are sent to, and what it said at its start."""
-    url = store.engine.url.render_as_string(hide_password=False)
-    process = subprocess.Popen(
-        [*COMMAND, *arguments, "--listen", "0", "--db", url],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(),
-        start_new_session=True,
-    )
-    try:
-        told: list[str] = []
-        wanted = "Serving" if arguments[0] == "serve" else "Receiving"
-        while not told or not told[-1].startswith(wanted):
-            told.append(told_by(process))
-            assert told[-1], told
-        found = re.search(r"https?://127\S+openai", "".join(told))
-        assert found is not None, told
-        yield process, found[0], told
-    finally:
-        process.kill()
-        process.communicate(timeout=30)
 
 
 def calls(server: CallServer, *more: str) -> tuple[str, ...]:

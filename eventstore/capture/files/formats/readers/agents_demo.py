@@ -8,6 +8,7 @@ from eventstore.capture.files.formats.members import direction_word, first_time,
 from eventstore.capture.files.formats.reading import Reading, ValueFormat
 from eventstore.realtime.catalogue import direction_of
 from eventstore.realtime.frames import Frame
+from eventstore.realtime.recording_lines import StoredPlace
 
 
 def looks_like(value: dict[str, Any]) -> bool:
@@ -21,8 +22,9 @@ def read(value: dict[str, Any], text: str | None) -> Reading:
     if not isinstance(event, dict) or not isinstance(event.get("type"), str):
         return Reading(None)
     time = first_time(value)
-    direction = direction_word(value.get("direction")) or direction_of(event)
-    return Reading(Frame(direction, message_of(value, "eventData", text), time.at), time.unread)
+    told = direction_word(value.get("direction"))
+    frame = Frame(told or direction_of(event), message_of(value, "eventData", text), time.at)
+    return Reading(frame, time.unread, StoredPlace(is_sender_told=told is not None))
 
 
 FORMAT = ValueFormat("agents-demo", "a log of OpenAI's realtime-agents demo", looks_like, read)

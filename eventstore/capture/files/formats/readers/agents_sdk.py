@@ -9,6 +9,7 @@ from eventstore.capture.files.formats.reading import Reading, ValueFormat
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.catalogue import direction_of
 from eventstore.realtime.frames import CLIENT, Frame, parse
+from eventstore.realtime.recording_lines import StoredPlace
 from eventstore.realtime.text.object_text import member_text
 
 _WRAPPERS = ("raw_model_event", "raw_server_event", "raw_client_event", "transport_event")
@@ -40,7 +41,8 @@ def read(value: dict[str, Any], text: str | None) -> Reading:
             if not _is_wire_event(event, value["type"]):
                 return Reading(None)
             direction = CLIENT if client else direction_of(event)
-            return Reading(Frame(direction, message_of(value, key, text), time.at), time.unread)
+            frame = Frame(direction, message_of(value, key, text), time.at)
+            return Reading(frame, time.unread, StoredPlace(is_sender_told=client))
         if text is not None:
             text = inner if isinstance(inner, str) else member_text(text, key, inner)
         value = event

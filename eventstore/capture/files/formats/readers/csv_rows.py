@@ -21,7 +21,7 @@ from eventstore.errors import InvalidInputError
 from eventstore.realtime.catalogue import direction_of
 from eventstore.realtime.frames import STORE, Frame, parse
 from eventstore.realtime.json_cursor import MAX_LINE, TOO_LONG
-from eventstore.realtime.recording_lines import BadLine, first_byte
+from eventstore.realtime.recording_lines import BadLine, StoredPlace, first_byte
 
 NAME = "csv"
 WHAT = "a table (CSV)"
@@ -162,4 +162,5 @@ def _reading(row: list[str], columns: _Columns) -> Reading:
     word = _cell(row, columns.direction)
     direction = STORE if word == STORE else direction_word(word)
     time = read_time(_cell(row, columns.time), columns.time_name)
-    return Reading(Frame(direction or direction_of(parse(text)), text, time.at), time.unread)
+    frame = Frame(direction or direction_of(parse(text)), text, time.at)
+    return Reading(frame, time.unread, StoredPlace(is_sender_told=direction is not None))

@@ -13,6 +13,7 @@ from eventstore.capture.files.formats.members import (
 from eventstore.capture.files.formats.reading import Reading, ValueFormat
 from eventstore.realtime.catalogue import direction_of, is_known
 from eventstore.realtime.frames import Frame
+from eventstore.realtime.recording_lines import StoredPlace
 from eventstore.realtime.text.object_text import member_text
 from eventstore.realtime.values import mapping
 
@@ -52,7 +53,7 @@ def _of_side(value: dict[str, Any], side: str, text: str | None, time: FileTime)
         text = None if text is None else member_text(text, side, inner)
         holder, key = inner, found
     frame = Frame(direction_of(holder[key]), message_of(holder, key, text), time.at)
-    return Reading(frame, time.unread, connection=_trace(value))
+    return Reading(frame, time.unread, StoredPlace(is_sender_told=False), connection=_trace(value))
 
 
 def _is_event(value: dict[str, Any]) -> bool:

@@ -58,14 +58,18 @@ def read(value: dict[str, Any], text: str | None) -> Reading:
             return Reading(None)
         time = first_time({key: value[key] for key in _BARE_KEYS if key in value})
         whole = dumps(value) if text is None else text
-        return Reading(Frame(direction_of(value), whole, time.at), time.unread)
+        place = StoredPlace(is_sender_told=False)
+        return Reading(Frame(direction_of(value), whole, time.at), time.unread, place)
     key = _key(value) or "event"
     word = value.get("direction")
-    direction = STORE if word == STORE else direction_word(word)
-    if direction is None:
-        direction = direction_of(_event(value, key))
+    told = STORE if word == STORE else direction_word(word)
+    direction = direction_of(_event(value, key)) if told is None else told
     time = first_time(value)
-    place = StoredPlace(integer(value.get("seq")), identifier(value.get("session_id")))
+    place = StoredPlace(
+        integer(value.get("seq")),
+        identifier(value.get("session_id")),
+        is_sender_told=told is not None,
+    )
     return Reading(Frame(direction, message_of(value, key, text), time.at), time.unread, place)
 
 

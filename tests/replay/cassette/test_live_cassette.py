@@ -55,7 +55,7 @@ def test_a_session_is_recorded_and_replayed(path: Path, call: str, is_async: boo
     assert came == sent_by(frames, SERVER)
     with cassette(path, mode="none", match="exact") as used:
         assert live_talk(used.url, frames, is_async) == came
-        assert used.drift == []
+    assert used.drift == []
 
 
 @both_clients
@@ -71,7 +71,7 @@ def test_a_session_whose_answers_are_known_alone_is_recorded(
     assert came == sent_by(frames, SERVER)
     with cassette(path, mode="none") as used:
         assert everything(used.url, is_async=is_async, start=start) == came
-        assert used.drift == []
+    assert used.drift == []
     with (
         pytest.raises(DriftError, match=r"session\.model"),
         cassette(path, mode="none") as used,
@@ -119,7 +119,7 @@ def test_sidebands_and_forks_are_connections_like_others(path: Path, is_async: b
     with cassette(path, mode="none") as used:
         for frames, connect in asked:
             assert live_talk(used.url, frames, is_async, connect) == sent_by(frames, SERVER)
-        assert used.drift == []
+    assert used.drift == []
 
 
 def test_answers_name_the_events_of_this_run(path: Path) -> None:
@@ -152,7 +152,7 @@ def test_what_a_test_sends_otherwise_is_drift(path: Path) -> None:
         live_talk(used.url, frames[: _place_of(frames, "session.close")])
     with cassette(path, mode="none", match="type") as used:
         live_talk(used.url, other)
-        assert [drift.type for drift in used.drift] == ["session.thinking.append"]
+    assert [drift.type for drift in used.drift] == ["session.thinking.append"]
 
 
 def _place_of(frames: Sequence[Frame], type_: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from eventstore import EventStore, Frame
 from eventstore.realtime.frames import CLIENT, SERVER
 from eventstore.replay.server.server import recordings_of
 from eventstore.replay.serving.connection import Manner
+from eventstore.replay.serving.faults import parse_fault
 from eventstore.replay.serving.matching import MatchRule
 
 STRICT = Manner(speed=None, rule="strict")
@@ -82,6 +84,37 @@ def test_nothing_comes_before_the_start(store: EventStore) -> None:
                     connection._connection.recv(timeout=0.5)
                 connection.session.start(session={"model": "gpt-live-1"})
                 assert connection.recv().type == "session.started"
+
+
+@both_clients
+def test_the_address_may_be_the_base_url(is_async: bool) -> None:
+    """Without an address for websockets, the package makes one of its address for HTTP."""
+    with served(one(CALLS["sample"])) as server:
+        kind: Any = openai.AsyncOpenAI if is_async else openai.OpenAI
+        client = kind(api_key="none", base_url=server.url.replace("ws", "http", 1))
+        if is_async:
+            assert asyncio.run(first_async(client)) == "session.started"
+            return
+        with client.live.connect() as connection:
+            connection.session.start(session={"model": "gpt-live-1"})
+            assert connection.recv().type == "session.started"
+
+
+async def first_async(client: openai.AsyncOpenAI) -> str:
+    async with client.live.connect() as connection:
+        await connection.session.start(session={"model": "gpt-live-1"})
+        return (await connection.recv()).type
+
+
+def test_injected_errors_have_the_shape_of_gpt_live() -> None:
+    faults = (parse_fault("error@session.started=Oh"),)
+    with served(one(CALLS["sample"]), Manner(speed=None, faults=faults)) as server:
+        client = openai.OpenAI(api_key="none", websocket_base_url=server.url)
+        with client.live.connect() as connection:
+            connection.session.start(session={"model": "gpt-live-1"})
+            error = ErrorEvent.model_validate_json(connection.recv_bytes())
+            assert connection.recv().type == "session.started"
+    assert (error.error.message, "event_id" in error.error.to_dict()) == ("Oh", False)
 
 
 # Ids

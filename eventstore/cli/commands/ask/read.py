@@ -175,10 +175,11 @@ def replay(
 ) -> None:
     """Replay a conversation as it happened, at its own pace or faster.
 
-    With --serve, serve it to real clients over the Realtime websocket. Each of the server's frames
-    is sent as it was, when it is due and the live client has sent what the frame answers. Without
-    SESSION, a client names the session (?session=ID), or gets the newest one that fits its query
-    (?model=NAME, ?metadata[KEY]=VALUE) and that it was not served yet.
+    With --serve, serve it to real clients over the websocket of Realtime or GPT-Live. Each of the
+    server's frames is sent as it was, when it is due and the live client has sent what the frame
+    answers. Without SESSION, a client names the session (?session=ID), or gets the newest one that
+    fits its query (?model=NAME, ?metadata[KEY]=VALUE) and that it was not served yet. Clients of
+    GPT-Live may attach a sideband to a session, or fork it, by its id at the server as well.
 
     \b
     Examples:

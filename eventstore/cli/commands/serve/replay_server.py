@@ -18,13 +18,16 @@ from eventstore.cli.commands.serve.serving import Serving, listening, place
 from eventstore.cli.commands.serve.tls_options import say_whom_to_trust
 from eventstore.cli.terminal.output import counted, say
 from eventstore.common.tls import ListenerTls, tls_for_listener
+from eventstore.errors import NotFoundError
 from eventstore.event_store import EventStore
 from eventstore.realtime.events import StoredEvent
+from eventstore.realtime.protocols import LIVE
 from eventstore.replay.server.server import Watcher, recordings_of, replay_server
 from eventstore.replay.serving.connection import Manner, Outcome
 from eventstore.replay.serving.matching import Drift
 from eventstore.replay.serving.recording import Recording
 
+_REALTIME_PATH, _LIVE_PATH = "/v1/realtime", "/v1/live/sessions"
 EVERY_SESSION = "every session, by ?session=ID, ?model=NAME or ?metadata[KEY]=VALUE"
 
 
@@ -43,13 +46,17 @@ def serve(store: EventStore, session_id: str | None, serving: Serving, speed: fl
         InvalidInputError: The certificate or its key cannot be used.
         MissingExtraError: No certificate can be made, because the extra `tls` is not installed.
     """
+    path = _REALTIME_PATH
     if session_id is not None:
         store.last_seq(session_id)
+        with suppress(NotFoundError):  # it is not projected yet
+            is_live = store.session(session_id)["eventstore"].get("protocol") == LIVE
+            path = _LIVE_PATH if is_live else path
     with (
         tls_for_listener(serving.tls, serving.host) as listen,
         listening(serving.host, serving.port),
     ):
-        asyncio.run(_run(store, session_id, serving, speed, listen))
+        asyncio.run(_run(store, session_id, serving, speed, listen, path))
 
 
 async def _run(
@@ -58,6 +65,7 @@ async def _run(
     serving: Serving,
     speed: float | None,
     listen: ListenerTls,
+    path: str,
 ) -> None:
     step = _stepper() if serving.step else None
     manner = Manner(
@@ -84,14 +92,14 @@ async def _run(
     async with replay_server(recordings, manner, *address, watcher, tls=listen.context) as server:
         what = session_id or EVERY_SESSION
         say_whom_to_trust(listen.ca_file)
-        say(f"Serving {what} on {replay_url(server, listen)}; Ctrl-C ends it.")
+        say(f"Serving {what} on {replay_url(server, listen, path)}; Ctrl-C ends it.")
         await stop.wait()
 
 
-def replay_url(server: Server, listen: ListenerTls) -> str:
+def replay_url(server: Server, listen: ListenerTls, path: str = _REALTIME_PATH) -> str:
     """Return the URL that clients of a replay server connect to."""
     scheme = "wss" if listen.context else "ws"
-    return f"{scheme}://{place(*server.sockets[0].getsockname()[:2])}/v1/realtime"
+    return f"{scheme}://{place(*server.sockets[0].getsockname()[:2])}{path}"
 
 
 def _stepper() -> Callable[[StoredEvent], Awaitable[None]]:

@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 
 import pytest
 from support.calls import voice_call
+from support.live_clients import live_talk
+from support.live_delegations import delegating_call
 from support.replaying import play_client, sent_by
 from support.terminal import Terminal, ended, service, told_by
 from websockets.asyncio.client import connect
@@ -48,6 +50,19 @@ def test_a_session_is_served_until_the_process_is_stopped(
     assert exit_code == 0
     count = len(sent_by(FRAMES, SERVER))
     assert told == ["1: sess_1 begins", f"1: sess_1: {count} frames, to its end"]
+
+
+@on_sqlite
+def test_a_session_of_gpt_live_is_served_at_the_address_of_its_clients(store: EventStore) -> None:
+    recorded = delegating_call().frames
+    store.append("shop-1", recorded, close=True)
+    url = store.engine.url.render_as_string(hide_password=False)
+    with serving(url, "shop-1", "--serve", "0", "--instant", "--match", "strict") as (process, at):
+        assert at.endswith("/v1/live/sessions")
+        came = live_talk(at.removesuffix("/live/sessions"), recorded)
+        assert came == sent_by(recorded, SERVER)
+        _, told = ended(process, signal.SIGTERM)
+    assert told == ["1: shop-1 begins", f"1: shop-1: {len(came)} frames, to its end"]
 
 
 @on_sqlite

@@ -210,8 +210,8 @@ class Upkeep(ReadModelVerbs):
         The database rewrites its files: SQLite needs as much room again meanwhile.
 
         Raises:
-            DatabaseUnavailableError: The database cannot be reached, or it, a table or a shard is in
-                use for longer than this waits. Call it again.
+            DatabaseUnavailableError: The database cannot be reached, or it or a table is in use for
+                longer than this waits. Call it again.
         """
         from eventstore.store.maintenance.vacuum import vacuum
 

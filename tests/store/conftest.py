@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from support.databases import PARTITIONED
 from support.examples import fewer_examples
-from support.partitioned import is_partitioned, partition
+from support.partitioned import is_partitioned, partition, vacuum_partitions
 from support.postgres import CitusCluster, PostgresServer
 
 from eventstore.store.database import engine as engines
 from eventstore.store.database import schema
 from eventstore.store.database.connections import pool
 from eventstore.store.database.connections.pool import close_all
+from eventstore.store.maintenance import vacuum
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +37,7 @@ def partitioned_template(postgres: PostgresServer) -> Iterator[str]:
 def taken_for_spread(monkeypatch: pytest.MonkeyPatch) -> None:
     """The store takes partitioned tables for those of a cluster."""
     monkeypatch.setattr(pool, "is_distributed", is_partitioned)
+    monkeypatch.setattr(vacuum, "rewrite_on_nodes", vacuum_partitions)
 
 
 @pytest.fixture(params=("sqlite", "postgresql", PARTITIONED))

@@ -213,9 +213,9 @@ def _demo() -> list[Frame]:
 
 #: GPT-Live sessions, each of which gives its work to another backend.
 LIVE_CALLS = [make().frames for make in (client_call, responses_call, decisions_call)]
-_CALLS = [*SAMPLE_STREAMS, _demo(), *LIVE_CALLS * 2]
+_CALLS = [*SAMPLE_STREAMS, _demo(), *LIVE_CALLS]
 #: Short enough for several sessions of one store.
-SHORT_CALLS = [*SHORT_STREAMS, voice_call().frames, beta_tool_call().frames, *LIVE_CALLS]
+SHORT_CALLS = [*SHORT_STREAMS, voice_call().frames, beta_tool_call().frames]
 
 
 @st.composite

@@ -7,6 +7,7 @@ from typing import Any
 from eventstore.realtime.frames import Frame
 from support import recordings
 from support.events import Call, Json, audio, audio_part, message, text_part
+from support.gpt_live import client_call, decisions_call, responses_call
 
 SESSION_CONFIG: Json = {
     "id": "sess_1",
@@ -156,7 +157,10 @@ def short_conversation() -> Call:
     return call.typed("item_5", "Five", "item_4").typed("item_3", "Three", "item_2")
 
 
-_SHORT = (cut_off_call, short_answer, short_call, short_turn, short_conversation)
+_SHORT = (
+    *(cut_off_call, short_answer, short_call, short_turn, short_conversation),
+    *(client_call, responses_call, decisions_call),
+)
 
 #: Streams to mutate: those above, and the recorded ones where they are.
 SAMPLE_STREAMS: list[list[Frame]] = [

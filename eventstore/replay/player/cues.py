@@ -64,10 +64,14 @@ def cues(events: Iterable[StoredEvent], whole: bool = False) -> Iterator[Cue]:
     memory = _Memory()
     order = CueOrder()
     for event in events:
-        if memory.protocol is None:
+        # Only these types are read from a store: others must not change what is told.
+        is_read = event.type in _READ_TYPES
+        if memory.protocol is None and is_read:
             body = parse(event.text) if isinstance(event.text, str) else None
             memory.protocol = told_protocol(event.direction, event.type, body)
         if memory.protocol == LIVE:
+            if not is_read:
+                continue
             found = _live_cues(memory, event, whole)
             yield from order.after(found, memory.live_ms) if whole else found
             continue
@@ -261,3 +265,4 @@ CUE_TYPES = sorted(
         *(beta for beta, ga in RENAMED.items() if ga in _HANDLERS),
     }
 )
+_READ_TYPES = frozenset(CUE_TYPES)

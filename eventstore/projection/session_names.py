@@ -17,15 +17,18 @@ from eventstore.realtime import protocols
 from eventstore.realtime.protocols import Protocol
 from eventstore.realtime.request_target import (
     LIVE,
+    LIVE_FORK,
     LIVE_ID,
     LIVE_SIDEBAND,
     TRANSCRIPTION,
+    LiveTarget,
     SessionName,
     live_target,
     names_of_url,
 )
 from eventstore.realtime.values import mapping, text
 
+_IS_LIVE = ("kind", LIVE)
 #: Who made a recording of a call that was going on, by the recorder's note.
 _SIDEBAND = "sideband"
 
@@ -53,7 +56,7 @@ def names_of_session(
         if model := text(model):
             names.append(("asked", model))
     if protocol == protocols.LIVE:
-        names += _live_names(opened, wire, names)
+        names = [name for name in names if name != _IS_LIVE] + _live_names(opened, wire)
     known = ("asked", wire.get("model"))
     return [name for name in dict.fromkeys(names) if name != known]
 
@@ -64,29 +67,32 @@ def is_sideband(opened: Mapping[str, Any]) -> bool:
     Args:
         opened: The fields of the recorder's note `eventstore.session.opened`.
     """
+    target = _target_of(opened)
+    joined = target is not None and target.role == "sideband"
+    return joined or opened.get("by") == _SIDEBAND
+
+
+def _target_of(opened: Mapping[str, Any]) -> LiveTarget | None:
+    """Return what the address of a recording names of GPT-Live, or None."""
     with suppress(ValueError):
-        target = live_target(urlsplit(text(opened.get("url")) or "").path)
-        if target is not None and target.role == "sideband":
-            return True
-    return opened.get("by") == _SIDEBAND
+        return live_target(urlsplit(text(opened.get("url")) or "").path)
+    return None
 
 
-def _live_names(
-    opened: Mapping[str, Any], wire: Mapping[str, Any], names: list[SessionName]
-) -> list[SessionName]:
-    """Return the names that a GPT-Live session has by its configuration.
+def _live_names(opened: Mapping[str, Any], wire: Mapping[str, Any]) -> list[SessionName]:
+    """Return the names that only a GPT-Live session has; the arguments are as above.
 
-    Args:
-        opened, wire: As for `names_of_session`.
-        names: The names of its URL.
+    A sideband starts no session, so that it has no kind: it is no answer to a client that does.
     """
-    id_ = text(wire.get("id"))
-    if any(name == LIVE_SIDEBAND for name, _ in names):
-        return []
+    target, id_ = _target_of(opened), text(wire.get("id"))
     if is_sideband(opened):
-        id_ = id_ or text(opened.get("call_id"))
-        return [(LIVE_SIDEBAND, id_)] if id_ else []
-    return [("kind", LIVE), *([(LIVE_ID, id_)] if id_ else [])]
+        asked = target.session if target is not None else text(opened.get("call_id"))
+        joined = asked or id_
+        return [(LIVE_SIDEBAND, joined)] if joined else []
+    names = [_IS_LIVE]
+    if target is not None and target.role == "fork" and target.session:
+        names.append((LIVE_FORK, target.session))
+    return [*names, (LIVE_ID, id_)] if id_ else names
 
 
 def _transcribes(wire: Mapping[str, Any]) -> bool:

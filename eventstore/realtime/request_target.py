@@ -187,18 +187,8 @@ def names_of_url(path: str, query: str) -> list[SessionName]:
     names += [("agent", f"{name}={value}") for name, value in agents if name and value]
     if given.get("intent") == TRANSCRIPTION:
         names.append(("kind", TRANSCRIPTION))
-    names += _live_names(live_target(path))
+    if live_target(path) is not None:
+        names.append(("kind", LIVE))
     if f"{_VOICE_LIVE_PATH}/" in f"{path}/":
         names.append(("kind", VOICE_LIVE))
     return list(dict.fromkeys(names))
-
-
-def _live_names(target: LiveTarget | None) -> list[SessionName]:
-    """Return the names that the path of a GPT-Live websocket has for its session."""
-    if target is None:
-        return []
-    if target.role == "sideband":
-        # A sideband does not start a session, so that no client can be served it that does.
-        return [(LIVE_SIDEBAND, target.session or "")]
-    fork = [(LIVE_FORK, target.session or "")] if target.role == "fork" else []
-    return [("kind", LIVE), *fork]

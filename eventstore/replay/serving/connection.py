@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
 from eventstore.realtime.values import mapping, text
-from eventstore.replay.serving.causality import CANCEL, AudioReceived
+from eventstore.replay.serving.causality import CANCEL, IMPLIED, AudioReceived
 from eventstore.replay.serving.client_event_ids import ClientEventIds
 from eventstore.replay.serving.faults import Action, Faults, InjectedFault, error_event
 from eventstore.replay.serving.ids import IdMap
@@ -285,11 +285,13 @@ class _ClientReplay:
         tell_at: float | None = self._clock() + _PATIENCE
         while seq not in self._arrived:
             if tell_at is not None and self._clock() >= tell_at:
-                self._on_drift(Drift("waiting", seq or None, expected.type))
+                if seq == IMPLIED:
+                    return True  # no recording says that it must come
+                self._on_drift(Drift("waiting", seq, expected.type))
                 tell_at = None
             left = self._patience_left() if tell_at is None else tell_at - self._clock()
             if tell_at is None and left == 0:
-                await self._refuse(Drift("missing", seq or None, expected.type))
+                await self._refuse(Drift("missing", seq, expected.type))
                 return False
             await self._wait_for_frame(left)
         self._pace.answered(expected.at, self._arrived[seq], self._clock())

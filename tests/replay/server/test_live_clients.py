@@ -24,6 +24,7 @@ from support.served_live import everything, live_talk, sample_live_frames
 from eventstore import EventStore, Frame
 from eventstore.realtime.frames import CLIENT, SERVER
 from eventstore.replay.server.server import recordings_of
+from eventstore.replay.serving import connection as connections
 from eventstore.replay.serving.connection import Manner
 from eventstore.replay.serving.faults import parse_fault
 from eventstore.replay.serving.matching import MatchRule
@@ -84,6 +85,16 @@ def test_nothing_comes_before_the_start(store: EventStore) -> None:
                     connection._connection.recv(timeout=0.5)
                 connection.session.start(session={"model": "gpt-live-1"})
                 assert connection.recv().type == "session.started"
+
+
+def test_a_client_that_does_not_start_is_served_after_a_while_if_no_start_was_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "_PATIENCE", 0.3)
+    recorded = [frame for frame in CALLS["delegating"] if frame.direction == SERVER]
+    with served(one(recorded), STRICT) as server:
+        assert everything(server.url) == sent_by(recorded, SERVER)
+        assert server.outcome().drift == []
 
 
 @both_clients

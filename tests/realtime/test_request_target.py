@@ -86,8 +86,8 @@ def test_any_target_is_read(target: str) -> None:
         ("/v1/realtime", "intent=transcription", [("kind", "transcription")]),
         ("/v1/realtime", "intent=conversation&model=&call_id=", []),
         ("/v1/live/sessions", "", [("kind", "live")]),
-        ("/openai/v1/live/sessions/live_1/attach", "", [("live_sideband", "live_1")]),
-        ("/v1/live/sessions/live_1/fork", "", [("kind", "live"), ("live_fork", "live_1")]),
+        ("/openai/v1/live/sessions/live_1/attach", "", [("kind", "live")]),
+        ("/v1/live/sessions/live_1/fork", "", [("kind", "live")]),
         (
             "/voice-live/realtime",
             "agent-name=a&agent-project-name=p",

@@ -10,11 +10,11 @@ import pytest
 from support.calls import voice_call
 from support.cassettes import each_in_turn, openai_talk
 from support.events import Call, audio
-from support.live_clients import Connect, everything, live_talk, primary, sample_live_frames
 from support.live_delegations import SESSION, delegating_call, with_client_ids
 from support.recordings import each_live_recording
 from support.recordings import frames as recorded_frames
 from support.replaying import one, sent_by, served
+from support.served_live import Connect, everything, live_talk, primary, sample_live_frames
 
 from eventstore import DriftError, EventStore, Frame
 from eventstore.realtime.frames import CLIENT, SERVER

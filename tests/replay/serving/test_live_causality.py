@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.events import Call, audio
 from support.examples import examples
-from support.live_clients import sample_live_frames
 from support.live_delegations import delegating_call
 from support.live_speech import SESSION, started
 from support.recordings import each_live_recording, frames
 from support.replaying import write_script
+from support.served_live import sample_live_frames
 
 from eventstore import Frame
 from eventstore.realtime.frames import CLIENT, SERVER, decode

@@ -12,9 +12,9 @@ from contextlib import contextmanager, suppress
 
 import pytest
 from support.calls import voice_call
-from support.live_clients import live_talk
 from support.live_delegations import delegating_call
 from support.replaying import play_client, sent_by
+from support.served_live import live_talk
 from support.terminal import Terminal, ended, service, told_by
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed

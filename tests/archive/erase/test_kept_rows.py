@@ -182,8 +182,11 @@ def test_what_keeps_deleted_rows_is_named(
             with told as error:
                 store.erase("gone").raise_for_errors()
         assert "files: deleted rows" in str(error.value), error.value
-        # PostgreSQL writes the tables again without a word, and with what was erased.
-        for table in ("events", "items", "sessions", "responses", "pg_statistic"):
+        # PostgreSQL writes the tables again without a word, and with what was erased. Statistics
+        # are looked at where they alone are kept: a standby that has been away can ask for some
+        # whose TOAST is gone, and PostgreSQL then refuses to write them again.
+        of_catalogs = name.endswith("of_a_subscriber")
+        for table in ("pg_statistic",) if of_catalogs else ("events", "items", "sessions"):
             with psycopg.connect(url, autocommit=True) as connection:
                 connection.execute(f"VACUUM (FULL) {table}".encode())
         assert found_in(files(url), "gone")

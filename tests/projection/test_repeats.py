@@ -36,10 +36,17 @@ def with_ids(frames: list[Frame]) -> list[Frame]:
 
 
 def counted(state: SessionState) -> dict[str, Any]:
-    """What a state adds up, without the places of events in the log."""
+    """What a state adds up, without the places of events in the log.
+
+    Ids that a Live session's items get from these places are replaced by their numbers.
+    """
+    items, responses = (
+        {id_: id_ if state.live is None else str(number) for number, id_ in enumerate(known)}
+        for known in (state.items, state.responses)
+    )
     return {
         "parts": {
-            (item.id, index): (
+            (items[item.id], index): (
                 part.text or part.text_so_far(),
                 part.transcript or part.transcript_so_far(),
                 None if part.audio is None else (part.audio.bytes, part.audio.chunks),
@@ -48,9 +55,9 @@ def counted(state: SessionState) -> dict[str, Any]:
             for item in state.items.values()
             for index, part in item.parts.items()
         },
-        "order": [list(conversation.order) for conversation in state.conversations],
-        "asked": {r.id: r.request and r.request.kind for r in state.responses.values()},
-        "usage": {response.id: response.usage for response in state.responses.values()},
+        "order": [[items[id_] for id_ in one.order] for one in state.conversations],
+        "asked": {responses[r.id]: r.request and r.request.kind for r in state.responses.values()},
+        "usage": {responses[r.id]: r.usage for r in state.responses.values()},
         "errors": (state.errors, state.diagnostics_count, state.dtmf),
         "translation": state.translation,
     }

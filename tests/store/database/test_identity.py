@@ -19,6 +19,7 @@ from eventstore.store.database.identity import (
     own_folder_name,
     read_identity,
 )
+from eventstore.store.database.retries import write_retried
 from eventstore.store.database.transaction import read, write
 
 
@@ -54,7 +55,7 @@ def folder_of(engine: Engine) -> str:
 
 
 def are_one(first: Engine, second: Engine, may_write: bool = True) -> bool:
-    writing = partial(write, second) if may_write else None
+    writing = partial(write_retried, second) if may_write else None
     return is_same_database(partial(identity_of, first), partial(identity_of, second), writing)
 
 

@@ -16,6 +16,7 @@ from support.examples import examples
 
 from eventstore import EventStore, InvalidInputError
 from eventstore.exports.otel.session_spans import read_spans
+from eventstore.exports.parquet.columns import RESPONSE_COLUMNS
 from eventstore.exports.parquet.write_parquet import _responses
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.recording_lines import envelope_line
@@ -65,7 +66,10 @@ def test_a_clients_metadata_move_no_cost_to_another_customer(store: EventStore) 
     assert store.scoped("customer", "42").responses().data == []
     assert len(store.scoped("customer", "7").responses().data) == 2
     with read(store.engine) as tx:
-        exported = {(row[0], row[1]): dict(row[-2]) for row in _responses(tx, ["sess_1", "sess_2"])}
+        exported = {
+            (row[0], row[1]): dict(row[[name for name, _ in RESPONSE_COLUMNS].index("metadata")])
+            for row in _responses(tx, ["sess_1", "sess_2"])
+        }
     assert exported["sess_1", "resp_0"] == {"customer": "7"}
     assert exported["sess_2", "resp_0"] == {"customer": "42"}
     for session_id, customer in (("sess_1", "7"), ("sess_2", "42")):

@@ -36,7 +36,7 @@ _SINCE = "Since the first event; in a GPT-Live session, on its timeline."
 )
 @click.option(
     "--recording",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Take the sound from this recording of a GPT-Live session, which its server stored.",
 )

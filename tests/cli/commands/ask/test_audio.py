@@ -158,4 +158,4 @@ def test_a_live_session_and_the_recording_that_its_server_stored(
     Path("text.wav").write_text("no sound")
     printed = terminal("audio", "live", "-o", "answer.wav", "--recording", "text.wav")
     assert printed.code == 2 and "the recording cannot be read" in printed.err
-    assert terminal("audio", "live", "-o", "a.wav", "--recording", "none.wav").code == 2
+    assert terminal("audio", "live", "-o", "a.wav", "--recording", "none.wav").code == 1

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, event
 from support import recordings as recorded
+from support.examples import IN_CI
 from support.postgres import CitusCluster, PostgresServer, running_server
 from support.replication import Servers, replicated, replicated_database
 
@@ -21,13 +22,11 @@ from eventstore.store.database import engine as engines
 from eventstore.store.database import schema
 from eventstore.store.database.connections.pool import close_all
 
-IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
-
 # A shared machine's pauses are no failures; in CI the same examples each time. More of them are
 # looked at by `make endurance`, and by whoever sets EXAMPLES.
 settings.register_profile(
     "tests",
-    max_examples=int(os.environ.get("EXAMPLES", "50")),
+    max_examples=int(os.environ.get("EXAMPLES", "30" if IN_CI else "50")),
     deadline=None,
     derandomize=IN_CI,
     print_blob=True,

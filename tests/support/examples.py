@@ -8,14 +8,17 @@ from contextlib import contextmanager
 
 from hypothesis import settings
 
+IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 FACTOR = int(os.environ.get("TEST_EXAMPLES_FACTOR", "1"))
+#: In CI the same examples are tried each time, so that fewer of them are enough there.
+_SHARE_IN_CI = 0.6 if IN_CI and FACTOR == 1 else 1.0
 
 _share = 1
 
 
 def examples(count: int) -> settings:
     """So many examples; `TEST_EXAMPLES_FACTOR` times as many where that is set."""
-    return settings(max_examples=max(1, count * FACTOR // _share))
+    return settings(max_examples=max(1, round(count * FACTOR * _SHARE_IN_CI) // _share))
 
 
 @contextmanager

@@ -33,6 +33,12 @@ _SPEECH = {
     "input_audio_buffer.timeout_triggered": False,
 }
 _ANSWER = {"response.created": True, "response.done": False}
+#: Fragments of speech in GPT-Live sessions and translations, which have no events of turns. Sound
+#: is sent all the time there: after some seconds of silence, no fragment is among the last events.
+_FRAGMENTS: dict[str, Doing] = {
+    "session.input_transcript.delta": "user_speaking",
+    "session.output_transcript.delta": "answering",
+}
 
 
 def add_activities(tx: Transaction, sessions: list[dict[str, Any]]) -> None:
@@ -60,12 +66,17 @@ def doing(types: Iterable[str]) -> Doing:
     """Return who speaks, by the types of a session's last events, in order.
 
     Returns:
-        `user_speaking`, `answering` (a response has begun and is not done), or `waiting`.
+        `user_speaking`, `answering` (a response has begun and is not done), or `waiting`. In a
+        GPT-Live session, who said the last fragment.
     """
     speaking = answering = False
+    said: Doing | None = None
     for type_ in types:
         speaking = _SPEECH.get(type_, speaking)
         answering = _ANSWER.get(type_, answering)
+        said = _FRAGMENTS.get(type_, said)
+    if said is not None:
+        return said
     return "user_speaking" if speaking else "answering" if answering else "waiting"
 
 

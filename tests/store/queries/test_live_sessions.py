@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import text
+from support.live_speech import say, started
 
 from eventstore import EventStore, Frame
 from eventstore.store.database.transaction import read
@@ -89,3 +90,19 @@ def test_the_plan_reads_no_closed_session(
 )
 def test_who_has_the_floor(types: list[str], who: str) -> None:
     assert doing(types) == who
+
+
+def test_who_speaks_in_a_session_of_gpt_live(store: EventStore) -> None:
+    call = say(started(), "user", 0, "Where", "is", "it?")
+    store.append("live", call.frames)
+    (session,) = store.sessions(live=True)
+    assert session["eventstore"]["doing"] == "user_speaking"
+    store.append("live", say(call, "assistant", 900, "Here.").frames[len(call.frames) - 1 :])
+    (session,) = store.sessions(live=True)
+    assert session["eventstore"]["doing"] == "answering"
+    for _ in range(64):
+        call.server("session.output_audio.delta", delta="")
+    store.append("live", call.frames[-64:])
+    (session,) = store.sessions(live=True)
+    assert session["eventstore"]["doing"] == "waiting"
+    assert session["eventstore"]["last_words"] == {"role": "assistant", "text": "Here."}

@@ -26,7 +26,7 @@ from eventstore.store.database.connections.pool import close_all
 # looked at by `make endurance`, and by whoever sets EXAMPLES.
 settings.register_profile(
     "tests",
-    max_examples=int(os.environ.get("EXAMPLES", "30" if IN_CI else "50")),
+    max_examples=int(os.environ.get("EXAMPLES", "20" if IN_CI else "50")),
     deadline=None,
     derandomize=IN_CI,
     print_blob=True,

@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 from eventstore.realtime.catalogue import FOLDED, UNTIMED, canonical
 from eventstore.realtime.frames import CLIENT, STORE
 from eventstore.realtime.live_catalogue import LIVE_ONLY, SHARED_WITH_REALTIME
+from eventstore.realtime.request_target import live_target
 from eventstore.realtime.values import mapping, text
 
 Protocol = Literal["realtime", "live"]
 REALTIME: Protocol = "realtime"
 LIVE: Protocol = "live"
 
-_LIVE_PATH = "/live/sessions"
 #: The beginning of the ids of Live sessions.
 _LIVE_ID = "live_"
 #: The note with the address at which a session was recorded.
@@ -64,7 +64,7 @@ def is_live_url(url: str) -> bool:
     Metadata may stand before the path.
     """
     with suppress(ValueError):
-        return f"{_LIVE_PATH}/" in f"{urlsplit(url).path}/"
+        return live_target(urlsplit(url).path) is not None
     return False
 
 

@@ -14,10 +14,10 @@ from eventstore.projection.handlers.responses import ensure_response, note_answe
 from eventstore.projection.handlers.session import extend_audio
 from eventstore.projection.live.live_items import add_item, live_of, span_of
 from eventstore.projection.live.turns import (
+    add_fragment,
     continues,
     is_backchannel,
     is_interrupted,
-    lacks_space,
     waited_ms,
 )
 from eventstore.projection.live_state import LiveItem, LiveResponse, Speaker
@@ -119,17 +119,11 @@ def _extend(
     """Add a fragment to an item."""
     part, said = item.parts[0], item.live or LiveItem("speech")
     start_ms, end_ms = span
-    deltas = part.heard_deltas if speaker == "user" else part.transcript_deltas
-    is_apart = start_ms is not None and said.end_ms is not None and start_ms > said.end_ms
-    deltas.append(
-        f" {fragment}" if deltas and is_apart and lacks_space(deltas[-1], fragment) else fragment
-    )
+    words = add_fragment(said, _last_words(part), fragment, event.seq, span)
+    (part.heard_deltas if speaker == "user" else part.transcript_deltas).append(words)
     if start_ms is not None and end_ms is not None:
         add_timed(part.timed, WordTiming(fragment, start_ms, end_ms))
-        said.start_ms = start_ms if said.start_ms is None else min(said.start_ms, start_ms)
-        said.end_ms = end_ms if said.end_ms is None else max(said.end_ms, end_ms)
-    said.fragments += 1
-    said.last_seq, said.last_at = event.seq, event.at
+    said.last_at = event.at
     item.done_seq, item.done_at = event.seq, event.at
     if speaker == "user":
         live_of(state).heard = item.id

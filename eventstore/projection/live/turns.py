@@ -50,12 +50,34 @@ def continues(said: LiveItem, text: str, other: LiveItem | None, start_ms: int |
     return is_short(other) and not _ends_sentence(text)
 
 
+def add_fragment(
+    said: LiveItem, before: str, fragment: str, seq: int, span: tuple[int | None, int | None]
+) -> str:
+    """Extend an item by a fragment, and return the fragment with the space that it may lack.
+
+    Args:
+        said: The item, which is changed.
+        before: The fragment before it in the item; empty if there is none.
+        fragment: The words.
+        seq: The fragment's event.
+        span: Where it lies on the session's timeline; both ends are None if that is unknown.
+    """
+    start_ms, end_ms = span
+    is_apart = start_ms is not None and said.end_ms is not None and start_ms > said.end_ms
+    if start_ms is not None and end_ms is not None:
+        said.start_ms = start_ms if said.start_ms is None else min(said.start_ms, start_ms)
+        said.end_ms = end_ms if said.end_ms is None else max(said.end_ms, end_ms)
+    said.fragments += 1
+    said.last_seq = seq
+    return f" {fragment}" if before and is_apart and _lacks_space(before, fragment) else fragment
+
+
 def _ends_sentence(text: str) -> bool:
     stripped = text.rstrip().rstrip("\"'”’»)")
     return bool(stripped) and stripped[-1] in _ENDS_OF_SENTENCES
 
 
-def lacks_space(before: str, fragment: str) -> bool:
+def _lacks_space(before: str, fragment: str) -> bool:
     """Return True if two fragments with a pause between them lack the space between two words."""
     last, first = before[-1], fragment[0]
     if last.isspace() or not first.isalnum():

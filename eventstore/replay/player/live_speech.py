@@ -15,9 +15,9 @@ from eventstore.projection.live.turns import (
     OVERLAP_MS,
     PAUSE_MS,
     SHORT_MS,
+    add_fragment,
     continues,
     is_backchannel,
-    lacks_space,
 )
 from eventstore.projection.live_state import LiveItem, Speaker
 
@@ -81,14 +81,7 @@ class LiveSpeech:
                 yield from self._release(said, speaker)
             said = self._saying[speaker] = _Said(f"item_said_{seq}", LiveItem("speech"))
         item = said.item
-        apart = start is not None and item.end_ms is not None and start > item.end_ms
-        if said.text and apart and lacks_space(said.text, words):
-            words = f" {words}"
-        said.text = words
-        item.fragments, item.last_seq = item.fragments + 1, seq
-        if start is not None and end is not None:
-            item.start_ms = start if item.start_ms is None else min(item.start_ms, start)
-            item.end_ms = end if item.end_ms is None else max(item.end_ms, end)
+        said.text = words = add_fragment(item, said.text, words, seq, (start, end))
         if said.held_since is None:
             said.held_since = start
         said.held.append(words)

@@ -149,7 +149,8 @@ def check(
         found_some[bool(wanted)] += 1
 
     holds()
-    assert found_some[True] > 8
+    # As many as 20 of 150, however many examples were tried.
+    assert found_some[True] * 150 > 20 * found_some.total()
 
 
 def test_sessions_are_those_that_plain_python_finds(full: EventStore) -> None:

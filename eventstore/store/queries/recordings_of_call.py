@@ -8,16 +8,20 @@ Called by capture/recording/same_call.py and capture/files/import_file.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice, product
 from typing import Any, NamedTuple
 
 from eventstore.errors import EventStoreError
 from eventstore.projection.session_names import names_of_session
 from eventstore.realtime.protocols import LIVE, is_live_id
+from eventstore.realtime.request_target import LIVE_ID, LIVE_SIDEBAND
 from eventstore.realtime.upstream_urls import joined_session
 from eventstore.realtime.values import loads, mapping, text
 from eventstore.store.database.outages import is_outage
 from eventstore.store.database.transaction import Transaction
+from eventstore.store.filters.filters import SessionFilter
+from eventstore.store.queries.requested_sessions import sessions_newest_first
 from eventstore.store.readmodels.encrypted_rows import decrypted_texts
 
 #: How many of a session's responses are looked up in other sessions, and in how many sessions.
@@ -29,11 +33,8 @@ OTHERS = (
     f" ORDER BY at DESC, seq DESC LIMIT {_RESPONSES}) o) AND r.session_id <> ?"
     f" ORDER BY r.session_id LIMIT {_OTHERS}"
 )
-#: The recordings of sidebands that a recorder made of a GPT-Live session.
-SIDEBANDS = (
-    "SELECT x.session_id FROM session_metadata x WHERE x.key = 'call_id' AND x.value = ?"
-    f" AND x.session_id <> ? ORDER BY x.at, x.session_id LIMIT {_OTHERS}"
-)
+#: The names by which recordings of a GPT-Live session are found: its own connection, and sidebands.
+_LIVE_NAMES = LIVE_ID, LIVE_SIDEBAND
 SESSION_RESOURCE = "SELECT wire, notes FROM sessions WHERE session_id = ?"
 RESPONSE_IDS = "SELECT response_id FROM responses WHERE session_id = ?"
 STREAM = "SELECT opened_at, closed_at FROM streams WHERE session_id = ? AND erased_at IS NULL"
@@ -65,7 +66,7 @@ def other_recordings(tx: Transaction, session_id: str, metadata: Mapping[str, An
     if not ids:
         return []
     if metadata.get("protocol") == LIVE or any(map(is_live_id, ids)):
-        names = [*ids, *(row[0] for id_ in ids for row in tx.rows(SIDEBANDS, (id_, session_id)))]
+        names = [*ids, *_recordings_of_live_sessions(tx, ids)]
     else:
         names = [row[0] for row in tx.rows(OTHERS, (session_id, session_id))]
     return [
@@ -73,6 +74,13 @@ def other_recordings(tx: Transaction, session_id: str, metadata: Mapping[str, An
         for name in dict.fromkeys(names)
         if name != session_id and not ids.isdisjoint(_names(notes_of(tx, name)))
     ]
+
+
+def _recordings_of_live_sessions(tx: Transaction, ids: Iterable[str]) -> Iterator[str]:
+    """Yield the ids of the newest sessions that are recordings of GPT-Live sessions with these ids."""
+    for name in product(_LIVE_NAMES, ids):
+        for row in islice(sessions_newest_first(tx, SessionFilter(address=(name,))), _OTHERS):
+            yield row[-1]
 
 
 def _names(notes: Mapping[str, Any]) -> frozenset[str]:

@@ -3,7 +3,7 @@
 It is the newest matching session that was not served yet. The index of `session_facets` knows what
 URLs name, so that one call is found among millions. An encrypted store has no such rows. There,
 only the newest `LOOKED_THROUGH` sessions are decrypted and compared: docs/adr/0035. Called by
-replay/server/.
+replay/server/ and recordings_of_call.py.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def requested_session(
     found, seen = list[Row](), set[str]()
     with read(engine) as tx:
         for one in filters:
-            for row in _newest_first(tx, one):
+            for row in sessions_newest_first(tx, one):
                 if row[-1] not in left_out:
                     found.append(row[-2:])
                     break
@@ -59,8 +59,11 @@ def requested_session(
     return Requested(None if newest is None else str(newest[1]), len(seen))
 
 
-def _newest_first(tx: Transaction, filters: SessionFilter) -> Iterator[Row]:
-    """Yield all sessions that pass a filter, the newest first; the last columns are time and id."""
+def sessions_newest_first(tx: Transaction, filters: SessionFilter) -> Iterator[Row]:
+    """Yield the sessions that pass a filter, the newest first; the last columns are time and id.
+
+    Only the newest `LOOKED_THROUGH` sessions of an encrypted store are compared with an address.
+    """
     names = filters.address or ()
     looks = bool(names) and tx.keys.name(tx) is not None
     columns = "s.at, s.session_id"
@@ -82,6 +85,7 @@ def _has_names(tx: Transaction, row: Row, names: tuple[tuple[str, str], ...]) ->
     *texts, _, session_id = row
     wire, notes = map(loads, decrypted_texts(tx, "sessions", session_id, "", *texts))
     protocol = LIVE if notes.get("protocol") == LIVE else None
-    names_of_row = names_of_session(mapping(notes.get("opened")), wire, protocol)
+    told = {**wire, "id": notes.get("server_id")}  # the row has the id that the store uses
+    names_of_row = names_of_session(mapping(notes.get("opened")), told, protocol)
     has = {(name, column_text(value, 512)) for name, value in names_of_row}
     return has.issuperset(names)

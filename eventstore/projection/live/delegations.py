@@ -18,6 +18,7 @@ from eventstore.projection.live_state import (
     Delegation,
     LiveItem,
     LiveResponse,
+    LiveState,
 )
 from eventstore.projection.state import Item, LogEvent, Response, SessionState
 from eventstore.realtime.values import identifier, mapping, text
@@ -184,6 +185,15 @@ def _mark_delegated(state: SessionState, response: Response, delegation_id: str 
         last = state.items[next(reversed(response.output))]
         if last.live is None:
             last.live = LiveItem("backend", delegation_id=response.live.delegation_id)
+            _note_call(live, last)
+
+
+def _note_call(live: LiveState, item: Item) -> None:
+    """Note the delegation of an item that calls a tool, since its output does not name it."""
+    call_id = identifier(item.wire.get("call_id"))
+    delegation_id = None if item.live is None else item.live.delegation_id
+    if call_id is not None and delegation_id is not None and len(live.backend_calls) < MAX_PARTS:
+        live.backend_calls[call_id] = delegation_id
 
 
 def _configured_model(state: SessionState) -> str | None:
@@ -199,8 +209,12 @@ def _input_item(state: SessionState, event: LogEvent, body: dict[str, Any]) -> N
         return
     add_item(state, event, id_, "backend")
     item = merge_item(state, event, {"type": "message", **wire, "id": id_})
-    if item is not None:
-        item.done, item.done_at, item.done_seq = True, event.at, event.seq
+    if item is None:
+        return
+    item.done, item.done_at, item.done_seq = True, event.at, event.seq
+    call_id = identifier(wire.get("call_id"))
+    if item.live is not None and call_id is not None:
+        item.live.delegation_id = live_of(state).backend_calls.pop(call_id, None)
 
 
 HANDLERS = {

@@ -65,6 +65,16 @@ def delegation(call: Call) -> dict[str, Any]:
     return notes
 
 
+def test_a_tools_output_belongs_to_the_delegation_whose_backend_asked_for_it() -> None:
+    call = looks_up(delegated("responses"))
+    other = {"type": "function_call_output", "call_id": "call_of_nobody", "output": "{}"}
+    call.client("response.item.create", item=other)
+    items = [call.item(id_) for id_ in call.state.items]
+    outputs = [one["eventstore"] for one in items if one["type"] == "function_call_output"]
+    told = [notes.get("delegation_id") for notes in outputs]
+    assert told == ["deleg_1", None]
+
+
 def test_a_backends_stream_is_a_response_with_its_items_usage_model_and_metadata() -> None:
     call = looks_up(delegated("responses"))
     first, second = call.response("resp_a"), call.response("resp_b")

@@ -28,7 +28,7 @@ quick: $(VENV)/.test
 # packages are large, and have environments of their own: none of them decides what ours is.
 clients: $(VENV)/.test $(VENV)/.node .venv-voice/.installed .venv-clients/.installed \
     .venv-litellm/.installed $(VENV)/.livekit
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/clients
+	CI= $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal tests/clients
 
 check: $(VENV)/.test $(VENV)/.check
 	$(BIN)/ruff check .

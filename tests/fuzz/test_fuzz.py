@@ -20,6 +20,7 @@ from fuzz.whole import check_store
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.databases import shared_postgres_url
+from support.examples import examples
 
 from eventstore import EventStore
 from eventstore.cli.main import cli
@@ -30,7 +31,7 @@ from eventstore.web.server.requests import Stores
 __all__ = ["shared_postgres_url"]
 
 #: One in so many questions is asked of each store, others of the next; and how many stores.
-ONE_IN, STORES = 8, {"sqlite": 16, "postgresql": 10}
+ONE_IN, STORES = 8, {"sqlite": 20, "postgresql": 12}
 #: For an answer that never comes; no measure of how fast it is to be.
 SECONDS = 300.0
 IDS = Ids(["sess_1"], ["resp_1"], ["item_1"], ["conv_1"])
@@ -55,7 +56,7 @@ def test_nothing_fails_whatever_a_store_holds(
     counts = Counter[str]()
     database = request.node.callspec.params["places"]
 
-    @settings(max_examples=STORES[database], print_blob=True)
+    @settings(examples(STORES[database]), print_blob=True)
     @given(stores(), st.integers(0, ONE_IN - 1))
     def holds(made: tuple[Form, list[Session]], turn: int) -> None:
         tally = Tally(ONE_IN, turn, SECONDS)

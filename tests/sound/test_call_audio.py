@@ -53,8 +53,7 @@ from eventstore.times import parse_time
 HALF_HOUR = 1800.0
 
 
-@pytest.mark.parametrize("drift", [100e-6, -100e-6])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("drift", "seed"), [(100e-6, 1), (-100e-6, 2)])
 def test_a_click_is_found_where_it_was_after_half_an_hour(
     store: EventStore, tmp_path: Path, drift: float, seed: int
 ) -> None:

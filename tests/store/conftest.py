@@ -54,7 +54,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         request.getfixturevalue("taken_for_spread")
         postgres: PostgresServer = request.getfixturevalue("postgres")
         name = postgres.create_database(template)
-        with fewer_examples(3):  # The other two databases have tried all of them.
+        with fewer_examples(5):  # The other two databases have tried all of them.
             yield postgres.url(name)
         postgres.drop_database(name)
 

@@ -7,8 +7,9 @@ import base64
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 from support.gate import gate_to_database
 from support.odd_json import ODD_TEXTS
 from support.recorder_calls import created, is_in_step, locked, noted, say, talk, wait_until, wire
@@ -153,7 +154,7 @@ FRAMES = st.lists(
 )
 
 
-@settings(max_examples=15)
+@examples(20)
 @given(frames=FRAMES, pauses=st.sets(st.integers(0, 60), max_size=3))
 def test_whatever_is_handed_over_comes_back(
     database_url: str,

@@ -7,8 +7,9 @@ import json
 import struct
 import zlib
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.examples import examples
 from support.strategies import any_text, json_values
 
 from eventstore.capture.recorder.spool.spool_format import (
@@ -75,7 +76,7 @@ def test_a_changed_byte_is_found(records: list[Entry], data: st.DataObject) -> N
     assert found[:-1] == records[: len(found) - 1]
 
 
-@settings(max_examples=500)
+@examples(500)
 @given(
     st.lists(st.one_of(ENTRIES, DESTINATIONS), min_size=1, max_size=5),
     st.lists(

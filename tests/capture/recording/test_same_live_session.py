@@ -1,4 +1,4 @@
-"""Several recordings of one GPT-Live session: its seconds count once, in whichever order they end."""
+"""Several recordings of one GPT-Live session: its seconds count once, whichever ends first."""
 
 from __future__ import annotations
 

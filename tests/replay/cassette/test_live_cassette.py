@@ -20,6 +20,7 @@ from eventstore import DriftError, EventStore, Frame
 from eventstore.realtime.frames import CLIENT, SERVER
 from eventstore.replay.cassette.cassette import cassette
 from eventstore.replay.cassette.cassette_file import read_cassette
+from eventstore.replay.serving import connection as connections
 
 both_clients = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 CALLS = {
@@ -159,8 +160,11 @@ def _place_of(frames: Sequence[Frame], type_: str) -> int:
     return next(n for n, frame in enumerate(frames) if f'"{type_}"' in str(frame.text))
 
 
-def test_a_cassette_plays_any_recording_of_live(path: Path) -> None:
+def test_a_cassette_plays_any_recording_of_live(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Here the sound of the user was heard before the words came."""
+    monkeypatch.setattr(connections, "_PATIENCE", 0.3)
     record(path, CALLS["sample"])
     with cassette(path, mode="none", match="none", pace=50) as used:
         assert everything(used.url) == sent_by(CALLS["sample"], SERVER)

@@ -480,7 +480,7 @@ def test_a_fork_beside_threads_that_open_stores(monkeypatch: pytest.MonkeyPatch)
         thread.start()
     try:
         sys.setswitchinterval(1e-6)
-        for _ in range(20):
+        for _ in range(8):
             fork(lambda: None).said()
     finally:
         sys.setswitchinterval(interval)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.api_keys import ALL, FILE
 from support.api_serving import Serve
+from support.examples import IN_CI
 
 from eventstore import EventStore
 from eventstore.demo import call_lines
@@ -30,7 +31,7 @@ def test_schemathesis_finds_nothing(store: EventStore, serve: Serve, tmp_path: P
         "-H",
         f"Authorization: Bearer {ALL}",
         "--max-examples",
-        "25",
+        "25" if not IN_CI else "10",
         "--seed",
         "1",
         "--request-timeout",

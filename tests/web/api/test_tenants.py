@@ -23,6 +23,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from starlette.datastructures import State
 from starlette.types import Receive, Scope, Send
+from support.examples import examples
 from support.postgres import PostgresServer
 from support.tenants import MARKS, TENANTS, seeds
 from web.api.tenant_requests import Request, requests
@@ -246,7 +247,7 @@ def test_for_a_tenant_the_other_does_not_exist(fresh_urls: FreshUrls) -> None:
                 document = openapi(side.switch.app, with_keys=True)
         drawn = st.tuples(st.sampled_from(TENANTS), requests(document))
 
-        @settings(max_examples=14, phases=(Phase.explicit, Phase.generate))
+        @settings(examples(15), phases=(Phase.explicit, Phase.generate))
         @given(st.lists(drawn, min_size=10, max_size=40))
         def play(sequence: list[tuple[str, Request]]) -> None:
             tenants.begin()

@@ -171,6 +171,7 @@ def test_where_somebody_holds_the_files_it_is_to_be_done_again(
 ) -> None:
     monkeypatch.setattr("eventstore.store.maintenance.vacuum_postgresql.LOCK_WAIT", 0.1)
     monkeypatch.setattr("eventstore.store.maintenance.vacuum._PATIENCE", 0.1)
+    monkeypatch.setattr("eventstore.store.maintenance.older_transactions.WAIT", "0.2s")
     with read(calls.engine) as tx:
         tx.rows("SELECT COUNT(*) FROM events")
         told = terminal("erase", "a1", "--yes")

@@ -46,8 +46,29 @@ HANDLERS: dict[str, Handler] = {
 #: The handler of each event type of a GPT-Live session.
 LIVE_HANDLERS: dict[str, Handler] = live_handlers.HANDLERS
 
+# How many events of a client are kept until the server proves which protocol the session speaks.
+_MAX_UNDECIDED = 100
+
+
+def _keep_undecided(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
+    """Keep a client's event that only Live sessions have, until the protocol is proved."""
+    if len(state.undecided) < _MAX_UNDECIDED:
+        state.undecided.append(event)
+    else:
+        state.count_unknown(event.type)
+
+
 # What a client sends before the server proves that the session is a Live session.
-_UNDECIDED: dict[str, Handler] = {"session.start": LIVE_HANDLERS["session.start"]}
+_UNDECIDED: dict[str, Handler] = {
+    "session.start": LIVE_HANDLERS["session.start"],
+    **dict.fromkeys(
+        (
+            *("session.instructions.append", "session.thinking.append"),
+            *("session.commentary.append", "response.item.create"),
+        ),
+        _keep_undecided,
+    ),
+}
 
 # The handlers by GA names and by beta names, so that one look-up finds them.
 _BY_TYPE: dict[str, Handler] = {
@@ -123,12 +144,16 @@ def apply_fields(
         return
     if type_ not in _QUIET:
         state.dirty.session = True
+    _handle(state, handler, event, body)
+
+
+def _handle(state: SessionState, handler: Handler, event: LogEvent, body: dict[str, Any]) -> None:
     try:
         handler(state, event, body)
     except Exception as error:  # a bug in a handler must not stop an append or a rebuild
         state.fold_errors += 1
         unforeseen.count_faults(unforeseen.FOLD)
-        state.diagnose(event, "fold_error", f"{type_}: {type(error).__name__}: {error}")
+        state.diagnose(event, "fold_error", f"{event.type}: {type(error).__name__}: {error}")
 
 
 def _handler_of(state: SessionState, event: LogEvent) -> Handler | None:
@@ -146,10 +171,19 @@ def _handler_of(state: SessionState, event: LogEvent) -> Handler | None:
 def _find_protocol(state: SessionState, event: LogEvent) -> None:
     """Note the session's protocol if this event proves it; the first one that does counts."""
     state.protocol = told_protocol(event.direction, event.type, event.event)
+    if state.protocol is None:
+        return
+    undecided, state.undecided = state.undecided, []
     if state.protocol == LIVE:
         live_of(state)
         state.dirty.session = state.dirty.session_billed = True
         take_over(state, event)
+    for kept in undecided:
+        if state.protocol == LIVE:
+            _handle(state, LIVE_HANDLERS[kept.type], kept, kept.event or {})
+        else:
+            state.count_unknown(kept.type)
+            state.dirty.session = True
 
 
 def _is_made_up(state: SessionState, event: LogEvent) -> bool:

@@ -118,6 +118,7 @@ class LiveState:
         targets: How many delegations each target has.
         open_for_client: The ids of delegations that no app has answered yet.
         backend: The id of the response that a backend makes now, by the id of the delegation.
+        decisions: How many decisions had each name (see `live/decisions.py`).
         backend_calls: The id of the delegation for which a backend calls a tool, by the call's id,
             until the app has given the output.
         moments: Mutes, pauses, steps of the transport and prepared sounds, in order.
@@ -137,6 +138,7 @@ class LiveState:
     open_for_client: dict[str, None] = field(default_factory=dict)
     backend: dict[str, str] = field(default_factory=dict)
     backend_calls: dict[str, str] = field(default_factory=dict)
+    decisions: dict[str, int] = field(default_factory=dict)
     moments: list[Moment] = field(default_factory=list)
     muted: bool = False
     paused: bool = False

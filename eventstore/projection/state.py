@@ -174,6 +174,7 @@ class BilledUsage:
     Attributes:
         item_id, content_index: The part that was transcribed, or the item of the decision.
         kind: `transcription` or `decision`.
+        name: A name of a decision that is the same in each recording of the call; None if unknown.
     """
 
     seq: int
@@ -183,6 +184,7 @@ class BilledUsage:
     model: str | None
     usage: dict[str, Any] | None
     kind: str = "transcription"
+    name: str | None = None
 
 
 @dataclass(slots=True)
@@ -193,6 +195,7 @@ class SessionState:
         wire, requested: The configuration as the server told it, and as the client asked for it.
         notes: The fields of the recorder's note `eventstore.session.opened`.
         protocol: The protocol that an event has proved; None as long as none has.
+        undecided: Events of the client that wait for the proof that this is a Live session.
         live: What only a Live session has; None for every other session.
         timed_at: The arrival of the last event that the clock uses (see `catalogue.UNTIMED`).
         clock_shift: Microseconds to add to arrivals now, because the wall clock jumped.
@@ -230,6 +233,7 @@ class SessionState:
     metadata: dict[str, str] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     protocol: Protocol | None = None
+    undecided: list[LogEvent] = field(default_factory=list)
     live: LiveState | None = None
     closed_at: int | None = None
     closed: bool = False

@@ -5,9 +5,10 @@ are imported. The server tells both the same session's id and the same responses
 Each has something that the other lacks, such as the client's audio. Several sidebands of a call
 receive the same events, perhaps without the session's id, but their recorders know the call's id.
 
-The recording that was opened first counts. Each of the others gets a note in its log, which names
-the session that counts its usage, and lists what it alone has. Only this note makes a session's
-usage be left out: see `projection/handlers/session_billing.py`.
+The recording that was opened first counts; of GPT-Live sessions, it is the one that was told the
+most seconds, since a server tells how long a session is until now. Each of the others gets a note
+in its log, which names the session that counts its usage, and lists what it alone has. Only this
+note makes a session's usage be left out: see `projection/handlers/session_billing.py`.
 
 A copy of a recording under another id, frame for frame, is a session of its own. So is a call that
 a server with ids of its own, such as a replay server, answers again later.
@@ -19,15 +20,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 from eventstore.capture.recording import notes
 from eventstore.common import unforeseen
 from eventstore.errors import EventStoreError
 from eventstore.projection.handlers.session_billing import usage_ids
+from eventstore.projection.session_names import is_sideband
 from eventstore.projection.state import SessionState
 from eventstore.realtime.frames import STORE
+from eventstore.realtime.values import number, text
 from eventstore.store.database.outages import is_outage
 from eventstore.store.database.transaction import read
 from eventstore.store.log.read_events import read_events
@@ -56,6 +59,12 @@ class _Recording(NamedTuple):
     is_closed: bool
     state: SessionState
 
+    def rank(self) -> tuple[float, int, str]:
+        """Return what recordings of a call are sorted by: the first one counts."""
+        told = self.state.told_usage or {}
+        seconds = number(told.get("seconds")) if self.state.live is not None else None
+        return -(seconds or 0.0), self.opened_at, self.session_id
+
 
 def note_same_calls(log: WritableLog, session_id: str, is_dated: bool = True) -> str | None:
     """Find other recordings of a session's call, and note which of them counts.
@@ -82,15 +91,15 @@ def note_same_calls(log: WritableLog, session_id: str, is_dated: bool = True) ->
     if own is None:  # the usual case
         return noted.get("same_call")
     others = _other_recordings(log, own, alike, is_dated)
-    counting = sorted((r for r in others if r.state.same_call is None), key=itemgetter(0, 1))
-    if not counting:
+    others.sort(key=_Recording.rank)
+    first = next((r for r in others if r.state.same_call is None), None)
+    if first is None:
         return own.state.same_call
-    if counting[0][:2] < own[:2]:
-        first = counting[0].session_id
-        _note(log, own, first, [r for r in others if r[:2] < own[:2]])
-        return first
-    for other in counting:  # these recordings ended before this one
-        _note(log, other, session_id, [own, *(r for r in counting if r[:2] < other[:2])])
+    if first.rank() < own.rank():
+        _note(log, own, first.session_id, [r for r in others if r.rank() < own.rank()])
+        return first.session_id
+    for place, other in enumerate(others):  # these recordings ended before this one
+        _note(log, other, session_id, [own, *others[:place]])
     return None
 
 
@@ -145,7 +154,9 @@ def _other_recordings(
         # The lists may hold an id that is cut, so the whole ids are compared.
         if not _is_one_call(own.state, other.state):
             continue
-        if is_dated and not _overlap_in_time(own.state, other.state):
+        if is_dated and not (
+            _overlap_in_time(own.state, other.state) or _is_sideband_of(own.state, other.state)
+        ):
             continue
         if other.state.same_call is None and _is_copy(log, own, other):
             return []
@@ -166,6 +177,27 @@ def _overlap_in_time(one: SessionState, other: SessionState) -> bool:
     if begun is None or ended is None or other_begun is None or other_ended is None:
         return True
     return begun <= other_ended and other_begun <= ended
+
+
+def _is_sideband_of(one: SessionState, other: SessionState) -> bool:
+    """Return True if a GPT-Live session, and a sideband of it, were recorded at the same server.
+
+    A sideband may join again after it was cut off, so that its recordings do not overlap in time.
+    Two connections that each began a session are two sessions, as of a replay server.
+    """
+    if one.live is None or other.live is None:
+        return False
+    host = _host_of(one)
+    at_one_server = host != "" and host == _host_of(other)
+    return at_one_server and (is_sideband(one.notes) or is_sideband(other.notes))
+
+
+def _host_of(state: SessionState) -> str:
+    """Return the host and port that a session was recorded at; empty if they are unknown."""
+    try:
+        return urlsplit(text(state.notes.get("url")) or "").netloc
+    except ValueError:
+        return ""
 
 
 def _is_copy(log: WritableLog, one: _Recording, other: _Recording) -> bool:

@@ -31,16 +31,22 @@ def billed_session(state: SessionState) -> list[BilledUsage]:
     # Only a Live session's server knows how long of it is billed.
     usage = state.told_usage or (_measured(state) if state.live is None else None)
     model = text(state.wire.get("model"))
-    paused = number((usage or {}).get("paused_seconds")) if state.live is not None else None
+    seconds = number((usage or {}).get("seconds"))
+    paused = _paused_seconds(usage or {}, seconds) if state.live is not None else 0.0
     if usage is None or not paused:
         return [BilledUsage(0, state.first_at, None, 0, model, usage, SESSION)]
-    seconds = number(usage.get("seconds"))
-    active = {**usage, "seconds": seconds if seconds is None else max(0.0, seconds - paused)}
+    active = {**usage, "seconds": seconds if seconds is None else seconds - paused}
     apart = f"{model} (paused)" if model is not None else None
     return [
         BilledUsage(0, state.first_at, None, 0, model, active, SESSION),
         BilledUsage(0, state.first_at, None, 0, apart, {"seconds": paused}, PAUSED),
     ]
+
+
+def _paused_seconds(usage: dict[str, Any], seconds: float | None) -> float:
+    """Return how many of a session's seconds it was paused: no more than it lasted."""
+    paused = max(0.0, number(usage.get("paused_seconds")) or 0.0)
+    return paused if seconds is None else min(paused, max(0.0, seconds))
 
 
 def note_configuration(state: SessionState) -> None:
@@ -101,7 +107,7 @@ def usage_id_of_response(response: Response) -> str:
 
 def usage_id_of_item(billed: BilledUsage) -> str:
     """Return the id that the usage of a transcription, or a decision, has in its session."""
-    return f"{billed.kind}/{billed.item_id}/{billed.content_index}"
+    return f"{billed.kind}/{billed.name or billed.item_id}/{billed.content_index}"
 
 
 def usage_ids(state: SessionState) -> set[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from eventstore.projection.content import ContentPart
 from eventstore.projection.handlers.conversation import finish_part, mark_changed
-from eventstore.projection.live.delegations import note_answer
+from eventstore.projection.live.delegations import note_answer, undo_answer
 from eventstore.projection.live.live_items import add_item, live_of, span_of
 from eventstore.projection.live_state import ContextKind, LiveItem
 from eventstore.projection.state import Item, LogEvent, SessionState
@@ -39,9 +39,7 @@ def _appended(kind: ContextKind) -> Any:
     def handler(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
         appends = live_of(state).appends
         asked = text(body.get("client_event_id"))
-        seq = appends.first(("event", asked)) if asked is not None else None
-        if seq is None:
-            seq = appends.first(("kind", kind))
+        seq = appends.first(("kind", kind) if asked is None else ("event", asked))
         if seq is None:
             # Another connection has sent it, such as a sideband.
             item = _add(state, event, kind, None)
@@ -54,6 +52,14 @@ def _appended(kind: ContextKind) -> Any:
         mark_changed(state, item)
 
     return handler
+
+
+def refuse_append(state: SessionState, item_id: str) -> None:
+    """Note that the server refused what an app wanted to append: it answers no delegation."""
+    item = state.items[item_id]
+    item.wire = {**item.wire, "status": "incomplete"}
+    undo_answer(state, item)
+    mark_changed(state, item)
 
 
 def _add(state: SessionState, event: LogEvent, kind: ContextKind, said: str | None) -> Item:

@@ -6,12 +6,19 @@ are folded by the handlers of Realtime's responses, which have events of the sam
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from eventstore.projection.handlers import conversation, responses
 from eventstore.projection.handlers.conversation import mark_changed, merge_item
 from eventstore.projection.handlers.session import note_error
-from eventstore.projection.live.live_items import add_item, live_of, place_on_timeline
+from eventstore.projection.live.live_items import (
+    add_item,
+    given_id,
+    is_free_for,
+    live_of,
+    place_on_timeline,
+)
 from eventstore.projection.live_state import (
     MAX_PARTS,
     MAX_TARGETS,
@@ -21,7 +28,7 @@ from eventstore.projection.live_state import (
     LiveState,
 )
 from eventstore.projection.state import Item, LogEvent, Response, SessionState
-from eventstore.realtime.values import identifier, mapping, text
+from eventstore.realtime.values import identifier, mapping, sequence, text
 
 #: Events with which a backend's response ends.
 _ENDS = frozenset(
@@ -37,6 +44,9 @@ def _created(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None
     id_ = identifier(wire.get("id"))
     if id_ is None:
         state.diagnose(event, "delegation_without_id", f"{event.type} names no delegation")
+        return
+    if not is_free_for(state, id_, "work"):
+        state.diagnose(event, "id_of_another_item", f"{event.type} names an item of another kind")
         return
     live = live_of(state)
     item = add_item(state, event, id_, "work")
@@ -89,6 +99,31 @@ def note_answer(
     mark_changed(state, state.items[delegation.id])
 
 
+def undo_answer(state: SessionState, item: Item) -> None:
+    """Note that an item did not answer its delegation after all."""
+    live = live_of(state)
+    named = item.live.delegation_id if item.live is not None else None
+    delegation = live.delegations.get(named or "")
+    if delegation is None or item.id not in delegation.answers:
+        return
+    del delegation.answers[item.id]
+    if delegation.done_seq == item.done_seq:
+        last = _last_commentary(state, delegation)
+        delegation.done_seq = last.done_seq if last is not None else None
+        delegation.done_at = last.done_at if last is not None else None
+        if last is None and delegation.target == "client":
+            live.open_for_client[delegation.id] = None
+    mark_changed(state, state.items[delegation.id])
+
+
+def _last_commentary(state: SessionState, delegation: Delegation) -> Item | None:
+    for id_ in reversed(delegation.answers):
+        item = state.items[id_]
+        if item.live is not None and item.live.context == "commentary":
+            return item
+    return None
+
+
 def end_delegation(state: SessionState, event: LogEvent, delegation_id: str | None) -> None:
     """Note that an event ends a delegation. A later one may end it again."""
     live = live_of(state)
@@ -107,6 +142,9 @@ def _backend_event(state: SessionState, event: LogEvent, body: dict[str, Any]) -
     delegation_id = identifier(body.get("delegation_id"))
     if kind == "error":
         note_error(state, event, nested)
+        return
+    if not all(is_free_for(state, id_, "backend") for id_ in _items_named(nested)):
+        state.diagnose(event, "id_of_another_item", f"{kind} names an item that was said")
         return
     wire = _without_cleared(mapping(nested.get("response")))
     response_id = _response_of(state, event, delegation_id, wire)
@@ -127,6 +165,13 @@ def _backend_event(state: SessionState, event: LogEvent, body: dict[str, Any]) -
         _mark_delegated(state, response, delegation_id)
         if kind in _ENDS:
             end_delegation(state, event, delegation_id)
+
+
+def _items_named(nested: dict[str, Any]) -> Iterator[str]:
+    """Yield the ids of the items that a backend's event names."""
+    told = [nested.get("item"), *sequence(mapping(nested.get("response")).get("output"))]
+    ids = [nested.get("item_id"), *(mapping(item).get("id") for item in told)]
+    return filter(None, map(identifier, ids))
 
 
 def _without_cleared(wire: dict[str, Any]) -> dict[str, Any]:
@@ -150,8 +195,9 @@ def _response_of(
     id_ = identifier(wire.get("id")) or backend.get(delegation_id or "")
     if id_ is None:  # The recording began in the middle of it.
         id_ = f"resp_work_{event.seq}"
-    if len(backend) < MAX_PARTS or (delegation_id or "") in backend:
-        backend[delegation_id or ""] = id_
+    if len(backend) >= MAX_PARTS and (delegation_id or "") not in backend:
+        del backend[next(iter(backend))]  # the oldest one, which is hardly going on
+    backend[delegation_id or ""] = id_
     return id_
 
 
@@ -173,6 +219,7 @@ def _mark_delegated(state: SessionState, response: Response, delegation_id: str 
         response.live = LiveResponse()
     if response.live.delegation_id is None and delegation_id is not None:
         response.live.delegation_id = delegation_id
+        state.dirty.responses.add(response.id)
         delegation = live.delegations.get(delegation_id)
         if delegation is not None and len(delegation.responses) < MAX_PARTS:
             delegation.responses[response.id] = None
@@ -204,7 +251,7 @@ def _configured_model(state: SessionState) -> str | None:
 def _input_item(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     """Add an item that an app gives to the backend, such as the output of a tool."""
     wire = mapping(body.get("item"))
-    id_ = identifier(wire.get("id")) or f"item_input_{event.seq}"
+    id_ = given_id(identifier(wire.get("id"))) or f"item_input_{event.seq}"
     if id_ in state.items:
         return
     add_item(state, event, id_, "backend")

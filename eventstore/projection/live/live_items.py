@@ -5,6 +5,7 @@ Called by the other handlers of Live sessions.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from eventstore.projection.handlers.conversation import ensure_item, place_item
@@ -14,6 +15,9 @@ from eventstore.realtime.values import integer
 
 # Eleven days. A greater number is no place on a session's timeline.
 _MOST_MS = 10**9
+
+#: How the ids begin that the store makes for items of a Live session.
+_MADE_ID = re.compile("item_(said|history|instructions|thinking|commentary|decision|input)_")
 
 
 def live_of(state: SessionState) -> LiveState:
@@ -39,6 +43,25 @@ def span_of(body: dict[str, Any]) -> tuple[int | None, int | None]:
     if start is None or end is None:
         return None, None
     return start, max(start, end)
+
+
+def given_id(id_: str | None) -> str | None:
+    """Return the id for an item whose id an app or a server chose: never one that the store makes.
+
+    An app may give the items that it has from this store to its next session.
+    """
+    return f"given_{id_}" if id_ is not None and _MADE_ID.match(id_) else id_
+
+
+def is_free_for(state: SessionState, id_: str, kind: ItemKind) -> bool:
+    """Return True if an event may name an item of this kind by an id.
+
+    It may not name what was said, or what the store will call by such an id.
+    """
+    item = state.items.get(id_)
+    if item is None or item.live is None:
+        return _MADE_ID.match(id_) is None
+    return item.live.kind == kind
 
 
 def add_item(state: SessionState, event: LogEvent, id_: str, kind: ItemKind) -> Item:

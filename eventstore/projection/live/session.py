@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from eventstore.projection.content import ContentPart
-from eventstore.projection.handlers.conversation import finish_part, mark_changed
+from eventstore.projection.handlers.conversation import finish_part
 from eventstore.projection.handlers.session import (
     closed_by_server,
     note_error,
@@ -13,7 +13,8 @@ from eventstore.projection.handlers.session import (
     note_session,
 )
 from eventstore.projection.handlers.session_billing import note_usage
-from eventstore.projection.live.live_items import add_item, live_of
+from eventstore.projection.live.context import refuse_append
+from eventstore.projection.live.live_items import add_item, given_id, live_of
 from eventstore.projection.live_state import MAX_KEYS, MAX_MOMENTS, Moment
 from eventstore.projection.state import MAX_DTMF, LogEvent, SessionState
 from eventstore.realtime.values import identifier, mapping, number, sequence, text
@@ -38,7 +39,7 @@ def _add_history(state: SessionState, event: LogEvent, place: int, message: dict
         for part in sequence(message.get("content"))
         if (words := text(mapping(part).get("text")))
     )
-    id_ = identifier(message.get("id")) or f"item_history_{place}"
+    id_ = given_id(identifier(message.get("id"))) or f"item_history_{place}"
     if not said or id_ in state.items:
         return
     item = add_item(state, event, id_, "history")
@@ -68,8 +69,9 @@ def _moment(what: str, **changes: Any) -> Any:
         live = live_of(state)
         for name, value in changes.items():
             setattr(live, name, value)
-        if len(live.moments) < MAX_MOMENTS:
-            live.moments.append(Moment(what, event.seq, event.at))
+        if len(live.moments) >= MAX_MOMENTS:
+            live.moments.pop(0)
+        live.moments.append(Moment(what, event.seq, event.at))
 
     return handler
 
@@ -105,9 +107,7 @@ def _error(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     appends = live_of(state).appends
     refused = appends.first(("event", cause)) if cause is not None else None
     if refused is not None:
-        item = state.items[appends.pop(refused)]
-        item.wire = {**item.wire, "status": "incomplete"}
-        mark_changed(state, item)
+        refuse_append(state, appends.pop(refused))
 
 
 def _info(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:

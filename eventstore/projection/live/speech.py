@@ -21,7 +21,7 @@ from eventstore.projection.live.turns import (
     waited_ms,
 )
 from eventstore.projection.live_state import LiveItem, LiveResponse, Speaker
-from eventstore.projection.state import Item, LogEvent, SessionState
+from eventstore.projection.state import Item, LogEvent, Response, SessionState
 from eventstore.projection.timed_words import WordTiming, add_timed
 from eventstore.realtime.values import text
 
@@ -101,11 +101,22 @@ def _begin_response(
     live = live_of(state)
     heard = state.items.get(live.heard or "")
     live.heard = None
-    waited = waited_ms(heard.live, start_ms) if heard is not None and heard.live else None
-    if waited is not None and event.at is not None:
-        # Both times are on the session's timeline, which is more exact than arrivals.
-        response.speech_ended_at = event.at - waited * 1000
+    if heard is not None:
+        _note_wait(response, heard, start_ms)
     note_answered(state, response)
+
+
+def _note_wait(response: Response, heard: Item, start_ms: int | None) -> None:
+    """Note how long the user waited for a response.
+
+    Args:
+        heard: What the user said before it.
+        start_ms: Where the response begins on the session's timeline.
+    """
+    waited = waited_ms(heard.live, start_ms) if heard.live is not None else None
+    if waited is not None and response.first_audio_at is not None:
+        # Both times are on the session's timeline, which is more exact than arrivals.
+        response.speech_ended_at = response.first_audio_at - waited * 1000
 
 
 def _extend(
@@ -126,31 +137,74 @@ def _extend(
     said.last_at = event.at
     item.done_seq, item.done_at = event.seq, event.at
     if speaker == "user":
-        live_of(state).heard = item.id
+        _note_heard(state, item, end_ms)
     else:
         response = state.responses[item.response_id or ""]
         response.done_seq, response.done_at = event.seq, event.at
+        _note_spoken_on(state, start_ms)
     mark_changed(state, item)
 
 
+def _note_heard(state: SessionState, item: Item, end_ms: int | None) -> None:
+    """Note what the user said last, or that it came before an answer that has begun already."""
+    live = live_of(state)
+    answer = state.items.get(live.saying.get("assistant", ""))
+    if answer is None or answer.live is None or not _is_before(end_ms, answer.live.start_ms):
+        live.heard = item.id
+        return
+    response = state.responses[answer.response_id or ""]
+    _note_wait(response, item, answer.live.start_ms)
+    state.dirty.responses.add(response.id)
+
+
+def _note_spoken_on(state: SessionState, start_ms: int | None) -> None:
+    """Note that the assistant goes on after the user's last word, who thus waits for nothing."""
+    live = live_of(state)
+    heard = state.items.get(live.heard or "")
+    if heard is not None and heard.live is not None and _is_before(heard.live.end_ms, start_ms):
+        live.heard = None
+
+
+def _is_before(end_ms: int | None, start_ms: int | None) -> bool:
+    return end_ms is not None and start_ms is not None and end_ms <= start_ms
+
+
 def _compare_speakers(state: SessionState) -> None:
-    """Note backchannels and interruptions between what both speakers said last."""
+    """Note backchannels and interruptions between what both speakers said last.
+
+    What begins after the end of the other one's words tells nothing about these.
+    """
     live = live_of(state)
     user = state.items.get(live.saying.get("user", ""))
     assistant = state.items.get(live.saying.get("assistant", ""))
     if user is None or assistant is None or user.live is None or assistant.live is None:
         return
     for one, other in ((user, assistant), (assistant, user)):
-        if one.live is not None and other.live is not None:
+        if one.live is None or other.live is None:
+            continue
+        if not _is_before(one.live.end_ms, other.live.start_ms):
             short = is_backchannel(one.live, other.live)
             if short != one.live.backchannel:
                 one.live.backchannel = short
                 mark_changed(state, one)
+                if one is user:
+                    _await_answer(state, one, not short)
+    if _is_before(assistant.live.end_ms, user.live.start_ms):
+        return
     response_id = assistant.response_id or ""
     interrupted = not user.live.backchannel and is_interrupted(assistant.live, user.live)
     if interrupted != (response_id in state.interrupted):
         (state.interrupted.add if interrupted else state.interrupted.discard)(response_id)
         mark_changed(state, assistant)
+
+
+def _await_answer(state: SessionState, item: Item, waits: bool) -> None:
+    """Note whether an item of the user waits for an answer: a backchannel does not."""
+    item.answered_by = None
+    if waits:
+        state.unanswered[item.id] = None
+    else:
+        state.unanswered.pop(item.id, None)
 
 
 def _output_audio(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:

@@ -104,6 +104,7 @@ def write_changes(tx: Transaction, state: SessionState, changes: Changes) -> Non
         tx.run(DELETE_SESSION_METADATA, (state.session_id,))
     if changes.usage:
         tx.run(DELETE_USAGE, (state.session_id,))
+        state.written = {name: row for name, row in state.written.items() if name[0] != "usage"}
     for response, _ in changes.tags:
         if response.indexed != frozenset():
             tx.run(DELETE_RESPONSE_METADATA, (state.session_id, response.id))

@@ -12,11 +12,7 @@ from eventstore.store.database.transaction import Transaction
 from eventstore.store.usage.latency_buckets import ANSWER_US
 from eventstore.store.usage.query_usage import usage_of_sessions
 
-_TURNS = (
-    "SELECT session_id, COUNT(*) FROM items WHERE session_id IN ({}) AND type = 'message'"
-    " AND role IN ('user', 'assistant') AND conversation IS NOT NULL AND deleted_seq IS NULL"
-    " GROUP BY session_id"
-)
+_TURNS = "SELECT session_id, turns FROM session_figures WHERE session_id IN ({})"
 _SLOWEST = (
     f"SELECT r.session_id, MAX({ANSWER_US}) FROM responses r"
     " WHERE r.session_id IN ({}) GROUP BY r.session_id"
@@ -26,9 +22,9 @@ _SLOWEST = (
 def add_summaries(tx: Transaction, sessions: list[dict[str, Any]], prices: Prices) -> None:
     """Add to each session's resource, under `eventstore`, its `summary`.
 
-    `turns` counts the messages of user and assistant. `cost_usd` is None if no usage has a known
-    price, and `unpriced` is True if some has none. `slowest_ms` is the longest wait for an answer
-    in milliseconds, or None if unknown.
+    `turns` counts the messages of user and assistant, as the order by turns does. `cost_usd` is
+    None if no usage has a known price, and `unpriced` is True if some has none. `slowest_ms` is the
+    longest wait for an answer in milliseconds, or None if unknown.
     """
     ids = [session["id"] for session in sessions]
     if not ids:

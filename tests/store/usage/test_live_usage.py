@@ -120,3 +120,40 @@ def test_a_rebuild_changes_nothing(store: EventStore) -> None:
     record(store, "s1", asked_and_answered(), customer="42")
     (rebuilt,) = store.rebuild().done
     assert not rebuilt.changed
+
+
+def test_a_pause_that_the_server_takes_back_leaves_all_usage(store: EventStore) -> None:
+    call = looks_up(delegated("responses"))
+    usage = {"seconds": 60, "active_seconds": 40, "paused_seconds": 20}
+    call.server("session.usage.updated", usage=usage)
+    call.server("session.closed", reason="expired", usage={"seconds": 61})
+    for frame in call.frames:  # as a recorder does
+        store.append("s1", [frame])
+    found: dict[str, Json] = {one["key"]: one for one in store.usage(by="model")["data"]}
+    assert found["gpt-live-1"]["audio_ms"] == 61_000
+    assert found["gpt-5.1-2025-11-13"]["input_tokens"] == 2400
+    assert [one.changed for one in store.rebuild(["s1"]).done] == [0]
+
+
+@pytest.mark.parametrize(
+    ("paused", "counted"), [(-50, (5000, 0)), (50, (5000, 5000)), (2, (5000, 2000))]
+)
+def test_a_session_is_paused_for_no_longer_than_it_lasts(
+    store: EventStore, paused: float, counted: tuple[int, int]
+) -> None:
+    usage = {"seconds": 5, "paused_seconds": paused}
+    record(store, "s1", started().server("session.usage.updated", usage=usage))
+    total = store.usage()["total"]
+    assert (total["audio_ms"], total.get("paused_ms", 0)) == counted
+
+
+def test_a_summary_counts_turns_as_the_order_by_turns_does(store: EventStore) -> None:
+    history = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "a"}]}
+    call = say(started(input=[history]), "user", 0, "Where", "is", "it?")
+    say(call, "assistant", 1000, "It", "left", "this", "morning.")
+    say(call, "user", 1200, "mhm")
+    item = {"type": "message", "role": "user", "content": []}
+    record(store, "s1", call.client("response.item.create", item=item))
+    (session,) = store.sessions(summary=True).data
+    assert session["eventstore"]["summary"]["turns"] == 2
+    assert store.sessions(min_turns=2).data and not store.sessions(min_turns=3).data

@@ -68,3 +68,14 @@ def test_the_name_of_a_user_is_masked_under_the_names_that_servers_have_for_it()
     assert mask_value({"text": "a safety net, for your safety"}) == {
         "text": "a safety net, for your safety"
     }
+
+
+def test_the_choice_of_a_decision_is_an_option_of_the_apps_question_and_no_value_of_a_name() -> (
+    None
+):
+    answer = {"type": "choice", "name": "password_reset", "choice": "by_phone_2"}
+    assert mask_value(answer) == answer
+    assert mask_frame(json.dumps(answer)).secrets == 0
+    key = {**answer, "choice": f"sk-{SECRET}"}
+    assert mask_value(key) == {**answer, "choice": REMOVED}
+    assert mask_frame(json.dumps(key)).text == json.dumps({**answer, "choice": REMOVED})

@@ -100,11 +100,13 @@ def _row_without_audio(row: EventRow) -> EventRow:
     """Return an event without its audio. The length of the audio is kept in `audio_bytes`."""
     if row.audio_offset is not None and row.audio_offset >= 0:
         row = row._replace(audio=b"")
-    texts = without_audio(row.type, _text_columns(row))
+    texts = without_audio(_text_columns(row))
+    was_whole = row.audio_offset is not None and row.audio_offset < 0
     row = row._replace(frame=texts.frame, audio_offset=texts.audio_offset)
-    if texts.raw is None:
+    if not was_whole:
         return row
-    return row._replace(audio=texts.raw, audio_bytes=len(texts.raw))
+    size = None if texts.raw is None else len(texts.raw)
+    return row._replace(audio=texts.raw, audio_bytes=size)
 
 
 def _remove_audio_from_frames(tx: Transaction, session_id: str) -> None:

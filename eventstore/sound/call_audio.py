@@ -98,7 +98,8 @@ def write_audio(
             whole sound is written.
         format: `wav` or `flac` (16 bits a sample), or `ogg` (Vorbis).
         item, response, side: Write only this item, response or side, in one channel. At most one
-            of the three may be given.
+            of the three may be given. An item or a response of a GPT-Live session goes on to the
+            next pause of its speaker, since its last word may sound on after `end_ms`.
         start, end: Write only this span, in seconds since the session's first event; in a GPT-Live
             session, in seconds of its timeline.
         rate: Samples a second, 8000 to 48000; by default the highest rate in the selection.
@@ -118,9 +119,11 @@ def write_audio(
     """
     version = log.revision(session_id)
     with sound_source(log, session_id, recording) as (timeline, read):
-        chosen = select(timeline, item=item, response=response, side=side, start=start, end=end)
+        chosen = select(
+            timeline, item=item, response=response, side=side, start=start, end=end, read=read
+        )
         rate = _checked_rate(rate, chosen)
-        frames = math.ceil((chosen.end - chosen.start) * rate)
+        frames = _samples(chosen, rate)
         layout = SoundLayout(format, rate, len(chosen.channels), frames)
         if limit is not None:
             _check_limit(chosen, layout, limit)
@@ -175,7 +178,7 @@ def write_without_long_silence(
     gaps: list[LeftOutSilence] = []
     blocks = selected_blocks(chosen, rate, sound_reader(log, session_id))
     blocks = without_long_silence(blocks, rate, chosen.start, gaps)
-    frames = math.ceil((chosen.end - chosen.start) * rate)
+    frames = _samples(chosen, rate)
     layout = SoundLayout("ogg", rate, len(chosen.channels), frames)
     if sounding_seconds(chosen) > _longest(layout, limit):
         raise InvalidInputError("the sound is longer than what is given at once")
@@ -210,12 +213,17 @@ def selected_blocks(chosen: Selection, rate: int, read: ReadSounds) -> Iterator[
         read: Reads the bytes of chunks from the log.
     """
     first = round(chosen.start * rate)
-    last = first + math.ceil((chosen.end - chosen.start) * rate)
+    last = first + _samples(chosen, rate)
     channels = [
         [render(track, rate, chosen.start, chosen.end, read) for track in tracks]
         for tracks in chosen.channels
     ]
     return mix(channels, first, last, rate)
+
+
+def _samples(chosen: Selection, rate: int) -> int:
+    """Return how many samples a selection has. The error of binary fractions is rounded off."""
+    return math.ceil(round((chosen.end - chosen.start) * rate, 3))
 
 
 def timeline_notes(timeline: Timeline) -> list[str]:

@@ -72,7 +72,9 @@ def plot_audio(
     figures = _matplotlib()
     version = log.revision(session_id)
     with sound_source(log, session_id, recording) as (timeline, read):
-        chosen = select(timeline, item=item, response=response, side=side, start=start, end=end)
+        chosen = select(
+            timeline, item=item, response=response, side=side, start=start, end=end, read=read
+        )
         loudness = peaks(chosen, _COLUMNS, read)
     figure = figures.Figure(figsize=_INCHES, dpi=150, layout="constrained")
     _draw(figure, chosen, loudness, _turns(timeline, chosen), _words_of_items(log, session_id))

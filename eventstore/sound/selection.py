@@ -1,4 +1,4 @@
-"""Select a part of a call's sound: an item, a response, a side or a span of time. Pure.
+"""Select a part of a call's sound: an item, a response, a side or a span of time.
 
 Called by call_audio.py, plot.py and exports/waveform.py.
 """
@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from eventstore.brief import brief
 from eventstore.errors import InvalidInputError, NotFoundError
-from eventstore.sound.rendering import sounding_stretches
+from eventstore.sound.rendering import ReadSounds, sounding_stretches
+from eventstore.sound.speech_end import MOST_AFTER, speech_end
 from eventstore.sound.timeline.layout import SIDES, Side, Stretch, Timeline, TimelineTurn
 
 Track = list[Stretch]
@@ -39,6 +40,7 @@ def select(
     side: Side | None = None,
     start: float | None = None,
     end: float | None = None,
+    read: ReadSounds | None = None,
 ) -> Selection:
     """Select from a timeline: the whole call has two channels; an item, response or side has one.
 
@@ -46,6 +48,8 @@ def select(
         item, response: The id of an item or of a response.
         side: `user` or `assistant`. At most one of `item`, `response` and `side` may be given.
         start, end: The span, in seconds on the call's clock. It is cut to what is selected.
+        read: Reads the bytes of chunks, to find where an item or a response of a GPT-Live session
+            ends. Without it, it ends where the server says that its last word began.
 
     Raises:
         NotFoundError: The timeline has no sound of it.
@@ -66,10 +70,10 @@ def select(
         channels = [user if side == "user" else assistant]
         chosen = whole._replace(sides=(side,), channels=channels)
     elif item is not None:
-        chosen = _of_item(timeline, item)
+        chosen = _of_item(timeline, item, read)
     elif response is not None and timeline.live:
         turns = [turn for turn in timeline.turns if turn.response_id == response]
-        chosen = _cut_out(timeline, turns, f"response {response}")
+        chosen = _cut_out(timeline, turns, f"response {response}", read)
     elif response is not None:
         turns = [turn for turn in timeline.turns if turn.response_id == response]
         track = [one for one in timeline.output if one.response_id == response]
@@ -79,23 +83,31 @@ def select(
     return _within(chosen, start, end)
 
 
-def _of_item(timeline: Timeline, item: str) -> Selection:
+def _of_item(timeline: Timeline, item: str, read: ReadSounds | None) -> Selection:
     turns = [turn for turn in timeline.turns if turn.item_id == item]
     if timeline.live:
-        return _cut_out(timeline, turns, f"item {item}")
+        return _cut_out(timeline, turns, f"item {item}", read)
     own = [one for one in (*timeline.created, *timeline.output) if one.item_id == item]
     if not own and any(turn.side == "user" for turn in turns):
         own = timeline.streamed
     return _spanning(turns, own, f"item {item}")
 
 
-def _cut_out(timeline: Timeline, turns: list[TimelineTurn], what: str) -> Selection:
+def _cut_out(
+    timeline: Timeline, turns: list[TimelineTurn], what: str, read: ReadSounds | None
+) -> Selection:
     """Cut turns of a GPT-Live session out of their side's sound, by their places."""
     is_user = any(turn.side == "user" for turn in turns)
     chosen = _spanning(turns, timeline.streamed if is_user else timeline.output, what)
-    if not any(sounding_stretches(chosen.channels[0][0], chosen.start, chosen.end)):
+    ((track,),) = chosen.channels
+    if not any(sounding_stretches(track, chosen.start, chosen.end)):
         raise NotFoundError(f"the log has no sound of {what}")
-    return chosen
+    if read is None:
+        return chosen
+    others = (turn for turn in timeline.turns if turn.side in chosen.sides and turn not in turns)
+    next_ = min((one.start for one in others if one.start > chosen.start), default=math.inf)
+    latest = min(chosen.end + MOST_AFTER, max(chosen.end, next_))
+    return chosen._replace(end=speech_end(track, chosen.start, chosen.end, latest, read))
 
 
 def _spanning(turns: list[TimelineTurn], track: Track, what: str) -> Selection:

@@ -19,6 +19,7 @@ from support.gpt_live import (
     decisions_call,
     responses_call,
 )
+from support.planted_live import planted_live_call
 
 from eventstore import EventStore, write_html
 from eventstore.exports.chat import BACKCHANNELS, REFUSED, UNSAID, WORK, Chat, chat
@@ -222,6 +223,16 @@ def test_parquet_files_have_context_and_backchannels(tmp_path: Path) -> None:
     contexts = {item["said"]: item["context"] for item in items if item["context"]}
     assert contexts["It is ready at five."] == "commentary"
     assert [item["said"] for item in items if item["backchannel"]] == ["Mhm."]
+
+
+def test_parquet_files_have_no_secret_that_is_split_over_words(tmp_path: Path) -> None:
+    secret = "q7ZplantedSecret123"
+    with EventStore("sqlite://") as store:
+        store.append("live_1", planted_live_call(secret).frames, close=True)
+        write_parquet(store.reader, ["live_1"], tmp_path)
+    told = str(list(rows_of(tmp_path, "item").values()))
+    assert secret[:9] not in told and secret[9:] not in told
+    assert "'text': ' password'" in told and "'text': ' there'" in told
 
 
 # Traces

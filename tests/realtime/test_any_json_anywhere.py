@@ -57,7 +57,7 @@ def taken_apart(text: str) -> None:
     for direction in DIRECTIONS:
         session_event(Frame(direction, text, None))
     whole = decoded.audio if (decoded.audio_offset or 0) < 0 else None
-    without_audio(decoded.type, FrameTexts(decoded.frame, decoded.audio_offset, whole))
+    without_audio(FrameTexts(decoded.frame, decoded.audio_offset, whole))
     if decoded.event is not None:
         loads(dumps(decoded.event))
 

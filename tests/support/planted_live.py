@@ -81,6 +81,9 @@ def planted_live_call(secret: str) -> Call:
     call.server("session.input_transcript.delta", delta=f"my key is {key} in", **place)
     place = {"start_ms": 800, "end_ms": 1000}
     call.server("session.input_transcript.delta", delta=" Oslo", **place)
+    for number, piece in enumerate((" password", " =", secret[:9], secret[9:], " there")):
+        place = {"start_ms": 1000 + 200 * number, "end_ms": 1200 + 200 * number}
+        call.server("session.input_transcript.delta", delta=piece, **place)
     delegation = {"id": WORKED, "type": "delegation", "target": "responses", "api_key": secret}
     call.server("session.delegation.created", offset_ms=1000, delegation=delegation)
     response = {"id": "resp_1", "status": "in_progress", "safety_identifier": secret}

@@ -9,7 +9,7 @@ JSON, and JSON within texts is read only down to a limit. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -30,6 +30,13 @@ from eventstore.realtime.masking.secret_pairs import (
     has_secret_name,
     is_named_before,
     pair_role,
+)
+from eventstore.realtime.masking.secret_words import (
+    WORD_LISTS,
+    may_have_lists,
+    split_in_json,
+    split_secrets,
+    words_of_list,
 )
 from eventstore.realtime.masking.secrets import has_key_shape, may_hold, secrets_in
 from eventstore.realtime.text.object_text import member_spans
@@ -83,7 +90,7 @@ def mask_frame(text: str | bytes) -> Masked:
         return Masked(clean.encode() if isinstance(clean, str) else clean, count)
     if len(text) > _AUDIO and ('"audio' in text or "audio.delta" in text[:_HEAD]):
         return _mask_around_audio(text)
-    found = _merged(_in_json(text, 0)) if may_hold(text) else []
+    found = _in_frame(text)
     return Masked(_with(text, found), len(found)) if found else Masked(text, 0)
 
 
@@ -111,7 +118,8 @@ def mask_value(value: Any) -> Any:
                 below, clean = bits_below(bits, name), _clean_name(name)
                 if is_named and pair_role(name) == "value":
                     below = SECRET
-                made[clean] = entry
+                is_list = name in WORD_LISTS and isinstance(entry, list)
+                made[clean] = _without_split_secrets(entry) if is_list else entry
                 fresh = not bits & SECRET
                 _put(made, clean, below, is_secret_text(below, bits), fresh, tasks)
         else:
@@ -149,20 +157,21 @@ def secret_spans(text: str) -> list[SecretSpan]:
     return [(found.start, found.stop) for found in _merged(_in_words(text, 0, 1))]
 
 
-def replace_delta(text: str, instead: str, within: str | None = None) -> str:
-    """Return the text of an event with its `delta` replaced.
+def replace_member(text: str, name: str, instead: str, within: str | None = None) -> str:
+    """Return the text of an event with a member that is a text replaced, such as its `delta`.
 
     Args:
         text: The text of the event.
+        name: The name of the member.
         instead: The text to put there, without quotes.
-        within: The member that has the event with the delta, if the event is in another one.
+        within: The member that has the event, if it is in another one.
     """
     holders = [(0, len(text))] if within is None else list(member_spans(text, within))
     found = [
         _Found(begin + start + 1, begin + stop - 1, instead)
         for begin, end in holders
         if text[begin : begin + 1] == "{" or within is None
-        for start, stop in member_spans(text[begin:end], "delta")
+        for start, stop in member_spans(text[begin:end], name)
         if text[begin + start] == '"'
     ]
     return _with(text, found)
@@ -171,6 +180,18 @@ def replace_delta(text: str, instead: str, within: str | None = None) -> str:
 def mask_entry(name: str, text: str) -> str:
     """Return the value of a name, such as of a pair of metadata, without secrets."""
     return REMOVED if text and is_secret_name(name) else mask_words(text)
+
+
+def _without_split_secrets(entries: list[Any]) -> list[Any]:
+    """Return a list of words without secrets that are split over several of them."""
+    words = words_of_list(entries)
+    found: dict[int, list[_Found]] = {}
+    for index, span in split_secrets(words, secret_spans):
+        found.setdefault(index, []).append(_Found(*span))
+    return [
+        {**entry, "text": _with(words[index], _merged(found[index]))} if index in found else entry
+        for index, entry in enumerate(entries)
+    ]
 
 
 @lru_cache(maxsize=10_000)
@@ -204,6 +225,14 @@ def _put(
 
 
 # Places of secrets in texts
+
+
+def _in_frame(text: str) -> list[_Found]:
+    """Return the secrets of a frame, or of a resource as JSON, in order."""
+    found = list(_in_json(text, 0)) if may_hold(text) else []
+    if may_have_lists(text):
+        found += (_Found(*span) for span in split_in_json(text, secret_spans))
+    return _merged(found) if found else found
 
 
 def _in_json(text: str, level: int) -> Iterator[_Found]:
@@ -290,7 +319,7 @@ def _in_words(text: str, bits: int, level: int) -> Iterator[_Found]:
         yield _Found(found.start + begin, found.stop + begin, found.instead)
 
 
-def _merged(found: Iterator[_Found]) -> list[_Found]:
+def _merged(found: Iterable[_Found]) -> list[_Found]:
     """Return places in order. Places that overlap become one."""
     merged: list[_Found] = []
     for one in sorted(set(found)):
@@ -317,13 +346,11 @@ def _mask_around_audio(text: str) -> Masked:
     _, frame, offset, _, _ = decode_columns(text)
     if offset is None or offset < 0:
         frame, offset = text, len(text)
-    if not may_hold(frame):
-        return Masked(text, 0)
     cut = len(text) - len(frame)
     found = [
         one._replace(
             start=one.start + cut * (one.start >= offset), stop=one.stop + cut * (one.stop > offset)
         )
-        for one in _merged(_in_json(frame, 0))
+        for one in _in_frame(frame)
     ]
     return Masked(_with(text, found), len(found)) if found else Masked(text, 0)

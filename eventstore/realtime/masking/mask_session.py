@@ -2,8 +2,8 @@
 
 Called by recordings that are redacted, by exports and by replays. Each delta of a text, or of a
 tool's arguments, is searched together with the text before it, also if it is within an event of
-GPT-Live. No frame is held back. So a few first characters of a key that only its shape tells may
-pass before it is recognised. Pure.
+GPT-Live. So is each word of a transcript whose words come with their times. No frame is held back.
+So a few first characters of a key that only its shape tells may pass before it is recognised. Pure.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections import OrderedDict
 
 from eventstore.realtime.frames import parse
 from eventstore.realtime.live_catalogue import NESTING_TYPE
-from eventstore.realtime.masking.mask import Masked, mask_frame, replace_delta, secret_spans
+from eventstore.realtime.masking.mask import Masked, mask_frame, replace_member, secret_spans
 from eventstore.realtime.masking.secret_names import REMOVED, SecretSpan, normalized_name
 from eventstore.realtime.masking.secrets import (
     ASSIGNED,
@@ -27,6 +27,13 @@ from eventstore.realtime.values import text as text_of
 
 # The members that tell to which text a delta belongs.
 _STREAM_NAMES = ("type", "response_id", "item_id", "content_index", "output_index")
+# Events that have some words of a transcript with their times, in the member `text`.
+_WORD_EVENTS = frozenset(
+    {
+        "response.audio_timestamp.delta",
+        "conversation.item.input_audio_transcription.segment",
+    }
+)
 # The most texts that are streamed at once, and how many characters of each are searched again.
 _MOST, _TAIL, _CONTEXT = 64, 1500, 200
 # A long frame with `audio.delta` near its beginning is audio.
@@ -47,21 +54,28 @@ class SessionMask:
         masked = mask_frame(text)
         if not isinstance(text, str) or not isinstance(masked.text, str):
             return masked
-        if '.delta"' not in text or (len(text) > _LONG and "audio.delta" in text[:_HEAD]):
+        is_streamed = '.delta"' in text or '.segment"' in text
+        if not is_streamed or (len(text) > _LONG and "audio.delta" in text[:_HEAD]):
             return masked
         outer = parse(text) or {}
         within = "event" if outer.get("type") == NESTING_TYPE else None
         event = outer if within is None else mapping(outer.get(within))
         if str(event.get("type")).endswith("audio.delta"):
             return masked
-        delta = text_of(event.get("delta"))
-        if not delta:
+        is_word = str(event.get("type")) in _WORD_EVENTS
+        member = "text" if is_word else "delta"
+        piece = text_of(event.get(member))
+        if not piece:
             return masked
-        key = tuple(str(event.get(name)) for name in _STREAM_NAMES)
-        streamed = self._of((*key, str(outer.get("delegation_id"))))
-        if not streamed.feed(delta):
+        key = (*(str(event.get(name)) for name in _STREAM_NAMES), str(outer.get("delegation_id")))
+        is_secret = self._of(key).feed(piece)
+        if is_word:
+            # Words have no spaces around them, and a key may be told as several words.
+            is_secret |= self._of((*key, " ")).feed(f"{piece} ")
+        if not is_secret:
             return masked
-        return Masked(replace_delta(masked.text, REMOVED, within), max(1, masked.secrets))
+        clean = replace_member(masked.text, member, REMOVED, within)
+        return Masked(clean, max(1, masked.secrets))
 
     def _of(self, key: tuple[str, ...]) -> _Streamed:
         found = self._streamed.pop(key, None) or _Streamed()

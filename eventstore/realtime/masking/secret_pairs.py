@@ -19,6 +19,10 @@ _NAMES = frozenset(
         *("parameter", "parametername", "envvar"),
     }
 )
+# The `choice` of a decision is no such value, though a `name` is beside it. It is one of the
+# options that the app listed in its question, as in `{"name": "password_reset", "choice": "done"}`.
+# The question has the option too, without a name. A key of a known shape is masked there as
+# everywhere.
 _VALUES = frozenset({"value", "values", "val", "v"})
 _LONGEST_NAME = 64
 _NAME = re.compile(r"-{0,2}[A-Za-z0-9_\-]{2,64}+:?")

@@ -18,7 +18,7 @@ from support.only import only
 from support.rows import read_model_rows
 from support.secret_call import loose, secret_call, sound
 from support.silenced import is_silent, quiet, rows
-from support.sound import b64, client
+from support.sound import START, b64, client, server
 from support.strategies import mutated
 
 from eventstore import EventStore
@@ -224,3 +224,70 @@ def test_a_live_session_loses_all_its_sound(store: EventStore, sealed: bool) -> 
     assert store.verify("a").done[0].problems == []
     with pytest.raises(NotFoundError, match="no sound in the log"):
         store.audio("a", io.BytesIO())
+
+
+def odd_audio(noise: list[str]) -> list[Frame]:
+    """Audio in places where the log does not cut it out of the frame."""
+    content = [
+        {"type": "input_audio", "input_audio": {"data": noise[0], "format": "wav"}},
+        {"type": "input_file", "file_data": f"data:audio/wav;base64,{noise[1]}"},
+        {"type": "input_text", "text": "zanzibar"},
+    ]
+    done = {
+        "id": "item_1",
+        "type": "message",
+        "role": "assistant",
+        "content": [{"data": noise[2], "type": "output_audio", "transcript": "quux"}],
+    }
+    nested = [
+        {"type": "response.output_item.done", "output_index": 0, "item": done},
+        {"type": "response.audio.delta", "delta": noise[3], "sequence_number": 1},
+        {"type": "response.output_audio.delta", "response_id": "resp_1", "delta": noise[4]},
+        {"type": "response.output_text.delta", "item_id": "item_1", "delta": "words"},
+    ]
+    created = {"target": "responses", "id": "deleg_1", "type": "delegation"}
+    broken = json.dumps({"type": "input_audio_buffer.append", "audio": noise[8]})[:-1]
+    return [
+        started(0.0),
+        server(0.1, "session.delegation.created", offset_ms=1, delegation=created),
+        client(0.2, "response.item.create", item={"type": "message", "content": content}),
+        *(
+            server(0.3 + n / 10, "response.event", delegation_id="deleg_1", event=event)
+            for n, event in enumerate(nested)
+        ),
+        *(
+            server(1, type_, x={"delta": noise[5]}, delta=noise[6])
+            for type_ in ("session.output_audio.delta", "response.output_audio.delta")
+        ),
+        client(1.1, "session.input_audio.append", metadata={"audio": noise[7][:100]}, audio="QQ"),
+        # A database's text type holds neither of these, so that their frames are stored as bytes.
+        Frame(CLIENT, broken + "\0", START + 1_200_000),
+        client(1.3, "session.input_audio.append", audio=noise[9])._replace(
+            text=json.dumps({"type": "session.input_audio.append", "audio": "@"}).replace(
+                "@", noise[9] + "\ud83d"
+            )
+        ),
+    ]
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_audio_in_any_part_of_a_frame_goes_and_the_log_is_whole(
+    store: EventStore, sealed: bool
+) -> None:
+    noise = [b64(random.Random(n).randbytes(600)) for n in range(10)]
+    store.append("a", odd_audio(noise), close=True)
+    if sealed:
+        seal_session(store.engine, "a")
+    assert store.verify("a").done[0].problems == []
+    store.erase("a", audio_only=True).raise_for_errors()
+    kept = b"".join(parts_of(store, "a")) + json.dumps(store.state("a")).encode()
+    assert not [n for n, sound_ in enumerate(noise) if sound_[:40].encode() in kept]
+    assert all(word in kept for word in (b"zanzibar", b"quux", b"words", b"deleg_1"))
+    assert is_silent(store, "a")
+    for _ in range(2):
+        assert store.verify("a").done[0].problems == []
+        assert [done.changed for done in store.rebuild(["a"]).done] == [0]
+        seal_session(store.engine, "a")
+    store.erase("a", audio_only=True).raise_for_errors()
+    assert store.verify("a").done[0].problems == []
+    assert len(list(store.events("a"))) == len(odd_audio(noise))

@@ -7,7 +7,7 @@ import json
 import pytest
 from support.planted_live import planted_live_call
 
-from eventstore.realtime.masking.mask import mask_frame, mask_value, replace_delta
+from eventstore.realtime.masking.mask import mask_frame, mask_value, replace_member
 from eventstore.realtime.masking.mask_session import SessionMask
 from eventstore.realtime.masking.secret_names import REMOVED
 
@@ -57,8 +57,8 @@ def test_a_secret_that_comes_in_pieces_within_a_backends_events_is_masked(size: 
 
 def test_only_the_delta_within_is_replaced() -> None:
     text = '{"delta": "out", "event": {"delta": "in", "x": {"delta": "deep"}}, "event" : 3}'
-    assert replace_delta(text, "-", "event") == text.replace('"in"', '"-"')
-    assert replace_delta(text, "-") == text.replace('"out"', '"-"')
+    assert replace_member(text, "delta", "-", "event") == text.replace('"in"', '"-"')
+    assert replace_member(text, "delta", "-") == text.replace('"out"', '"-"')
 
 
 def test_the_name_of_a_user_is_masked_under_the_names_that_servers_have_for_it() -> None:
@@ -68,3 +68,14 @@ def test_the_name_of_a_user_is_masked_under_the_names_that_servers_have_for_it()
     assert mask_value({"text": "a safety net, for your safety"}) == {
         "text": "a safety net, for your safety"
     }
+
+
+def test_the_choice_of_a_decision_is_an_option_of_the_apps_question_and_no_value_of_a_name() -> (
+    None
+):
+    answer = {"type": "choice", "name": "password_reset", "choice": "by_phone_2"}
+    assert mask_value(answer) == answer
+    assert mask_frame(json.dumps(answer)).secrets == 0
+    key = {**answer, "choice": f"sk-{SECRET}"}
+    assert mask_value(key) == {**answer, "choice": REMOVED}
+    assert mask_frame(json.dumps(key)).text == json.dumps({**answer, "choice": REMOVED})

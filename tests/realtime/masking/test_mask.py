@@ -12,7 +12,7 @@ from support.recordings import frames as recorded_frames
 from support.recordings import live_streams, streams
 from support.strategies import any_text, frames, json_values
 
-from eventstore.realtime.masking.mask import mask_frame, mask_value, mask_words, replace_delta
+from eventstore.realtime.masking.mask import mask_frame, mask_value, mask_words, replace_member
 from eventstore.realtime.masking.mask_session import SessionMask
 from eventstore.realtime.masking.secret_names import REMOVED
 
@@ -231,4 +231,4 @@ def test_nothing_is_masked_in_recorded_calls(path: Path) -> None:
 def test_a_delta_that_an_event_has_twice_is_taken_out_twice() -> None:
     text = '{"type": "x.delta", "delta": "one", "item": {"delta": "a"}, "delta" : "two", "x": 1}'
     removed = text.replace("one", "-").replace("two", "-")
-    assert replace_delta(text, "-") == removed
+    assert replace_member(text, "delta", "-") == removed

@@ -46,7 +46,8 @@ def test_a_secret_of_a_live_session_is_in_no_answer(reader: httpx.Client) -> Non
         for route in ROUTES:
             answer = reader.get(route)
             assert answer.status_code == 200, (route, answer.text)
-            assert SECRET not in answer.text, route
+            # Nor a part of one that is split over the words of a transcript.
+            assert SECRET[:9] not in answer.text and SECRET[9:] not in answer.text, route
         assert "[removed]" in reader.get(f"{SESSION}/state").text
 
 

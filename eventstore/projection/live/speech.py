@@ -14,6 +14,7 @@ from eventstore.projection.handlers.responses import ensure_response, note_answe
 from eventstore.projection.handlers.session import extend_audio
 from eventstore.projection.live.live_items import add_item, live_of, span_of
 from eventstore.projection.live.turns import (
+    SAID_PREFIX,
     add_fragment,
     continues,
     is_backchannel,
@@ -76,7 +77,7 @@ def _begin(
         name: The end of the ids of the item and of the response.
     """
     live = live_of(state)
-    item = add_item(state, event, f"item_said_{name}", "speech")
+    item = add_item(state, event, f"{SAID_PREFIX}{name}", "speech")
     item.wire = {"type": "message", "role": speaker, "status": "completed"}
     item.done = True
     item.parts[0] = ContentPart(event.seq, type=_PART_TYPES[speaker], typed_seq=event.seq)

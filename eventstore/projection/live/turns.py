@@ -19,6 +19,8 @@ SHORT_MS = 1000
 #: An assistant that ends so long after the user begins was interrupted. Less is the usual overlap
 #: of two turns.
 OVERLAP_MS = 200
+#: How the ids begin that the store makes for items of speech.
+SAID_PREFIX = "item_said_"
 #: How many fragments an item has at most.
 MOST_FRAGMENTS = 500
 

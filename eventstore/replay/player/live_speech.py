@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 from eventstore.projection.live.turns import (
     OVERLAP_MS,
     PAUSE_MS,
+    SAID_PREFIX,
     SHORT_MS,
     add_fragment,
     continues,
@@ -79,7 +80,7 @@ class LiveSpeech:
         if said is None or not continues(said.item, said.text, beside, start):
             if said is not None:
                 yield from self._release(said, speaker)
-            said = self._saying[speaker] = _Said(f"item_said_{seq}", LiveItem("speech"))
+            said = self._saying[speaker] = _Said(f"{SAID_PREFIX}{seq}", LiveItem("speech"))
         item = said.item
         said.text = words = add_fragment(item, said.text, words, seq, (start, end))
         if said.held_since is None:

@@ -18,7 +18,7 @@ from eventstore.projection.live.turns import (
     add_fragment,
     continues,
     is_backchannel,
-    is_interrupted,
+    is_cut_off,
     waited_ms,
 )
 from eventstore.projection.live_state import LiveItem, LiveResponse, Speaker
@@ -148,8 +148,9 @@ def _compare_speakers(state: SessionState) -> None:
                 one.live.backchannel = short
                 mark_changed(state, one)
     response_id = assistant.response_id or ""
-    interrupted = not user.live.backchannel and is_interrupted(assistant.live, user.live)
-    if interrupted != (response_id in state.interrupted):
+    before = response_id in state.interrupted
+    interrupted = is_cut_off(before, assistant.live, user.live)
+    if interrupted != before:
         (state.interrupted.add if interrupted else state.interrupted.discard)(response_id)
         mark_changed(state, assistant)
 

@@ -34,6 +34,7 @@ _MOMENTS = {
     "transport.ringing": "ringing",
     "transport.answered": "answered",
 }
+_INTERRUPTED = "the user spoke while it was answering"
 _KEYS = {"transport.dtmf.received": "received", "transport.dtmf.sent": "sent"}
 
 
@@ -41,7 +42,7 @@ class Found(NamedTuple):
     """A cue without its time: what `Cue` has under the same names.
 
     Attributes:
-        start_ms: Where it begins on the timeline, if that is before its event.
+        start_ms: Where it is on the timeline, if that is known and not where its event is.
     """
 
     kind: Any
@@ -94,13 +95,21 @@ def _spoken(
         return
     start, end = span_of(body)
     yield from map(_piece, memory.speech.fragment(speaker, words, seq, start, end))
-    cut_off = memory.speech.interrupted(speaker, start)
-    if cut_off is not None:
-        yield Found("interrupted", "user", "the user spoke while it was answering", cut_off)
+
+
+def quiet_cues(memory: LiveMemory, quiet_ms: float) -> Iterator[Found]:
+    """Yield what can be told of a running session because no event came for some time."""
+    yield from map(_piece, memory.speech.passes(memory.clock.later(quiet_ms)))
+
+
+def last_cues(memory: LiveMemory) -> Iterator[Found]:
+    """Yield what was held back until the end of the events."""
+    yield from map(_piece, memory.speech.ends())
 
 
 def _piece(piece: Piece) -> Found:
-    return Found(piece.kind, piece.speaker, piece.text, piece.id, piece.overlaps, piece.start_ms)
+    text = _INTERRUPTED if piece.kind == "interrupted" else piece.text
+    return Found(piece.kind, piece.speaker, text, piece.id, piece.overlaps, piece.start_ms)
 
 
 def _started(memory: LiveMemory, body: dict[str, Any]) -> Iterator[Found]:

@@ -210,6 +210,28 @@ def test_context_that_another_connection_appends_is_told_without_its_text() -> N
     ]
 
 
+def contexts(call: Call) -> list[str]:
+    return [text for _, kind, text in lines(call) if kind == "context"]
+
+
+def test_an_answer_belongs_to_the_append_that_it_names() -> None:
+    call = LiveCall().starts().told("commentary", "Mine.", 400, answered=False)
+    other = {"start_ms": 400, "end_ms": 500, "client_event_id": "other_1"}
+    call.live("session.commentary.appended", 500, **other)
+    mine = {"start_ms": 600, "end_ms": 700, "client_event_id": "client_2"}
+    call.live("session.commentary.appended", 700, **mine)
+    assert contexts(call) == ["Mine.", "(its text is not in the log)"]
+    assert [at for at, kind, _ in lines(call) if kind == "context"] == [0.4, 0.4]
+
+
+def test_a_refused_append_waits_for_no_answer() -> None:
+    call = LiveCall().starts().told("commentary", "Refused.", 400, answered=False)
+    error = {"type": "invalid_request_error", "message": "no", "client_event_id": "client_2"}
+    call.live("error", 500, error=error)
+    call.live("session.commentary.appended", 700, start_ms=600, end_ms=700)
+    assert contexts(call) == ["Refused.", "(its text is not in the log)"]
+
+
 def test_a_repeated_event_is_told_once() -> None:
     call = LiveCall().starts().delegates("item_work", "client", 100)
     call.frames.append(call.frames[-1])

@@ -114,20 +114,25 @@ def delegation_facts(
         responses: The session's responses, by id.
     """
     told = mapping(mapping(item.get("eventstore")).get("delegation"))
-    facts: list[str] = []
-    took = number(told.get("took_ms"))
-    if took is not None:
-        facts.append(f"answered after {took / 1000:.1f} s")
-    elif not told.get("done_at"):
-        facts.append("not answered")
     kinds = [_answer_kind(items.get(text(id_) or "")) for id_ in sequence(told.get("answers"))]
     counts = {kind: kinds.count(kind) for kind in kinds}
-    facts += [kind if count == 1 else f"{count} × {kind}" for kind, count in counts.items()]
-    made = sequence(told.get("responses"))
+    answers = " and ".join(
+        kind if count == 1 else f"{count} × {kind}" for kind, count in counts.items()
+    )
+    made = [text(id_) or "" for id_ in sequence(told.get("responses"))]
+    ending = "".join(ending_facts(responses.get(made[-1]) or {})) if made else ""
+    took = number(told.get("took_ms"))
+    if told.get("done_at") or took is not None:
+        after = "ended" if ending and not answers else "answered"
+        after += "" if took is None else f" after {took / 1000:.1f} s"
+        facts = [f"{after} by {answers}" if answers else after]
+    else:
+        facts = [f"not answered, only {answers}" if answers else "not answered"]
     if made:
-        facts.append(f"{len(made)} response{'' if len(made) == 1 else 's'} of its model")
-    last = responses.get(text(made[-1]) or "") if made else None
-    return [*facts, *ending_facts(last or {})]
+        last = ending if len(made) == 1 else f"the last one {ending}"
+        count = "1 response" if len(made) == 1 else f"{len(made)} responses"
+        facts.append(f"{count} of its model" + (f" ({last})" if ending else ""))
+    return facts
 
 
 def ending_facts(response: Json) -> list[str]:
@@ -208,14 +213,18 @@ def session_facts(session: Json) -> list[tuple[str, str]]:
     target, model = text(delegation.get("type")), text(backend.get("model"))
     ratio = number(live.get("context_usage"))
     states = [name for name in ("muted", "paused") if live.get(name) is True]
+    configured = " ".join(filter(None, (target, model and f"({model})")))
+    counts = dict(mapping(live.get("delegations")))
+    if target in counts and configured:
+        counts = {configured if name == target else name: n for name, n in counts.items()}
     stated = (
         ("voice", text(voice) or text(mapping(voice).get("id")) or ""),
-        ("delegates to", " ".join(filter(None, (target, model and f"({model})")))),
+        ("delegates to", "" if counts else configured),
         ("transport", text(live.get("transport")) or ""),
         ("now", ", ".join(states)),
-        ("time", _usage_words(mapping(live.get("usage")))),
+        ("billed", _usage_words(mapping(live.get("usage")))),
         ("context window", "" if ratio is None else f"{percent(ratio)} used"),
-        ("delegations", _counts(mapping(live.get("delegations")))),
+        ("delegations", _counts(counts)),
         ("keys received", _keys(notes.get("dtmf"))),
         ("keys sent", _keys(live.get("dtmf_sent"))),
     )

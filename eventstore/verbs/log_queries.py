@@ -91,20 +91,12 @@ class LogQueries(Conversations):
             NotFoundError: There is no such session.
             ErasedError: The session was erased.
         """
-        from eventstore.realtime.masking.mask_session import SessionMask
-        from eventstore.replay.player.cues import CUE_TYPES, cues
-        from eventstore.store.log.follow import follow_events
-        from eventstore.store.log.masked_events import mask_events
+        from eventstore.replay.player.session_cues import followed_cues
 
         self.last_seq(session_id)
-        events = follow_events(
-            self.engine,
-            session_id,
-            CUE_TYPES,
-            stopped or (lambda: False),
-            away or (lambda error: None),
+        return followed_cues(
+            self.engine, session_id, stopped or (lambda: False), away or (lambda error: None)
         )
-        return cues(mask_events(events, SessionMask()))
 
     def reseed(
         self,

@@ -96,7 +96,7 @@ class SessionNotes(TypedDict):
         diagnostics_count: How many oddities there were, also those not listed.
         summary: What it adds up to, if that was asked for.
         doing: What goes on in an open session, if that was asked for.
-        last_words: The last finished turn of an open session, if that was asked for.
+        last_words: The last turn of an open session that has words, if that was asked for.
     """
 
     session_id: str

@@ -74,7 +74,7 @@ def test_a_transcript_has_short_facts() -> None:
     assert notes["Mhm."] == ["backchannel"]
     assert notes["I called before."] == ["told before the start"]
     asked = "to the app (client): “Where is my order forty two?”"
-    assert notes[asked] == ["answered after 1.6 s", "thinking", "commentary"]
+    assert notes[asked] == ["answered after 1.6 s by thinking and commentary"]
     notes = {turn.text: turn.notes for turn in turns_of(decisions_call())}
     assert "interrupted" in notes["Welcome to the bakery, I can tell you all about our bread"]
     assert notes["No, I want to speak to a human now!"] == ["while the other one spoke"]

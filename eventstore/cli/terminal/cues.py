@@ -37,8 +37,10 @@ _MARKS = {
 }
 _NAMES = {"tool_call": "calls", "tool_result": "tool"}
 # In GPT-Live sessions, the names of cues that are not speech, and the styles of these names.
-_LIVE_NAMES = {"delegation": "delegates", "decision": "decides"}
+_LIVE_NAMES = {"delegation": "delegates", "decision": "decides", "context": "app"}
 _LIVE_STYLES = dict.fromkeys(_LIVE_NAMES, STYLES["tool"]) | {"context": STYLES["system"]}
+#: How many characters the time at the beginning of a line has.
+CLOCK_WIDTH = 10
 #: Stands before who speaks while the other one speaks as well.
 _BOTH = "‖"
 
@@ -90,6 +92,8 @@ def words(cue: Cue) -> Text:
     if cue.kind == "speaking":
         return Text("speaks …", "dim")
     said = Text(clean(cue.text))
+    if cue.kind == "context":
+        said = Text(clean(f"{cue.speaker}: ")) + said
     if cue.kind in ("backchannel", "backend"):
         aside = "backchannel" if cue.kind == "backchannel" else "not said"
         said.append(f" [{aside}]", "dim italic")
@@ -109,7 +113,8 @@ def name(piece: PlacedCue) -> Text:
         return Text("· ", "dim")
     if mark is not None:
         return Text(f"{mark[0]} {cue.kind.replace('_', ' ')} ", style=mark[1])
-    speaker = cue.speaker or ""
+    # What is given to a backend names the role as well, which has no room here.
+    speaker = (cue.speaker or "").partition(":")[0]
     shown = clean((_NAMES | _LIVE_NAMES).get(cue.kind, speaker))
     if cue.overlaps:
         shown = f"{_BOTH}{shown}"
@@ -120,12 +125,12 @@ def name(piece: PlacedCue) -> Text:
 
 
 def clock(offset_ms: float | None) -> str:
-    """Return a moment as minutes and seconds, such as `  1:02.5  `, nine characters wide.
+    """Return a moment as minutes and seconds, such as `  1:02.5  `, ten characters wide.
 
     Args:
-        offset_ms: milliseconds since the session's first event; None if unknown, for nine spaces.
+        offset_ms: milliseconds since the session's first event; None if unknown, for spaces.
     """
     if offset_ms is None:
-        return " " * 9
+        return " " * CLOCK_WIDTH
     tenths = max(0, round(offset_ms / 100))
     return f"{tenths // 600:>3}:{tenths % 600 / 10:04.1f}  "

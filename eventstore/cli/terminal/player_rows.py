@@ -11,14 +11,14 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from eventstore.cli.terminal.cues import clock, label, name, words
+from eventstore.cli.terminal.cues import CLOCK_WIDTH, clock, label, name, words
 from eventstore.cli.terminal.output import printed_rows
 from eventstore.cli.terminal.state import print_conversations
 from eventstore.replay.player.cue_lines import PlacedCue
 from eventstore.replay.player.playhead import Playhead
 
 #: The column at which words begin: on a line on which somebody speaks, and on other lines.
-_SPOKEN, _TOLD = 20, 9
+_SPOKEN, _TOLD = CLOCK_WIDTH + 11, CLOCK_WIDTH
 _NARROW = 40
 _KEYS = (
     "space pause",

@@ -51,7 +51,7 @@ def print_conversations(shown: Mapping[str, Any]) -> None:
     Args:
         shown: the result of `EventStore.state`.
     """
-    _print_session(shown["session"])
+    _print_session(shown)
     several = has_several_speakers(shown)
     for conversation in shown["conversations"]:
         echo(f"\nconversation {conversation['id'] or '(unnamed)'}")
@@ -67,7 +67,8 @@ def print_conversations(shown: Mapping[str, Any]) -> None:
             _print_line(console(), "aside", "aside", response_line(response))
 
 
-def _print_session(session: Mapping[str, Any]) -> None:
+def _print_session(shown: Mapping[str, Any]) -> None:
+    session = shown["session"]
     notes = session["eventstore"]
     state = "closed" if notes["closed"] else "open"
     length = seconds(notes["duration_ms"]) or "no times recorded"
@@ -75,7 +76,7 @@ def _print_session(session: Mapping[str, Any]) -> None:
     echo(f"session {clean(session['id'])} · {model} · {state}")
     echo(
         f"{counted(notes['events'], 'event')} · {notes['opened_at'] or ''} {length}"
-        f" · {counted(notes['responses'], 'response')}"
+        f" · {counted(notes['responses'], 'response')}{_of_backends(shown['responses'])}"
         f" · {counted(notes['interruptions'], 'interruption')}"
     )
     if is_live(session):
@@ -101,6 +102,13 @@ def _print_session(session: Mapping[str, Any]) -> None:
         echo(f"rate limit: {_limit(limit)}")
     for diagnostic in notes["diagnostics"]:
         echo(f"! event {diagnostic['seq']}: {diagnostic['code']}: {clean(diagnostic['message'])}")
+
+
+def _of_backends(responses: Iterable[Mapping[str, Any]]) -> str:
+    """Return how many responses of a GPT-Live session nobody heard; empty if there are none."""
+    kinds = [response["eventstore"].get("kind") for response in responses]
+    count = kinds.count("delegated")
+    return f" ({count} of a backend)" if count else ""
 
 
 def _limit(limit: Mapping[str, Any]) -> str:

@@ -14,10 +14,11 @@ from eventstore.projection.handlers.responses import ensure_response, note_answe
 from eventstore.projection.handlers.session import extend_audio
 from eventstore.projection.live.live_items import add_item, live_of, span_of
 from eventstore.projection.live.turns import (
+    SAID_PREFIX,
     add_fragment,
     continues,
     is_backchannel,
-    is_interrupted,
+    is_cut_off,
     waited_ms,
 )
 from eventstore.projection.live_state import LiveItem, LiveResponse, Speaker
@@ -76,7 +77,7 @@ def _begin(
         name: The end of the ids of the item and of the response.
     """
     live = live_of(state)
-    item = add_item(state, event, f"item_said_{name}", "speech")
+    item = add_item(state, event, f"{SAID_PREFIX}{name}", "speech")
     item.wire = {"type": "message", "role": speaker, "status": "completed"}
     item.done = True
     item.parts[0] = ContentPart(event.seq, type=_PART_TYPES[speaker], typed_seq=event.seq)
@@ -192,8 +193,9 @@ def _compare_speakers(state: SessionState) -> None:
     if _is_before(assistant.live.end_ms, user.live.start_ms):
         return
     response_id = assistant.response_id or ""
-    interrupted = not user.live.backchannel and is_interrupted(assistant.live, user.live)
-    if interrupted != (response_id in state.interrupted):
+    before = response_id in state.interrupted
+    interrupted = is_cut_off(before, assistant.live, user.live)
+    if interrupted != before:
         (state.interrupted.add if interrupted else state.interrupted.discard)(response_id)
         mark_changed(state, assistant)
 

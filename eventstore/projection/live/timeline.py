@@ -64,6 +64,10 @@ class LiveClock:
             self.now = max(self.now, self._end + (arrival - self._since) / 1000)
         return self.now
 
+    def later(self, ms: float) -> float:
+        """Return where on the timeline it is so many milliseconds after the last event came."""
+        return max(self.now, self._end) + ms
+
 
 def _place(type_: str, body: dict[str, Any]) -> tuple[int | None, int | None]:
     if type_ not in PLACED_TYPES:

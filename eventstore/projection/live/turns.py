@@ -19,6 +19,8 @@ SHORT_MS = 1000
 #: An assistant that ends so long after the user begins was interrupted. Less is the usual overlap
 #: of two turns.
 OVERLAP_MS = 200
+#: How the ids begin that the store makes for items of speech.
+SAID_PREFIX = "item_said_"
 #: How many fragments an item has at most.
 MOST_FRAGMENTS = 500
 
@@ -92,7 +94,12 @@ def is_short(said: LiveItem) -> bool:
 
 
 def is_backchannel(said: LiveItem, other: LiveItem) -> bool:
-    """Return True if an item is short, and the other speaker's item begins before and goes on."""
+    """Return True if an item is short, and the other speaker's item begins before and goes on.
+
+    What the other speaker begins to say after the item's end tells nothing about it.
+    """
+    if _is_over(said, other):
+        return said.backchannel
     if said.start_ms is None or said.end_ms is None or not is_short(said):
         return False
     if other.start_ms is None or other.end_ms is None:
@@ -107,6 +114,27 @@ def is_interrupted(assistant: LiveItem, user: LiveItem) -> bool:
     if start is None or end is None or began is None or ended is None:
         return False
     return start < began and began + OVERLAP_MS < end <= ended
+
+
+def is_cut_off(before: bool, assistant: LiveItem, user: LiveItem) -> bool:
+    """Return True if what the assistant said last is interrupted, after another fragment.
+
+    It is undone if the assistant goes on. What the user begins to say after the end of the
+    assistant's words tells nothing about them.
+
+    Args:
+        before: True if it was interrupted before the fragment.
+        assistant: What the assistant said last.
+        user: What the user said last.
+    """
+    return before if _is_over(assistant, user) else is_interrupted(assistant, user)
+
+
+def _is_over(said: LiveItem, other: LiveItem) -> bool:
+    """Return True if the other speaker's item begins after the end of an item."""
+    if said.end_ms is None or other.start_ms is None:
+        return False
+    return said.end_ms <= other.start_ms
 
 
 def waited_ms(user: LiveItem, start_ms: int | None) -> int | None:

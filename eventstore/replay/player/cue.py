@@ -36,9 +36,12 @@ class Cue(NamedTuple):
     Attributes:
         seq: The sequence number of the event that says so.
         at: When, in microseconds since 1970 UTC; None if that is not known.
-        offset_ms: When, in milliseconds since the session's first cue with a time. It never falls.
+        offset_ms: When, in milliseconds since the session's first cue with a time; in a GPT-Live
+            session, on its own timeline. It never falls, unless a GPT-Live session is followed:
+            then what was said beside the other one comes late, with the time when it was said.
         kind: What happened. `saying` is a piece of speech as it was generated, `said` a whole turn.
-            Only GPT-Live sessions have the last six kinds.
+            A `backchannel` comes once, and only as that. Only GPT-Live sessions have the last six
+            kinds.
         speaker: `user`, `assistant`, `system` or `tool`; None for what nobody says. In GPT-Live
             sessions also `backend`, and the kind of a context.
         text: The words, or what a person should read.

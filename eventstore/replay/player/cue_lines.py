@@ -42,6 +42,6 @@ def placed_cues(cues: Iterable[Cue]) -> Iterator[PlacedCue]:
         elif key != speaking:
             line, speaking, again = line + 1, key, key in streamed
             streamed.add(key)
-            if both:
-                cue = cue._replace(text=cue.text.lstrip())
+            # A fragment may begin with the space that parts it from the one before.
+            cue = cue._replace(text=cue.text.lstrip())
         yield PlacedCue(cue, line, again and not both)

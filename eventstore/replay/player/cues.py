@@ -18,8 +18,16 @@ from eventstore.realtime.resources.outcomes import failure_of
 from eventstore.realtime.session_clock import SessionClock
 from eventstore.realtime.values import mapping, non_negative_integer, sequence, text
 from eventstore.replay.player.cue import Cue, CueKind, CueOrder
-from eventstore.replay.player.live_cues import LIVE_CUE_TYPES, LiveMemory, live_cues_of
+from eventstore.replay.player.live_cues import (
+    LIVE_CUE_TYPES,
+    Found,
+    LiveMemory,
+    last_cues,
+    live_cues_of,
+    quiet_cues,
+)
 from eventstore.store.log.counted_events import counted_body
+from eventstore.store.log.follow import Quiet
 
 
 @dataclass
@@ -35,6 +43,7 @@ class _Memory:
         protocol: The protocol of the session, as soon as an event proves it.
         live: What is remembered of a GPT-Live session.
         live_ms: Where the last event lies on its timeline. It never falls.
+        last: The last event of the GPT-Live session.
     """
 
     clock: SessionClock = field(default_factory=SessionClock)
@@ -45,25 +54,36 @@ class _Memory:
     protocol: Protocol | None = None
     live: LiveMemory = field(default_factory=LiveMemory)
     live_ms: float = 0.0
+    last: StoredEvent | None = None
 
 
+#: A fragment comes later than it is spoken, and not always equally late. So a silence counts only
+#: when it is so many milliseconds longer.
+_LATE_MS = 1000
 METADATA_EVENT = "eventstore.session.metadata"
 
-_Found = Iterator[tuple[CueKind, str | None, str, str | None]]
+_Told = Iterator[tuple[CueKind, str | None, str, str | None]]
 
 
-def cues(events: Iterable[StoredEvent], whole: bool = False) -> Iterator[Cue]:
+def cues(events: Iterable[StoredEvent | Quiet]) -> Iterator[Cue]:
     """Yield the cues of a session's events, in order. Only the items' ids are held in memory.
 
+    The cues of a GPT-Live session come in the order of its timeline, as long as no event is
+    awaited. After that, what was said while the other one spoke comes when it is clear what it is,
+    which is up to two seconds later, with the time at which it began.
+
     Args:
-        events: The events.
-        whole: True if the events are not awaited. Then words that a speaker of a GPT-Live session
-            said while the other one spoke are told where they began. Otherwise they are told when
-            it is clear what they are, which is up to two seconds later.
+        events: The events. If they are awaited, also how long none came.
     """
     memory = _Memory()
     order = CueOrder()
+    awaited = False
     for event in events:
+        if isinstance(event, Quiet):
+            awaited = True
+            yield from order.rest()
+            yield from _quiet_cues(memory, event)
+            continue
         # Only these types are read from a store: others must not change what is told.
         is_read = event.type in _READ_TYPES
         if memory.protocol is None and is_read:
@@ -72,8 +92,9 @@ def cues(events: Iterable[StoredEvent], whole: bool = False) -> Iterator[Cue]:
         if memory.protocol == LIVE:
             if not is_read:
                 continue
-            found = _live_cues(memory, event, whole)
-            yield from order.after(found, memory.live_ms) if whole else found
+            memory.last = event
+            found = _live_cues(memory, event)
+            yield from found if awaited else order.after(found, memory.live_ms)
             continue
         # Metadata may be set long after the call, so their time is not a time of the call.
         at = None if event.type == METADATA_EVENT else event.at
@@ -81,10 +102,20 @@ def cues(events: Iterable[StoredEvent], whole: bool = False) -> Iterator[Cue]:
         offset = None if at is None else moment / 1000
         for kind, speaker, words, id_ in _cues_of(memory, event):
             yield Cue(event.seq, event.at, offset, kind, speaker, words, id_)
+    if memory.last is not None:
+        found = _as_cues(memory, memory.last, last_cues(memory.live))
+        yield from found if awaited else order.after(found, memory.live_ms)
     yield from order.rest()
 
 
-def _live_cues(memory: _Memory, event: StoredEvent, whole: bool) -> Iterator[Cue]:
+def _quiet_cues(memory: _Memory, quiet: Quiet) -> Iterator[Cue]:
+    """Yield the cues of a GPT-Live session that a silence makes clear."""
+    passed = quiet.seconds * 1000 - _LATE_MS
+    if memory.last is not None and passed > 0:
+        yield from _as_cues(memory, memory.last, quiet_cues(memory.live, passed))
+
+
+def _live_cues(memory: _Memory, event: StoredEvent) -> Iterator[Cue]:
     """Yield the cues of an event of a GPT-Live session, with their time on its own timeline."""
     if event.type == METADATA_EVENT or event.type == UNREADABLE:
         for kind, speaker, words, id_ in _cues_of(memory, event):
@@ -95,13 +126,19 @@ def _live_cues(memory: _Memory, event: StoredEvent, whole: bool) -> Iterator[Cue
         return
     clock = memory.live.clock
     memory.live_ms = max(memory.live_ms, clock.moment(event.at, event.type, body))
-    offset = memory.live_ms if clock.placed or event.at is not None else None
-    for *cue, start_ms in live_cues_of(memory.live, event.seq, event.type, body):
-        began = offset if start_ms is None or not whole else float(start_ms)
-        yield Cue(event.seq, event.at, began, *cue)
+    found = live_cues_of(memory.live, event.seq, event.type, body)
+    yield from _as_cues(memory, event, found)
 
 
-def _cues_of(memory: _Memory, event: StoredEvent) -> _Found:
+def _as_cues(memory: _Memory, event: StoredEvent, found: Iterable[Found]) -> Iterator[Cue]:
+    """Yield what was found at an event of a GPT-Live session as cues."""
+    is_placed = memory.live.clock.placed or event.at is not None
+    for *cue, start_ms in found:
+        offset = float(start_ms) if start_ms is not None else memory.live_ms if is_placed else None
+        yield Cue(event.seq, event.at, offset, *cue)
+
+
+def _cues_of(memory: _Memory, event: StoredEvent) -> _Told:
     if event.type == UNREADABLE:
         size = len(event.text)
         yield "unreadable", None, f"a frame of {size} characters that is no event", None
@@ -112,7 +149,7 @@ def _cues_of(memory: _Memory, event: StoredEvent) -> _Found:
         yield from handler(memory, body)
 
 
-def _opened(memory: _Memory, body: dict[str, Any]) -> _Found:
+def _opened(memory: _Memory, body: dict[str, Any]) -> _Told:
     session = mapping(body.get("session"))
     if "opened" not in memory.seen:
         memory.seen.add("opened")
@@ -120,32 +157,32 @@ def _opened(memory: _Memory, body: dict[str, Any]) -> _Found:
         yield "opened", None, " ".join(filter(None, (id_, text(session.get("model"))))), id_
 
 
-def _metadata(memory: _Memory, body: dict[str, Any]) -> _Found:
+def _metadata(memory: _Memory, body: dict[str, Any]) -> _Told:
     pairs = mapping(body.get("metadata"))
     if pairs:
         yield "metadata", None, ", ".join(f"{key}={value}" for key, value in pairs.items()), None
 
 
-def _closed(memory: _Memory, body: dict[str, Any]) -> _Found:
+def _closed(memory: _Memory, body: dict[str, Any]) -> _Told:
     yield "closed", None, text(body.get("reason")) or "", None
 
 
-def _error(memory: _Memory, body: dict[str, Any]) -> _Found:
+def _error(memory: _Memory, body: dict[str, Any]) -> _Told:
     error = mapping(body.get("error"))
     yield "error", None, text(error.get("message")) or text(error.get("code")) or "error", None
 
 
-def _speech_started(memory: _Memory, body: dict[str, Any]) -> _Found:
+def _speech_started(memory: _Memory, body: dict[str, Any]) -> _Told:
     yield "speaking", "user", "", text(body.get("item_id"))
 
 
-def _transcribed(memory: _Memory, body: dict[str, Any]) -> _Found:
+def _transcribed(memory: _Memory, body: dict[str, Any]) -> _Told:
     words = text(body.get("transcript"))
     if words is not None:
         yield "said", "user", words.strip(), text(body.get("item_id"))
 
 
-def _item(memory: _Memory, body: dict[str, Any]) -> _Found:
+def _item(memory: _Memory, body: dict[str, Any]) -> _Told:
     """Yield the cue of an item that comes as a whole: typed text or a tool's result.
 
     Other items have cues from events of their own.
@@ -165,7 +202,7 @@ def _item(memory: _Memory, body: dict[str, Any]) -> _Found:
             yield "said", text(item.get("role")) or "user", words, id_
 
 
-def _saying(memory: _Memory, body: dict[str, Any]) -> _Found:
+def _saying(memory: _Memory, body: dict[str, Any]) -> _Told:
     id_, delta = text(body.get("item_id")) or "", text(body.get("delta"))
     if delta:
         memory.streamed[id_] = ""
@@ -173,13 +210,13 @@ def _saying(memory: _Memory, body: dict[str, Any]) -> _Found:
         yield "saying", "aside" if outside else "assistant", delta, id_
 
 
-def _heard(memory: _Memory, body: dict[str, Any]) -> _Found:
+def _heard(memory: _Memory, body: dict[str, Any]) -> _Told:
     delta = text(body.get("delta"))
     if delta:
         yield "saying", "user", delta, None
 
 
-def _said(memory: _Memory, body: dict[str, Any]) -> _Found:
+def _said(memory: _Memory, body: dict[str, Any]) -> _Told:
     id_ = text(body.get("item_id")) or ""
     words = text(body.get("text")) or text(body.get("transcript"))
     if words:
@@ -188,7 +225,7 @@ def _said(memory: _Memory, body: dict[str, Any]) -> _Found:
         yield "said", "aside" if outside else "assistant", words, id_
 
 
-def _called(memory: _Memory, body: dict[str, Any]) -> _Found:
+def _called(memory: _Memory, body: dict[str, Any]) -> _Told:
     item = mapping(body.get("item"))
     id_ = text(item.get("id"))
     if item.get("type") in ("function_call", "mcp_call") and id_ not in memory.seen:
@@ -200,19 +237,19 @@ def _called(memory: _Memory, body: dict[str, Any]) -> _Found:
             yield "error", "tool", f"{text(item.get('name')) or '?'} {failure}", id_
 
 
-def _listing_failed(memory: _Memory, body: dict[str, Any]) -> _Found:
+def _listing_failed(memory: _Memory, body: dict[str, Any]) -> _Told:
     id_ = text(body.get("item_id"))
     yield "error", "tool", f"the listing of tools failed ({id_ or '?'})", id_
 
 
-def _response_created(memory: _Memory, body: dict[str, Any]) -> _Found:
+def _response_created(memory: _Memory, body: dict[str, Any]) -> _Told:
     response = mapping(body.get("response"))
     if "conversation_id" in response and response["conversation_id"] is None:
         memory.outside.add(text(response.get("id")) or "")
     yield from ()
 
 
-def _response_done(memory: _Memory, body: dict[str, Any]) -> _Found:
+def _response_done(memory: _Memory, body: dict[str, Any]) -> _Told:
     response = mapping(body.get("response"))
     id_, status = text(response.get("id")), text(response.get("status"))
     details = mapping(response.get("status_details"))
@@ -223,16 +260,16 @@ def _response_done(memory: _Memory, body: dict[str, Any]) -> _Found:
         yield "response_ended", None, " ".join(filter(None, (status, reason))), id_
 
 
-def _truncated(memory: _Memory, body: dict[str, Any]) -> _Found:
+def _truncated(memory: _Memory, body: dict[str, Any]) -> _Told:
     seconds = non_negative_integer(body.get("audio_end_ms")) / 1000
     yield "truncated", None, f"heard only the first {seconds:.1f} s", text(body.get("item_id"))
 
 
-def _deleted(memory: _Memory, body: dict[str, Any]) -> _Found:
+def _deleted(memory: _Memory, body: dict[str, Any]) -> _Told:
     yield "deleted", None, text(body.get("item_id")) or "", text(body.get("item_id"))
 
 
-_HANDLERS: dict[str, Callable[[_Memory, dict[str, Any]], _Found]] = {
+_HANDLERS: dict[str, Callable[[_Memory, dict[str, Any]], _Told]] = {
     "session.created": _opened,
     "session.updated": _opened,
     METADATA_EVENT: _metadata,

@@ -5,13 +5,14 @@ Called by cues.py. The time of a cue is the place of its event on the session's 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from eventstore.projection.live.live_items import span_of
 from eventstore.projection.live.timeline import LiveClock
 from eventstore.projection.live_state import Speaker
+from eventstore.projection.pending import Pending
 from eventstore.realtime.resources.live_outcomes import MOMENT_WORDS, decision_words
 from eventstore.realtime.resources.outcomes import failure_of
 from eventstore.realtime.values import identifier, mapping, sequence, text
@@ -34,6 +35,7 @@ _MOMENTS = {
     "transport.ringing": "ringing",
     "transport.answered": "answered",
 }
+_INTERRUPTED = "the user spoke while it was answering"
 _KEYS = {"transport.dtmf.received": "received", "transport.dtmf.sent": "sent"}
 
 
@@ -41,7 +43,7 @@ class Found(NamedTuple):
     """A cue without its time: what `Cue` has under the same names.
 
     Attributes:
-        start_ms: Where it begins on the timeline, if that is before its event.
+        start_ms: Where it is on the timeline, if that is known and not where its event is.
     """
 
     kind: Any
@@ -60,6 +62,7 @@ class LiveMemory:
         clock: Where the events lie on the session's timeline.
         speech: What both speakers say.
         opened: True if the session has a cue for its beginning.
+        appends: How often the app appended context.
         waiting: The kinds of context that the app appended, until the server answers.
         calls: The backend's calls that have a cue.
     """
@@ -67,7 +70,8 @@ class LiveMemory:
     clock: LiveClock = field(default_factory=LiveClock)
     speech: LiveSpeech = field(default_factory=LiveSpeech)
     opened: bool = False
-    waiting: list[str] = field(default_factory=list)
+    appends: int = 0
+    waiting: Pending[str] = field(default_factory=Pending)
     calls: set[str] = field(default_factory=set)
 
 
@@ -94,13 +98,21 @@ def _spoken(
         return
     start, end = span_of(body)
     yield from map(_piece, memory.speech.fragment(speaker, words, seq, start, end))
-    cut_off = memory.speech.interrupted(speaker, start)
-    if cut_off is not None:
-        yield Found("interrupted", "user", "the user spoke while it was answering", cut_off)
+
+
+def quiet_cues(memory: LiveMemory, quiet_ms: float) -> Iterator[Found]:
+    """Yield what can be told of a running session because no event came for some time."""
+    yield from map(_piece, memory.speech.passes(memory.clock.later(quiet_ms)))
+
+
+def last_cues(memory: LiveMemory) -> Iterator[Found]:
+    """Yield what was held back until the end of the events."""
+    yield from map(_piece, memory.speech.ends())
 
 
 def _piece(piece: Piece) -> Found:
-    return Found(piece.kind, piece.speaker, piece.text, piece.id, piece.overlaps, piece.start_ms)
+    text = _INTERRUPTED if piece.kind == "interrupted" else piece.text
+    return Found(piece.kind, piece.speaker, text, piece.id, piece.overlaps, piece.start_ms)
 
 
 def _started(memory: LiveMemory, body: dict[str, Any]) -> Iterator[Found]:
@@ -118,13 +130,21 @@ def _closed(memory: LiveMemory, body: dict[str, Any]) -> Iterator[Found]:
 
 def _error(memory: LiveMemory, body: dict[str, Any]) -> Iterator[Found]:
     error = mapping(body.get("error"))
+    refused = text(error.get("client_event_id")) or text(body.get("client_event_id"))
+    if refused is not None:
+        _is_answered(memory, ("event", refused))
     yield Found("error", None, text(error.get("message")) or text(error.get("code")) or "error")
 
 
 def _append(kind: str) -> Callable[[LiveMemory, dict[str, Any]], Iterator[Found]]:
     def handler(memory: LiveMemory, body: dict[str, Any]) -> Iterator[Found]:
-        if len(memory.waiting) < _MOST_WAITING:
-            memory.waiting.append(kind)
+        keys: list[Hashable] = [("kind", kind)]
+        if (event_id := text(body.get("event_id"))) is not None:
+            keys.append(("event", event_id))
+        memory.appends += 1
+        memory.waiting.add(memory.appends, kind, *keys)
+        if len(memory.waiting) > _MOST_WAITING:
+            memory.waiting.pop(next(iter(memory.waiting.values)))
         yield Found("context", kind, text(body.get("content")) or "")
 
     return handler
@@ -134,12 +154,19 @@ def _appended(kind: str) -> Callable[[LiveMemory, dict[str, Any]], Iterator[Foun
     """Return the handler of an answer, which has a cue only if another connection appended it."""
 
     def handler(memory: LiveMemory, body: dict[str, Any]) -> Iterator[Found]:
-        if kind in memory.waiting:
-            memory.waiting.remove(kind)
-            return
-        yield Found("context", kind, "(its text is not in the log)")
+        named = text(body.get("client_event_id"))
+        if not _is_answered(memory, ("kind", kind) if named is None else ("event", named)):
+            yield Found("context", kind, "(its text is not in the log)")
 
     return handler
+
+
+def _is_answered(memory: LiveMemory, key: Hashable) -> bool:
+    """Return True if an append with this key waits for its answer, which has come now."""
+    append = memory.waiting.first(key)
+    if append is not None:
+        memory.waiting.pop(append)
+    return append is not None
 
 
 def _delegated(memory: LiveMemory, body: dict[str, Any]) -> Iterator[Found]:

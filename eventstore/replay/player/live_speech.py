@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from eventstore.projection.live.turns import (
-    OVERLAP_MS,
     PAUSE_MS,
+    SAID_PREFIX,
     SHORT_MS,
+    SILENCE_MS,
     add_fragment,
     continues,
     is_backchannel,
+    is_cut_off,
 )
 from eventstore.projection.live_state import LiveItem, Speaker
 
@@ -27,18 +29,21 @@ _OTHER: dict[Speaker, Speaker] = {"user": "assistant", "assistant": "user"}
 
 
 class Piece(NamedTuple):
-    """Words to show.
+    """Words to show, or what happened to them.
 
     Attributes:
-        kind: `saying` for a piece of speech, `backchannel` for a short word beside the other one's.
+        kind: `saying` for a piece of speech, `backchannel` for a short word beside the other one's,
+            `said` for all words of an item that has ended, and `interrupted` for an item of the
+            assistant that the user cut off.
         speaker: Who says it.
         text: The words.
         id: The id of the item that the words belong to.
         overlaps: True if the other one spoke meanwhile.
-        start_ms: Where the words begin on the session's timeline; None if that is unknown.
+        start_ms: Where it begins on the session's timeline; None if that is unknown. For `said` and
+            `interrupted` it is where the item ends.
     """
 
-    kind: Literal["saying", "backchannel"]
+    kind: Literal["saying", "backchannel", "said", "interrupted"]
     speaker: Speaker
     text: str
     id: str
@@ -48,14 +53,32 @@ class Piece(NamedTuple):
 
 @dataclass
 class _Said:
-    """What a speaker says now: an item, its last words, and the words that are held back."""
+    """What a speaker says now, or said last.
+
+    Attributes:
+        id, item: The item.
+        words: All its words, a string for each fragment.
+        held, held_since: The words that are held back, and where they begin on the timeline.
+        shown: True if a piece of it was shown.
+        is_aside: True if all that was shown of it is a backchannel.
+        is_cut_off: True if the user cut it off, as far as it is known.
+        has_ended: True if it was told that it has ended.
+    """
 
     id: str
     item: LiveItem
-    text: str = ""
+    words: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
     held_since: int | None = None
     shown: bool = False
+    is_aside: bool = False
+    is_cut_off: bool = False
+    has_ended: bool = False
+
+    @property
+    def last_words(self) -> str:
+        """Return the last fragment; empty if there is none."""
+        return self.words[-1] if self.words else ""
 
 
 class LiveSpeech:
@@ -63,7 +86,6 @@ class LiveSpeech:
 
     def __init__(self) -> None:
         self._saying: dict[Speaker, _Said] = {}
-        self._cut_off = ""
 
     def fragment(
         self, speaker: Speaker, words: str, seq: int, start: int | None, end: int | None
@@ -73,66 +95,77 @@ class LiveSpeech:
         Args:
             start, end: Where it lies on the session's timeline, in milliseconds, if that is known.
         """
+        if start is not None:
+            yield from self.passes(start)
         said = self._saying.get(speaker)
         other = self._saying.get(_OTHER[speaker])
         beside = other.item if other is not None else None
-        if said is None or not continues(said.item, said.text, beside, start):
+        if said is None or not continues(said.item, said.last_words, beside, start):
             if said is not None:
-                yield from self._release(said, speaker)
-            said = self._saying[speaker] = _Said(f"item_said_{seq}", LiveItem("speech"))
-        item = said.item
-        said.text = words = add_fragment(item, said.text, words, seq, (start, end))
+                yield from self._end(said, speaker)
+            said = self._saying[speaker] = _Said(f"{SAID_PREFIX}{seq}", LiveItem("speech"))
+        item, said.has_ended = said.item, False
+        words = add_fragment(item, said.last_words, words, seq, (start, end))
+        said.words.append(words)
         if said.held_since is None:
             said.held_since = start
         said.held.append(words)
         if not _meanwhile(item, beside, start):
-            yield from self._release(
-                said, speaker, other is not None and _speaks(other.item, start)
-            )
+            overlaps = other is not None and _speaks(other, start)
+            yield from self._release(said, speaker, overlaps)
         elif end is not None and end - (said.held_since or 0) >= _PIECE_MS:
             yield from self._release(said, speaker, overlaps=True)
-        if other is not None and other.held and _has_paused(other.item, start):
+        if other is not None and start is None:
             yield from self._release(other, _OTHER[speaker])
+        self._compare()
 
     def passes(self, moment_ms: float) -> Iterator[Piece]:
-        """Yield the words that were held back, and whose speaker is silent at a moment."""
+        """Yield what can be told at a moment of the timeline because a speaker is silent."""
         for speaker, said in self._saying.items():
-            if said.held and _has_paused(said.item, moment_ms):
+            if said.item.end_ms is None or said.has_ended:
+                continue
+            if moment_ms >= said.item.end_ms + SILENCE_MS:
+                yield from self._end(said, speaker)
+            elif said.held and moment_ms >= said.item.end_ms + PAUSE_MS:
                 yield from self._release(said, speaker)
 
     def ends(self) -> Iterator[Piece]:
-        """Yield all words that were held back."""
+        """Yield what was held back, because nothing more is said."""
         for speaker, said in self._saying.items():
-            yield from self._release(said, speaker)
+            yield from self._end(said, speaker)
 
-    def interrupted(self, speaker: Speaker, start: int | None) -> str | None:
-        """Return the id of what the assistant said if a fragment shows that the user cut it off.
+    def _compare(self) -> None:
+        """Note whether the user has cut the assistant off, after a fragment."""
+        assistant, user = self._saying.get("assistant"), self._saying.get("user")
+        if assistant is not None and user is not None:
+            before = assistant.is_cut_off
+            assistant.is_cut_off = is_cut_off(before, assistant.item, user.item)
 
-        It is told once: when the user goes on, and the assistant does not.
-        """
-        user, assistant = self._saying.get("user"), self._saying.get("assistant")
-        if speaker != "user" or user is None or assistant is None or start is None:
-            return None
-        told = (assistant.item.start_ms, assistant.item.end_ms, user.item.start_ms)
-        begin, end, began = told
-        if begin is None or end is None or began is None or assistant.id == self._cut_off:
-            return None
-        if begin < began and began + OVERLAP_MS < end and start >= end + OVERLAP_MS:
-            self._cut_off = assistant.id
-            return assistant.id
-        return None
+    def _end(self, said: _Said, speaker: Speaker) -> Iterator[Piece]:
+        """Yield what can be told when an item is whole: the next fragment does not continue it."""
+        if said.has_ended:
+            return
+        yield from self._release(said, speaker)
+        said.has_ended = True
+        whole = "".join(said.words).strip()
+        if whole and not said.is_aside:
+            yield Piece("said", speaker, whole, said.id, False, said.item.end_ms)
+        if said.is_cut_off:
+            yield Piece("interrupted", "user", "", said.id, False, said.item.end_ms)
 
     def _release(self, said: _Said, speaker: Speaker, overlaps: bool = False) -> Iterator[Piece]:
+        """Yield the words that were held back."""
         if not said.held:
             return
         words, since = "".join(said.held), said.held_since
         said.held, said.held_since = [], None
         other = self._saying.get(_OTHER[speaker])
         short = other is not None and is_backchannel(said.item, other.item)
-        if short and not said.shown:
+        said.is_aside = short and not said.shown
+        if said.is_aside:
             yield Piece("backchannel", speaker, words.strip(), said.id, True, since)
         else:
-            beside = short or (other is not None and _speaks(other.item, since))
+            beside = short or (other is not None and _speaks(other, since))
             yield Piece("saying", speaker, words, said.id, overlaps or beside, since)
         said.shown = True
 
@@ -147,12 +180,15 @@ def _meanwhile(item: LiveItem, other: LiveItem | None, start: int | None) -> boo
     return other.end_ms > start or (short and other.end_ms >= start)
 
 
-def _speaks(item: LiveItem, start: int | None) -> bool:
-    """Return True if a speaker said something a moment before, or says it now."""
+def _speaks(said: _Said, start: int | None) -> bool:
+    """Return True if a speaker said something a moment before, or says it now.
+
+    Whose words are held back has begun to speak beside the other one. It is not known yet that such
+    a speaker stops at the end of the last fragment.
+    """
+    item = said.item
     if start is None or item.end_ms is None or item.start_ms is None:
         return False
+    if said.held and item.start_ms <= start <= item.end_ms:
+        return True
     return item.start_ms <= start < item.end_ms
-
-
-def _has_paused(item: LiveItem, moment_ms: float | None) -> bool:
-    return moment_ms is None or item.end_ms is None or moment_ms >= item.end_ms + PAUSE_MS

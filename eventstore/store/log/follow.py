@@ -1,9 +1,13 @@
-"""Follow a session's log while another process appends to it. Called by verbs/log_queries.py."""
+"""Follow a session's log while another process appends to it.
+
+Called by replay/player/session_cues.py.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Engine
 
@@ -27,14 +31,26 @@ CLOSING_WAIT = 1.0
 LOOK = "SELECT head_seq, closed_at, erased_at FROM streams WHERE session_id = ?"
 
 
+class Quiet(NamedTuple):
+    """Says that no event came for some time.
+
+    Attributes:
+        seconds: How long ago the last event was yielded.
+    """
+
+    seconds: float
+
+
 def follow_events(
     engine: Engine,
     session_id: str,
     types: Sequence[str],
     stopped: Callable[[], bool],
     away: Callable[[DatabaseUnavailableError], None],
-) -> Iterator[StoredEvent]:
+) -> Iterator[StoredEvent | Quiet]:
     """Yield a session's events so far, and then each new one, until the session is closed.
+
+    Several times a second it also yields how long no event came.
 
     Args:
         types: Only events of these types; the types that close a session must be among them.
@@ -48,6 +64,7 @@ def follow_events(
         MissingKeyError: The session is encrypted, and its key is not at hand.
     """
     seen, pause, closing, reached = 0, FASTEST, None, True
+    last = time.monotonic()
     while not stopped():
         try:
             head, closed = _look(engine, session_id)
@@ -58,6 +75,7 @@ def follow_events(
                 seen = event.seq
                 closing = time.monotonic() if _closes(event) else closing
                 yield event
+                last = time.monotonic()
             seen, reached = head, True
         except MissingKeyError:
             raise
@@ -69,6 +87,7 @@ def follow_events(
             continue
         if closed or (closing is not None and time.monotonic() > closing + CLOSING_WAIT):
             return
+        yield Quiet(time.monotonic() - last)
         _sleep(pause, stopped)
 
 

@@ -62,6 +62,13 @@ def test_a_short_word_that_becomes_a_turn_is_no_backchannel() -> None:
     assert not live_of(speech(call)[1]).backchannel
 
 
+def test_a_short_word_stays_a_backchannel_when_the_other_one_speaks_again() -> None:
+    call = say(started(), "assistant", 0, *["word"] * 4)
+    say(call, "user", 300, "Mhm")
+    say(call, "assistant", 4000, "So")
+    assert [live_of(item).backchannel for item in speech(call)] == [False, True, False]
+
+
 def test_overlaps_stay_overlaps() -> None:
     call = started()
     for ms in range(0, 2000, 400):
@@ -80,6 +87,14 @@ def test_an_assistant_that_the_user_speaks_over_until_it_ends_was_interrupted() 
     assert call.state.interrupted == {response}
     say(call, "assistant", 1600, *["word"] * 8)  # it went on: both spoke at once
     assert call.state.interrupted == set()
+
+
+def test_an_interruption_stays_one_when_the_user_speaks_again() -> None:
+    call = say(started(), "assistant", 0, *["word"] * 8)
+    say(call, "user", 1000, "No", "stop", "please", "now")
+    interrupted = set(call.state.interrupted)
+    say(call, "user", 4500, "Hello?")
+    assert call.state.interrupted == interrupted and len(interrupted) == 1
 
 
 def test_a_usual_change_of_speakers_is_no_interruption() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,16 @@ from eventstore.realtime.protocols import LIVE
 from eventstore.realtime.session_clock import SessionClock
 from eventstore.replay.player.cue import Cue
 from eventstore.replay.player.cues import CUE_TYPES, METADATA_EVENT, cues
+from eventstore.store.log.follow import Quiet
 
 
-def script(played: Iterable[Frame], whole: bool = False) -> list[Cue]:
+def script(played: Iterable[Frame], followed: bool = False) -> list[Cue]:
+    """The cues of a session that is replayed as a whole, or followed event by event."""
     events = (
         StoredEvent(seq, frame.at, frame.direction, decode(frame.text).type, frame.text)
         for seq, frame in enumerate(played, 1)
     )
-    return list(cues(events, whole))
+    return list(cues(chain([Quiet(0)], events) if followed else events))
 
 
 def lines(call: Call) -> list[tuple[str, str | None, str]]:
@@ -206,7 +209,7 @@ def test_beta_names_tell_the_same() -> None:
 @given(played=streams())
 @examples(60)
 def test_any_stream_has_a_script(played: list[Frame]) -> None:
-    found = script(played)
+    found = script(played, followed=True)
     assert [cue.seq for cue in found] == sorted(cue.seq for cue in found)
     assert all(isinstance(cue.text, str) for cue in found)
 
@@ -231,7 +234,7 @@ def test_a_replay_of_any_stream_reads_all_that_makes_cues(store: EventStore) -> 
         told, expected = list(store.replay(session_id)), _from_first_cue(played)
         if fold(session_id, log_events(played)).protocol == LIVE:
             # Its cues have their times on the session's own timeline: see test_live_cues.py.
-            told, expected = _without_times(told), _without_times(script(played, whole=True))
+            told, expected = _without_times(told), _without_times(script(played))
         assert ascii(told) == ascii(expected)
 
     check()

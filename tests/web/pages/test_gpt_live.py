@@ -51,6 +51,9 @@ def test_what_a_backend_did_is_told_apart(look: Look, pages: Pages, picture: Pic
     expect(backend).to_have_attribute("data-speaker", "backend")
     expect(backend).to_contain_text("not said")
     expect(turn_of(page, "fc_1")).to_contain_text("find_order")
+    page.locator(".turn [data-listen]").last.click()
+    at_cursor = page.locator("#state li", has_text="Order 42 is ready.")
+    expect(at_cursor).to_have_text("backend Order 42 is ready. [not said]")
     expect(turn_of(page, "item_more")).to_contain_text("failed: The backend is not available.")
     picture(page)
 

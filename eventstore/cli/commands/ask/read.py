@@ -19,6 +19,7 @@ from eventstore.cli.terminal.output import clean, console, has_screen, print_jso
 from eventstore.cli.terminal.state import print_state
 from eventstore.errors import InvalidInputError
 from eventstore.event_store import EventStore
+from eventstore.exports.live_words import is_live, since_zero, time_of
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE, UNREADABLE, decode, parse
 from eventstore.realtime.resources.dialects import Dialect
@@ -68,23 +69,27 @@ def state(
             return
         shown = store.state(session_id, at, dialect)
         if at is not None:
-            _check_moment(store, session_id, at.strip(), shown["session"]["eventstore"])
+            _check_moment(store, session_id, at.strip(), shown["session"])
     if as_json:
         print_json(shown)
         return
     print_state(shown)
 
 
-def _check_moment(store: EventStore, session_id: str, at: str, notes: Mapping[str, Any]) -> None:
+def _check_moment(store: EventStore, session_id: str, at: str, session: Mapping[str, Any]) -> None:
     """Print a note if a moment is after the session's end, because the state is that of the end.
 
     Args:
         store: The store.
         session_id: The session.
         at: The moment, as `240`, `+12.5` or `0:12.5`.
-        notes: The session's notes at that moment.
+        session: The session's resource at that moment.
     """
+    notes = session["eventstore"]
     events, length = notes["events"], (notes["duration_ms"] or 0) / 1000
+    if is_live(session):
+        # A moment counts on the session's own timeline.
+        length = since_zero(session, time_of(notes["last_at"])) or 0
     if not at.startswith("+") and ":" not in at:
         behind = int(at) > store.reader.last_seq(session_id)
         if int(at) == 0:

@@ -5,7 +5,7 @@ import { whileSeen } from "./common.js";
 
 start();
 
-const DOING = { user_speaking: "user speaks", answering: "assistant speaks", waiting: "live" };
+const DOING = { user_speaking: "user speaks", answering: "answering", waiting: "waiting" };
 const list = document.getElementById("list");
 const PAUSE = 1000;
 let reloading = false;

@@ -8,11 +8,20 @@ const SHOWN = 12;
 const words = (item) =>
   item.eventstore?.heard ?? (item.content ?? []).map((part) => part.transcript ?? part.text ?? "").join(" ");
 const answered = (answer) => `${answer.name ?? "?"}: ${answer.choice ?? answer.score ?? answer.probability ?? answer.type}`;
+const isBackend = (item) => item.eventstore?.kind === "backend" && item.type === "message";
+const speaker = (item) =>
+  isBackend(item) ? (item.role === "assistant" ? "backend" : "backend input")
+    : item.eventstore?.context ?? item.role ?? item.type;
+const note = (item) =>
+  isBackend(item) ? (item.role === "assistant" ? "not said" : item.role)
+    : item.eventstore?.kind === "history" ? "told before the start"
+    : item.eventstore?.backchannel ? "backchannel" : null;
 const told = (item) =>
   item.type === "delegation" ? `→ ${item.target ?? "?"}`
     : item.type === "decision" ? (item.answers ?? []).map(answered).join(" · ")
     : item.type === "function_call" ? `${item.name ?? "?"}(${item.arguments ?? ""})`
     : item.type === "function_call_output" ? `→ ${item.output ?? ""}` : words(item);
+const doing = (response) => (response.eventstore?.kind === "delegated" ? "a backend works" : "answering");
 
 /** Returns a function that reads the state at a moment. The state of the last call is shown. */
 export function start(base) {
@@ -48,10 +57,11 @@ function drawn(at, state) {
       fact("at", at.startsWith("+") ? `${at.slice(1)} s` : `#${at}`), fact("events", state.session.eventstore.events),
       fact("items", items.length), fact("responses", state.responses.length),
       fact("tokens", (state.usage.total_tokens ?? 0).toLocaleString("en"))),
-    ...open.map((response) => element("p", {}, element("span", { class: "live" }, "answering"), ` ${response.id}`)),
+    ...open.map((response) => element("p", {}, element("span", { class: "live" }, doing(response)), ` ${response.id}`)),
     items.length > SHOWN ? element("p", { class: "soft" }, `${items.length - SHOWN} items before these`) : "",
     element("ol", { class: "state-items" }, ...items.slice(-SHOWN).map((item) => element("li", { dir: "auto" },
-      element("span", { class: "soft" }, `${item.eventstore?.context ?? item.role ?? item.type} `), told(item)))),
+      element("span", { class: "soft" }, `${speaker(item)} `), told(item),
+      note(item) ? element("span", { class: "soft" }, ` [${note(item)}]`) : ""))),
     whole,
   ];
 }

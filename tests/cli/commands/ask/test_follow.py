@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from support.calls import beta_tool_call, cut_off_call, voice_call
 from support.events import Call
+from support.gpt_live import client_call, decisions_call
+from support.live_speech import say, started
 from support.postgres import PostgresServer
 from support.pty_terminal import in_terminal
 from support.shut_database import shut
@@ -314,6 +316,39 @@ def test_follow_gives_the_cues_of_replay(store: EventStore) -> None:
     reader.join(PATIENCE)
     assert not reader.is_alive()
     assert found == list(store.replay("sess")) and found
+
+
+def test_follow_tells_a_call_of_gpt_live_that_is_over_as_replay_does(
+    terminal: Terminal, store: EventStore
+) -> None:
+    for name, call in (("client", client_call()), ("decisions", decisions_call())):
+        store.append(name, call.frames, close=True)
+        assert list(store.follow(name)) == list(store.replay(name))
+        told = terminal("state", name, "--follow").out
+        assert told == replayed(terminal, name)
+
+
+def test_follow_tells_the_words_said_last_in_a_silence(store: EventStore) -> None:
+    call = say(started(), "assistant", 0, *["word"] * 10)
+    say(call, "user", 1500, "wait", "please")
+    for _ in range(250):
+        call.server("session.output_audio.delta", delta="")
+    store.append("live", call.frames)
+    for cue in store.follow("live"):
+        if cue.kind == "backchannel":
+            break
+    assert (cue.text, cue.offset_ms) == ("wait please", 1500)
+
+
+def test_a_view_that_is_ended_tells_nothing_more(store: EventStore) -> None:
+    call = say(started(), "assistant", 0, *["word"] * 10)
+    store.append("live", say(call, "user", 1500, "wait").frames)
+    stop = threading.Event()
+    found = []
+    for cue in store.follow("live", stopped=stop.is_set):
+        found.append(cue)
+        stop.set()
+    assert [cue.kind for cue in found] == ["opened"]
 
 
 def test_follow_ends_when_it_is_told_to(store: EventStore) -> None:

@@ -49,7 +49,7 @@ def test_state_shows_a_conversation_on_its_timeline(url: str) -> None:
         ["before the start", "user", "I called before."],
         ["0:00.1–0:00.3", "instructions", "The caller is Ada."],
         ["0:00.6–0:01.8", "user", "Where is my order forty two?"],
-        ["0:01.8", "delegates", f"{asked} [answered after 1.6 s, thinking, commentary]"],
+        ["0:01.8", "delegates", f"{asked} [answered after 1.6 s by thinking and commentary]"],
         ["0:02.0–0:02.8", "assistant", "Let me check that."],
         ["0:03.0–0:03.2", "thinking", "Order 42 is in the oven."],
         ["0:03.4–0:03.6", "commentary", "It is ready at five."],
@@ -66,8 +66,8 @@ def test_state_shows_a_conversation_on_its_timeline(url: str) -> None:
 def test_state_shows_the_sessions_facts(url: str) -> None:
     out = eventstore("state", "responses", "--db", url).out
     for fact in (
-        *("voice marin", "delegates to responses (gpt-5.2)", "context window 50 % used"),
-        *("time 10 s (8 s active, 2 s paused)", "closed: close_requested"),
+        *("voice marin", "delegations 2 to responses (gpt-5.2)", "context window 50 % used"),
+        *("billed 10 s (8 s active, 2 s paused)", "closed: close_requested"),
     ):
         assert fact in out
     out = eventstore("state", "decisions", "--db", url).out
@@ -82,7 +82,9 @@ def test_state_marks_what_a_backend_did(url: str) -> None:
     assert ["~0:02.6", "tool", '{"ready": true}'] in told
     assert ["~0:02.7", "backend", "Order 42 is ready. [not said]"] in told
     (failed,) = (words for _, label, words in told if label == "delegates" and "cake" in words)
-    assert failed.endswith("failed: The backend is not available.]")
+    assert failed.endswith(
+        "[ended after 0.4 s, 1 response of its model (failed: The backend is not available.)]"
+    )
 
 
 def test_state_shows_decisions_overlaps_and_moments(url: str) -> None:
@@ -108,7 +110,10 @@ def test_state_at_a_moment_of_the_timeline(url: str) -> None:
     told = rows(eventstore("state", "client", "--at", "12", "--db", url))
     assert told[-1] == ["0:02.0–0:02.2", "assistant", "Let"]
     ended = eventstore("state", "client", "--at", "+100", "--db", url)
-    assert "the session ends at event 38" in ended.err
+    assert "the session ends at event 38 (+9.001 s)" in ended.err
+    for at in ("+9.1", "+8.9"):  # the first event came before the timeline began
+        ended = eventstore("state", "client", "--at", at, "--db", url)
+        assert ("the session ends" in ended.err) == (at == "+9.1")
 
 
 def test_a_recording_is_shown_as_far_as_it_was_said(tmp_path: Path) -> None:
@@ -128,18 +133,33 @@ def test_replay_tells_both_speakers_in_the_order_of_the_timeline(url: str) -> No
     output = eventstore("replay", "client", "--instant", "--db", url)
     assert [line.strip() for line in output.out.strip().split("\n")] == [
         "0:00.0  ● opened live_test gpt-live-1",
-        "0:00.1  instructions The caller is Ada.",
+        "0:00.1  app        instructions: The caller is Ada.",
         "0:00.6  user       Where is my order forty two?",
         "0:01.8  delegates  to client",
         "0:02.0  assistant  Let me check that.",
-        "0:03.0  thinking   Order 42 is in the oven.",
-        "0:03.4  commentary It is ready at five.",
+        "0:03.0  app        thinking: Order 42 is in the oven.",
+        "0:03.4  app        commentary: It is ready at five.",
         "0:05.0  assistant  Your order is in",
         "0:05.6  ‖user      Mhm. [backchannel]",
-        "0:05.8  assistant  the oven and it will be ready at five.",
+        "0:05.8  ‖assistant the oven and it will be ready at five.",
         "0:08.2  user       Thank you.",
         "0:09.0  ■ closed close_requested",
     ]
+
+
+def test_replay_keeps_its_columns(url: str) -> None:
+    for name in ("client", "responses", "decisions"):
+        output = eventstore("replay", name, "--instant", "--db", url).out
+        spoken = [line for line in output.splitlines() if line[10] not in "●■·✂!#"]
+        assert spoken
+        for line in spoken:
+            assert line[9] == line[20] == " " and line[10] != " " and line[21] != " ", line
+
+
+def test_state_says_how_many_responses_are_a_backends(url: str) -> None:
+    out = eventstore("state", "responses", "--db", url).out
+    assert " · 6 responses (3 of a backend) · " in out
+    assert "of a backend" not in eventstore("state", "client", "--db", url).out
 
 
 def test_json_of_a_replay_says_what_overlaps(url: str) -> None:

@@ -77,7 +77,7 @@ def other_recordings(tx: Transaction, session_id: str, metadata: Mapping[str, An
 
 
 def _recordings_of_live_sessions(tx: Transaction, ids: Iterable[str]) -> Iterator[str]:
-    """Yield the ids of the newest sessions that are recordings of GPT-Live sessions with these ids."""
+    """Yield the ids of the newest sessions that record GPT-Live sessions with these ids."""
     for name in product(_LIVE_NAMES, ids):
         for row in islice(sessions_newest_first(tx, SessionFilter(address=(name,))), _OTHERS):
             yield row[-1]

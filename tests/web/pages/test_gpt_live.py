@@ -57,6 +57,13 @@ def test_what_a_backend_did_is_told_apart(look: Look, pages: Pages, picture: Pic
     picture(page)
 
 
+def test_the_usage_of_an_open_call_is_not_told_yet(look: Look, pages: Pages) -> None:
+    page = opened(look, pages, LiveCall().starts().said(("user", 0, "Hello there")))
+    facts = page.locator(".facts").first
+    expect(facts).to_contain_text("Usage not told yet gpt-live-1")
+    expect(facts).not_to_contain_text("No price known")
+
+
 def test_decisions_mutes_and_the_transport_are_told(
     look: Look, pages: Pages, picture: Picture
 ) -> None:

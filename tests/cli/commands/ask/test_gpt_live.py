@@ -42,6 +42,12 @@ def rows(output: Output) -> list[list[str]]:
     return found
 
 
+def test_the_usage_of_a_session_that_goes_on_is_not_told_yet(url: str) -> None:
+    told = eventstore("state", "responses", "--at", "+4", "--db", url)
+    why = "Not in the cost: 1 session whose usage the server has not told (gpt-live-1)."
+    assert " ".join(told.err.split()) == why
+
+
 def test_state_shows_a_conversation_on_its_timeline(url: str) -> None:
     told = rows(eventstore("state", "client", "--db", url))
     asked = "to the app (client): “Where is my order forty two?”"

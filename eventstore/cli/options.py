@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
@@ -13,8 +13,11 @@ from eventstore.cli.price_options import prices_file
 from eventstore.cli.replica_options import chosen_replica
 from eventstore.errors import InvalidInputError
 from eventstore.event_store import EventStore
+from eventstore.projection.facets import ResponseKind
 from eventstore.realtime.metadata import check_metadata
+from eventstore.realtime.protocols import Protocol
 from eventstore.realtime.resources.dialects import DIALECTS
+from eventstore.store.filters.filters import Modality
 
 DEFAULT_URL = "sqlite:///eventstore.db"
 
@@ -144,10 +147,15 @@ def sort_option(choices: Iterable[str], help: str) -> Callable[[Command], Comman
 
 
 def figure_filters(command: Command) -> Command:
-    """Add the filters of sessions by numbers, tools, errors and languages."""
+    """Add the filters of sessions by numbers, protocol, tools, errors and languages."""
     at_least_none = click.FloatRange(0)
     for option in reversed(
         (
+            click.option(
+                "--protocol",
+                type=click.Choice(get_args(Protocol)),
+                help="live: sessions of GPT-Live; realtime: all others.",
+            ),
             click.option("--tool", metavar="NAME", help="Sessions in which this tool was called."),
             click.option(
                 "--reason",
@@ -189,7 +197,12 @@ def response_filters(command: Command) -> Command:
                 "--reason", metavar="CODE", help="Why it ended: turn_detected, or an error's code."
             ),
             click.option("--voice", metavar="NAME"),
-            click.option("--modality", type=click.Choice(("text", "audio"))),
+            click.option("--modality", type=click.Choice(get_args(Modality))),
+            click.option(
+                "--kind",
+                type=click.Choice(get_args(ResponseKind)),
+                help="Of GPT-Live: said by the assistant, or made by the backend of a delegation.",
+            ),
             click.option("--conversation", metavar="ID"),
             click.option("--session", metavar="ID", shell_complete=completion.sessions),
             text_option,

@@ -29,6 +29,7 @@ from eventstore.sound.long_silence import LeftOutSilence
 from eventstore.store.database.engine_options import prices_of
 from eventstore.store.queries.masked_state import masked_state
 from eventstore.store.sessions.log import Log
+from eventstore.store.usage.unpriced import not_in_cost
 
 #: A frame on the page is cut after so many characters. Its audio is left out before that.
 FRAME_CHARACTERS = 4000
@@ -65,6 +66,7 @@ def write_html(log: Log, session_id: str, stream: BinaryIO) -> None:
             facts=call_page.call_facts(shown["session"], shown["usage"]),
             turns=told,
             usage=shown["usage"],
+            **not_in_cost(shown["usage"]["unpriced"])._asdict(),
             policy=_policy(style, script),
             style=Markup(style),  # noqa: S704 - a file of ours
             script=Markup(script),  # noqa: S704

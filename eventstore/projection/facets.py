@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+#: The kind of a response of GPT-Live: said by the assistant, or made by a delegation's backend.
+ResponseKind = Literal["spoken", "delegated"]
 
 
 class Facet(NamedTuple):
@@ -15,8 +18,10 @@ class Facet(NamedTuple):
 
     Attributes:
         response_id: The response that has the facet, or None for a facet of the session.
-        name: `tool`, `language`, `reason`, or a kind of name (see projection/session_names.py).
-        value: The tool's name, the code of the language, the reason, or the name.
+        name: `tool`, `language`, `reason`, `PROTOCOL`, `RESPONSE_KIND`, or a kind of name (see
+            projection/session_names.py).
+        value: The tool's name, the code of the language, the reason, the protocol, the kind of the
+            response, or the name.
     """
 
     response_id: str | None
@@ -24,6 +29,11 @@ class Facet(NamedTuple):
     value: str
 
 
+#: The facet of a session that is not of Realtime. A Realtime session has no such facet, so that it
+#: has no row more.
+PROTOCOL = "protocol"
+#: The facet of each response of a GPT-Live session: `spoken` or `delegated`.
+RESPONSE_KIND = "kind"
 NO_FACETS: frozenset[Facet] = frozenset()
 
 

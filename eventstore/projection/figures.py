@@ -1,9 +1,10 @@
 """Compute a session's figures and facets from its state, for lists that filter and sort by them.
 
 Called by store/readmodels/figure_rows.py. The figures are the turns, the slowest answer and the
-length; the facets are tools, languages, reasons and names. `update_figures` reads only the items
-and responses that changed, so that its work grows with the new events alone. The result depends
-on the state alone, so that a rebuild, which reads everything at once, gets the same.
+length; the facets are tools, languages, reasons, names, protocols and kinds of responses.
+`update_figures` reads only the items and responses that changed, so that its work grows with the
+new events alone. The result depends on the state alone, so that a rebuild, which reads everything
+at once, gets the same.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from eventstore.projection.facets import NO_FACETS, Facet, Figures
+from eventstore.projection.facets import NO_FACETS, PROTOCOL, RESPONSE_KIND, Facet, Figures
 from eventstore.projection.latency import answer_us
 from eventstore.projection.session_names import names_of_session
 from eventstore.projection.state import Item, Response, SessionState
+from eventstore.realtime.protocols import LIVE
 from eventstore.realtime.resources.outcomes import reason_of
 from eventstore.realtime.values import column_text, identifier
 
@@ -47,9 +49,7 @@ def update_figures(
         figures.find(("item", item.id), _facets_of(item))
     for response in responses:
         _see_answer(figures, state, response)
-        reason = reason_of(response.wire)
-        facets = NO_FACETS if reason is None else _facets(None, [("reason", reason)])
-        figures.find(("response", response.id), facets)
+        figures.find(("response", response.id), _facets_of_response(response))
     if len(state.error_codes) != figures.codes:
         figures.codes = len(state.error_codes)
         codes = [("reason", code) for code in state.error_codes]
@@ -67,8 +67,10 @@ def _see_address(figures: Figures, state: SessionState) -> None:
     if known and known[0] is read[0] and known[1] is read[1] and known[2] == read[2]:
         return
     figures.address = read
-    names = names_of_session(*read)
-    figures.find(("address", ""), _facets(None, names))
+    names = _facets(None, names_of_session(*read))
+    if state.protocol == LIVE:
+        names |= _facets(None, [(PROTOCOL, LIVE)])
+    figures.find(("address", ""), names)
 
 
 def _see_answer(figures: Figures, state: SessionState, response: Response) -> None:
@@ -136,6 +138,16 @@ def _facets_of(item: Item) -> frozenset[Facet]:
     of_session = _facets(None, named)
     response_id = identifier(item.response_id or item.answered_by)
     return of_session if response_id is None else of_session | _facets(response_id, named)
+
+
+def _facets_of_response(response: Response) -> frozenset[Facet]:
+    """Return the facets that a response gives to its session, and those that it has itself."""
+    reason = reason_of(response.wire)
+    facets = NO_FACETS if reason is None else _facets(None, [("reason", reason)])
+    response_id = identifier(response.id)
+    if response.live is None or response_id is None:
+        return facets
+    return facets | _facets(response_id, [(RESPONSE_KIND, response.live.kind)])
 
 
 def _with_its_language(code: str) -> set[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from eventstore.projection.content import AudioSpan
+from eventstore.projection.facets import ResponseKind
 from eventstore.projection.pending import Pending
 
 Speaker = Literal["user", "assistant"]
@@ -68,6 +69,11 @@ class LiveResponse:
 
     spoken: str | None = None
     delegation_id: str | None = None
+
+    @property
+    def kind(self) -> ResponseKind:
+        """Return `spoken` if the assistant said it, and `delegated` if a backend made it."""
+        return "delegated" if self.spoken is None else "spoken"
 
 
 @dataclass(slots=True)

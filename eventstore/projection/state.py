@@ -23,7 +23,7 @@ from eventstore.realtime.audio import NO_SAMPLE_RATES, SampleRates
 from eventstore.realtime.protocols import Protocol
 
 #: Raise this number when the fold or the views change: older projections are then made again.
-PROJECTOR_VERSION = 8
+PROJECTOR_VERSION = 9
 
 # Limits of what a session keeps, so that hostile events cannot fill the memory. Unknown types and
 # pressed keys (DTMF) beyond their limit are still counted.

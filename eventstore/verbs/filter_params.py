@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Literal
 
 from typing_extensions import TypedDict
 
+from eventstore.projection.facets import ResponseKind
 from eventstore.realtime.metadata import Condition
-from eventstore.store.filters.filters import ResponseStatus, SessionStatus
+from eventstore.realtime.protocols import Protocol
+from eventstore.store.filters.filters import Modality, ResponseStatus, SessionStatus
 
 #: A moment: a `datetime` (in UTC if it names no time zone), a `date` (its first moment in UTC), ISO
 #: 8601 text (in UTC if it names no time zone), or seconds since 1970.
@@ -48,6 +49,7 @@ class SessionFilterParams(LogFilterParams, total=False):
         status: `live`, `ended`, `interrupted`, or `errors`: the session has errors, or responses
             that failed or are incomplete.
         text: Somebody said it: words, `"a phrase"`, `pre*`.
+        protocol: `live` for sessions of GPT-Live, `realtime` for all others.
         tool: A tool of this name was called.
         reason: A response ended for this reason, or an error has this code.
         language: A transcript is in this language, such as `en`.
@@ -61,6 +63,7 @@ class SessionFilterParams(LogFilterParams, total=False):
 
     status: SessionStatus | None
     text: str | None
+    protocol: Protocol | None
     tool: str | None
     reason: str | None
     language: str | None
@@ -82,6 +85,7 @@ class ResponseFilterParams(LogFilterParams, total=False):
         reason: It ended for this reason, such as `turn_detected`.
         voice: The voice that it was spoken with.
         modality: `text` or `audio`.
+        kind: Of GPT-Live: `spoken` by the assistant, or `delegated` to a backend.
         conversation: The id of its conversation.
         session: The id of its session.
         text: It says this: words, `"a phrase"`, `pre*`.
@@ -95,7 +99,8 @@ class ResponseFilterParams(LogFilterParams, total=False):
     status: ResponseStatus | None
     reason: str | None
     voice: str | None
-    modality: Literal["text", "audio"] | None
+    modality: Modality | None
+    kind: ResponseKind | None
     conversation: str | None
     session: str | None
     text: str | None

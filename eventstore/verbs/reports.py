@@ -22,7 +22,8 @@ class UsageEntry(TypedDict):
         paused_sessions: How many sessions of GPT-Live were paused.
         decisions: How many decisions of GPT-Live sessions.
         cost_usd: US dollars, as far as prices are known; None if none is.
-        unpriced: What has no known price.
+        unpriced: What the cost does not contain, since its price is not known. If some of it has no
+            price because the server has not told its usage, `untold` counts and names that.
         unpriced_between_usd: The least and the most that it costs, if that is known.
     """
 

@@ -170,6 +170,7 @@ SESSIONS: list[tuple[str, dict[str, Any]]] = [
     ("--tool weather --sort cost", {"tool": "weather", "sort": "cost"}),
     ("--reason turn_detected", {"reason": "turn_detected"}),
     ("--language de", {"language": "de"}),
+    ("--protocol live", {"protocol": "live"}),
     ("--min-duration 0.1 --max-duration 9", {"min_duration": 0.1, "max_duration": 9}),
     ("--min-cost 0.001 --min-latency 0.001", {"min_cost": 0.001, "min_latency": 0.001}),
     ("--min-turns 3 --min-interruptions 1", {"min_turns": 3, "min_interruptions": 1}),
@@ -191,6 +192,7 @@ def test_sessions(
     [
         ("--tool weather", {"tool": "weather"}),
         ("--language de", {"language": "de"}),
+        ("--kind spoken --modality audio", {"kind": "spoken", "modality": "audio"}),
         ("--min-latency 0.004 --sort latency", {"min_latency": 0.004, "sort": "latency"}),
         ("--min-duration 0.02 --sort duration", {"min_duration": 0.02, "sort": "duration"}),
         ("--sort tokens --order asc", {"sort": "tokens", "order": "asc"}),

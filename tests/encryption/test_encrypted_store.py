@@ -102,11 +102,18 @@ def test_figures_are_asked_for_and_facets_are_not(keyed: EventStore) -> None:
     for sort in ("duration", "cost", "latency", "turns", "interruptions"):
         found = keyed.sessions(sort=sort, limit=100).data
         assert [(one["id"],) for one in found] == [o.key for o in in_order(known, sort, "desc")]
-    for filters in ({"tool": "weather"}, {"language": "de"}, {"reason": "server_error"}):
+    for filters in (
+        {"tool": "weather"},
+        {"language": "de"},
+        {"reason": "server_error"},
+        *({"protocol": protocol} for protocol in ("live", "realtime")),
+    ):
         with pytest.raises(InvalidInputError, match="encrypted here"):
             keyed.sessions(**filters)
     with pytest.raises(InvalidInputError, match="encrypted here"):
         keyed.responses(tool="weather", sort="tokens")
+    with pytest.raises(InvalidInputError, match="encrypted here"):
+        keyed.usage(kind="delegated")
     with keyed.engine.connect() as connection:
         for table in TABLES_WITHOUT_ROWS:
             assert not connection.exec_driver_sql(f"SELECT * FROM {table}").fetchall()

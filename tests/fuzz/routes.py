@@ -47,6 +47,8 @@ VALUES: dict[str, tuple[str, ...]] = {
     "min_tokens": ("0", "100", "-1", "9" * 30),
     "tool": ("weather", "\0", "x" * 400),
     "language": ("en", "\0"),
+    "protocol": ("live", "realtime", "x"),
+    "kind": ("spoken", "delegated", "x"),
     **dict.fromkeys(
         ("min_latency", "min_duration", "max_duration", "min_cost"),
         ("0", "0.5", "1e12", "1e400", "-1", "nan", "x"),

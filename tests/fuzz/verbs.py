@@ -40,6 +40,7 @@ FILTERS: tuple[dict[str, Any], ...] = (
 OF_SESSIONS: tuple[dict[str, Any], ...] = (
     *({"sort": sort} for sort in ("cost", "turns", "interruptions")),
     {"min_cost": 0.001, "sort": "started", "text": "Hello"},
+    *({"protocol": protocol} for protocol in ("live", "realtime")),
     {"reason": "server_error", "max_duration": 1e9, "sort": "cost", "order": "asc"},
 )
 

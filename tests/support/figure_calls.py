@@ -12,6 +12,7 @@ from eventstore.realtime.resources.outcomes import reason_of
 from eventstore.times import parse_time
 from support.calls import SESSION_CONFIG, USAGE
 from support.events import Call, Json, audio_part, message, text_part
+from support.live_speech import SESSION, say
 
 TOOLS = ("weather", "cancel_order", "möchte_%'\"")
 LANGUAGES = ("en", "de", "pt-BR", "en-US")
@@ -31,7 +32,31 @@ def figure_calls(count: int = 24) -> dict[str, tuple[Call, bool]]:
     for number in range(count):
         call = _call(chance, number)
         made[f"sess_{(number * 7) % count:02d}"] = (call, chance.random() < 0.6)
+    for number in range(count // 4):
+        made[f"live_{number:02d}"] = (_live_call(number), number % 2 == 0)
     return made
+
+
+def _live_call(number: int) -> Call:
+    """A GPT-Live session, of which each third has a backend that calls a tool."""
+    call = Call()
+    call.ms = number * 60_000
+    call.server("session.started", session=SESSION | {"id": f"live_{number:02d}"})
+    say(call, "user", 0, "Is", "it", "open?")
+    if number % 3 == 0:
+        work = {"id": "deleg_1", "target": "responses", "response_id": f"resp_{number}"}
+        call.server("session.delegation.created", delegation=work, offset_ms=700)
+        called = {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": TOOLS[0]}
+        for event in (
+            {"type": "response.created", "response": {"id": f"resp_{number}"}},
+            {"type": "response.output_item.done", "item": called | {"arguments": "{}"}},
+            {"type": "response.completed", "response": {"id": f"resp_{number}"}},
+        ):
+            call.server("response.event", delegation_id="deleg_1", event=event)
+    say(call, "assistant", 900 + 100 * number, "It", "is.")
+    if number % 2 == 0:
+        call.server("session.closed", session=SESSION, usage={"seconds": 3600 * number})
+    return call
 
 
 def record(store: EventStore, calls: dict[str, tuple[Call, bool]]) -> None:
@@ -161,6 +186,7 @@ def _session(store: EventStore, id_: str, listed: Json) -> Figures:
         "tool": {item["name"] for item in items if item.get("type") == "function_call"},
         "reason": reasons | {error["code"] for error in errors},
         "language": _languages(_all_items(store, id_)),
+        "protocol": {notes["protocol"]},
     }
     figures = {
         "duration": _seconds(notes["duration_ms"]),
@@ -222,6 +248,7 @@ def _responses(store: EventStore, id_: str) -> Iterable[Figures]:
             "tool": {item["name"] for item in output if item.get("type") == "function_call"},
             "language": _languages(asked),
             "reason": {reason_of(response) or ""},
+            "kind": {notes.get("kind") or ""},
         }
         figures = {
             "duration": _seconds(notes["duration_ms"]),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from eventstore.cli.terminal.output import counted, dollars, group_name, print_table, say, seconds
+from eventstore.store.usage.unpriced import LeftOut, not_in_cost
 
 _USAGE_COLUMNS = {
     ">RESPONSES": "responses",
@@ -53,18 +54,24 @@ def _usage_cell(entry: dict[str, Any], field: str) -> Any:
     return seconds(entry[field] or None) if field == "audio_ms" else entry[field]
 
 
+def _listed(left_out: LeftOut, why: str) -> str:
+    """Return words such as `2 responses and 1 session without a known price (model)`."""
+    things = [
+        counted(number, name.removesuffix("s").replace("_", " "))
+        for name, number in left_out.counts.items()
+    ]
+    listed = " and ".join(filter(None, (", ".join(things[:-1]), things[-1])))
+    models = f" ({', '.join(left_out.models)})" if left_out.models else ""
+    return f"{listed} {why}{models}"
+
+
 def _say_unpriced(total: dict[str, Any]) -> None:
     """Print the usage that has no known price, and the limits of its cost if they are known."""
-    unpriced = total["unpriced"]
-    if not unpriced["models"]:
-        return
-    things = [counted(unpriced["responses"], "response")]
-    things += [counted(unpriced["transcriptions"], "transcription")]
-    for field in ("sessions", "paused_sessions", "decisions"):
-        if unpriced.get(field):
-            things.append(counted(unpriced[field], field.removesuffix("s").replace("_", " ")))
-    listed = ", ".join(things[:-1]) + f" and {things[-1]}"
-    say(f"Not in the cost: {listed} without a known price ({', '.join(unpriced['models'])}).")
+    without_price, untold = not_in_cost(total["unpriced"])
+    if without_price.counts:
+        say(f"Not in the cost: {_listed(without_price, 'without a known price')}.")
+    if untold.counts:
+        say(f"Not in the cost: {_listed(untold, 'whose usage the server has not told')}.")
     between = total["unpriced_between_usd"]
     if between is not None:
         say(

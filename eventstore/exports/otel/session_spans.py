@@ -40,7 +40,6 @@ from eventstore.projection.views.usage import billed_tokens
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
 from eventstore.realtime.protocols import LIVE
-from eventstore.realtime.resources.dialects import response_config
 from eventstore.realtime.values import mapping, metadata_pairs, number, text
 from eventstore.store.log.read_events import read_events
 from eventstore.store.queries.query_sessions import state_at
@@ -185,8 +184,7 @@ def _response(
 
 
 def _configuration(response: Response) -> dict[str, Value | None]:
-    body = response.request.body if response.request is not None else {}
-    config = response_config(response.wire, body, response.session)
+    config = resources.config_of_response(response)
     modalities, limit = config["modalities"], config["max_output_tokens"]
     speech = "speech" if "audio" in (modalities or ()) else "text"
     return {

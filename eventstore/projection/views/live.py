@@ -77,6 +77,16 @@ def live_response_notes(state: SessionState, response: Response) -> dict[str, An
     }
 
 
+def live_config_of(response: Response) -> dict[str, Any]:
+    """Return the settings of a response in a Live session that no event tells.
+
+    The assistant speaks each of its answers, and a backend writes each of its own.
+    """
+    if response.live is None:
+        return {}
+    return {"output_modalities": ["audio" if response.live.kind == "spoken" else "text"]}
+
+
 def _delegation(state: SessionState, delegation: Delegation | None) -> dict[str, Any]:
     """Return who did the work of a delegation, how long it took, and what it was for."""
     if delegation is None:

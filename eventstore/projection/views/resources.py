@@ -18,6 +18,7 @@ from eventstore.projection.timed_words import WordTiming, by_start_time, on_own_
 from eventstore.projection.views.heard import heard_text, is_by_time_alone, output_bytes_per_ms
 from eventstore.projection.views.live import (
     live_audio,
+    live_config_of,
     live_item_notes,
     live_response_notes,
 )
@@ -309,12 +310,17 @@ def _completed(entry: dict[str, Any], item: Item) -> dict[str, Any]:
     return entry
 
 
+def config_of_response(response: Response) -> dict[str, Any]:
+    """Return the settings with which a response was made, as `response_config` returns them."""
+    body = response.request.body if response.request is not None else {}
+    return response_config(response.wire, body, response.session, live_config_of(response))
+
+
 def _response_notes(
     state: SessionState, response: Response, item_ids: list[str], deltas: bool
 ) -> dict[str, Any]:
     request = response.request
     moments = response_times(response)
-    body = request.body if request is not None else {}
     audio = [
         {"item_id": item_id, **entry}
         for item_id in item_ids
@@ -343,7 +349,7 @@ def _response_notes(
         "duration_ms": elapsed_ms(state, moments.created, moments.done),
         "playback_started_at": to_iso(response.playback_started_at),
         "playback_stopped_at": to_iso(response.playback_stopped_at),
-        "config": response_config(response.wire, body, response.session),
+        "config": config_of_response(response),
         "audio": audio,
         "heard": " ".join(
             said

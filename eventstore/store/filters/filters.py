@@ -8,7 +8,7 @@ web/api/, archive/, and all lists.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar, get_args
 
@@ -23,7 +23,10 @@ from pydantic import (
 
 from eventstore.brief import brief
 from eventstore.errors import InvalidInputError
+from eventstore.projection.facets import PROTOCOL, RESPONSE_KIND, ResponseKind
+from eventstore.realtime import protocols
 from eventstore.realtime.metadata import Condition, Operator
+from eventstore.realtime.protocols import Protocol as SessionProtocol
 from eventstore.store.filters.metadata_conditions import parse_condition, within_limits
 from eventstore.times import parse_time
 
@@ -45,6 +48,8 @@ SessionSort = Literal["started", "duration", "cost", "latency", "turns", "interr
 ResponseSort = Literal["created", "duration", "latency", "tokens"]
 SortDirection = Literal["asc", "desc"]
 Modality = Literal["text", "audio"]
+#: Conditions on facets, each as a name and a value.
+Facets = Sequence[tuple[str, str]]
 
 
 def read_conditions(value: Any) -> tuple[Condition, ...]:
@@ -227,9 +232,10 @@ class SessionFilter(BasicFilter):
     #: The conditions that need the tables `session_figures` and `session_facets`.
     FIGURES: ClassVar[tuple[str, ...]] = (
         *("tool", "reason", "language", "min_duration", "max_duration", "min_cost"),
-        *("min_latency", "min_turns", "min_interruptions", "address"),
+        *("min_latency", "min_turns", "min_interruptions", "address", "protocol"),
     )
     status: SessionStatus | None = None
+    protocol: SessionProtocol | None = None
     text: Text = None
     tool: Text = None
     reason: Text = None
@@ -244,10 +250,15 @@ class SessionFilter(BasicFilter):
     #: Names and values in the URL of the session's connection: realtime/request_target.py.
     address: tuple[tuple[str, str], ...] | None = None
 
-    def facets(self) -> list[tuple[str, str]]:
-        """Return the facets that sessions must have, as pairs of name and value."""
+    def facets(self) -> Facets:
+        """Return the facets that sessions must have."""
         named = _facets(tool=self.tool, reason=self.reason, language=self.language)
-        return named + list(self.address or ())
+        of_protocol = [_IS_LIVE] if self.protocol == protocols.LIVE else []
+        return [*named, *of_protocol, *(self.address or ())]
+
+    def lacked_facets(self) -> Facets:
+        """Return the facets that sessions must not have: a Realtime session has no protocol."""
+        return [_IS_LIVE] if self.protocol == protocols.REALTIME else []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,6 +266,7 @@ class ResponseFilter(BasicFilter):
     """Conditions on responses; all of them must hold."""
 
     status: ResponseStatus | None = None
+    kind: ResponseKind | None = None
     reason: Text = None
     voice: Text = None
     modality: Modality | None = None
@@ -268,13 +280,16 @@ class ResponseFilter(BasicFilter):
     min_latency: Seconds = None
     min_duration: Seconds = None
 
-    def facets(self) -> list[tuple[str, str]]:
-        """Return the facets that responses must have, as pairs of name and value."""
-        return _facets(tool=self.tool, language=self.language)
+    def facets(self) -> Facets:
+        """Return the facets that responses must have."""
+        return _facets(**{"tool": self.tool, "language": self.language, RESPONSE_KIND: self.kind})
 
 
-def _facets(**values: str | None) -> list[tuple[str, str]]:
+def _facets(**values: str | None) -> Facets:
     return [(name, value) for name, value in values.items() if value is not None]
+
+
+_IS_LIVE = (PROTOCOL, protocols.LIVE)
 
 
 @dataclass(frozen=True, kw_only=True)

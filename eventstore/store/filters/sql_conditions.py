@@ -12,6 +12,7 @@ from eventstore.realtime.metadata import Condition
 from eventstore.realtime.values import identifier
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.filters import search
+from eventstore.store.filters.filters import Facets
 from eventstore.store.filters.forced_joins import row_by_row
 from eventstore.store.readmodels.words.search_tokens import Term
 
@@ -82,28 +83,32 @@ def add_facets(
     table: str,
     alias: str,
     keys: tuple[str, ...],
-    facets: list[tuple[str, str]],
+    facets: Facets,
+    lacked: Facets = (),
 ) -> None:
-    """Add the condition that the rows of `alias` have all facets.
+    """Add the condition that the rows of `alias` have all facets, and none of others.
 
     Args:
         table: The table of facets.
         keys: The columns that rows and their facets share.
-        facets: Pairs of name and value.
+        facets: The facets that the rows have.
+        lacked: The facets that the rows do not have.
 
     Raises:
         InvalidInputError: The store is encrypted, and so has no facets.
     """
-    if facets and tx.keys.name(tx) is not None:
-        names = ", ".join(f"--{name}" for name, _ in facets)
+    if (facets or lacked) and tx.keys.name(tx) is not None:
+        names = ", ".join(f"--{name}" for name, _ in (*facets, *lacked))
         raise InvalidInputError(
-            f"{names}: tools, languages and errors are encrypted here, and no list is chosen by"
-            " them; choose by metadata"
+            f"{names}: tools, languages, errors, protocols and kinds are encrypted here, and no"
+            " list is chosen by them; choose by metadata"
         )
     same = " AND ".join(f"y.{key} = {alias}.{key}" for key in keys)
+    has_it = row_by_row(tx, f"SELECT 1 FROM {table} y WHERE {same} AND y.facet = ? AND y.value = ?")
     for facet in facets:
-        sql = f"SELECT 1 FROM {table} y WHERE {same} AND y.facet = ? AND y.value = ?"
-        where.add(row_by_row(tx, sql), *facet)
+        where.add(has_it, *facet)
+    for facet in lacked:
+        where.add(f"NOT ({has_it})", *facet)
 
 
 def counts_for_response(alias: str) -> str:

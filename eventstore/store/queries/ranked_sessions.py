@@ -263,7 +263,8 @@ def _add_conditions(
     for condition in filters.metadata:
         add_metadata_condition(where, tx, condition, "session_metadata", "f", ())
     add_scope(where, filters.scope, "f")
-    add_facets(where, tx, "session_facets", "f", SESSION_ID, filters.facets())
+    facets, lacked = filters.facets(), filters.lacked_facets()
+    add_facets(where, tx, "session_facets", "f", SESSION_ID, facets, lacked)
     for name, column in _LEAST.items():
         least = getattr(filters, name)
         if least is not None:

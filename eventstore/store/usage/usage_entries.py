@@ -19,7 +19,7 @@ from eventstore.projection.handlers.session_billing import (
     usage_of_response,
 )
 from eventstore.projection.state import SessionState
-from eventstore.projection.views.usage import Tokens, Usage, read_usage
+from eventstore.projection.views.usage import Reported, Tokens, Usage, read_usage
 from eventstore.realtime.values import text
 from eventstore.store.usage.usage_sources import DAY_AND_MODEL
 from eventstore.times import date_of
@@ -60,7 +60,8 @@ class PricedUsage(NamedTuple):
 
 def usage_entry(rows: Sequence[PricedUsage]) -> dict[str, Any]:
     """Return one line of usage: counts, tokens, money, and what has no price."""
-    unpriced = [row for row in rows if row.cost.usd is None]
+    unpriced = [row for row in rows if row.cost.usd is None and not _is_billed_elsewhere(row)]
+    has_price = any(row.cost.usd is not None for row in rows)
     counts = _counts(rows)
     sums = Tokens(*map(sum, zip(*(row.tokens for row in rows), strict=True)))
     known = sum((row.cost.usd for row in rows if row.cost.usd is not None), Decimal(0))
@@ -71,16 +72,44 @@ def usage_entry(rows: Sequence[PricedUsage]) -> dict[str, Any]:
         **counts,
         **sums._asdict(),
         # Unknown cost is never zero; the total is null if nothing has a price.
-        "cost_usd": None if unpriced and len(unpriced) == len(rows) else float(known),
+        "cost_usd": float(known) if not unpriced or has_price else None,
         "unpriced": {
             **_counts(unpriced),
-            "models": sorted({row.model or "unknown" for row in unpriced}),
+            "models": _models(unpriced),
             "without_usage": sum(row.number for row in rows if not row.reported),
+            **_untold(unpriced),
         },
         "sessions": sessions,
         **({"paused_ms": paused_ms} if paused_ms else {}),
         "unpriced_between_usd": _between([row.cost.between for row in unpriced]),
     }
+
+
+def _is_billed_elsewhere(row: PricedUsage) -> bool:
+    """Return True for what the assistant of a Live session says: the session's seconds are billed.
+
+    Only such responses have usage in seconds, and they have none.
+    """
+    in_seconds = row.reported == Reported.SECONDS
+    return row.kind == "response" and in_seconds and not any(row.tokens)
+
+
+def _models(rows: Iterable[PricedUsage]) -> list[str]:
+    return sorted({row.model or "unknown" for row in rows})
+
+
+def _untold(unpriced: Iterable[PricedUsage]) -> dict[str, Any]:
+    """Return how much of what has no price has no usage either; nothing if all has.
+
+    `models` has the models of which all that has no price is without usage.
+    """
+    untold = [row for row in unpriced if not row.reported]
+    if not untold:
+        return {}
+    priceless = _models(row for row in unpriced if row.reported)
+    counts = {name: count for name, count in _counts(untold).items() if count}
+    models = [model for model in _models(untold) if model not in priceless]
+    return {"untold": {**counts, "models": models}}
 
 
 def _counts(rows: Iterable[PricedUsage]) -> dict[str, int]:

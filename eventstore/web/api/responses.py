@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from eventstore.projection.facets import ResponseKind
 from eventstore.realtime.resources.dialects import Dialect
-from eventstore.store.filters.filters import MAX_LIMIT, ResponseSort, ResponseStatus
+from eventstore.store.filters.filters import MAX_LIMIT, Modality, ResponseSort, ResponseStatus
 from eventstore.store.queries.pages import Page
 from eventstore.web.server.documents import (
     CREATED,
@@ -66,7 +67,11 @@ async def response_filters(
     reason: Annotated[TextParameter, Query(description="Why it ended, or an error's code.")] = None,
     model: TextParameter = None,
     voice: TextParameter = None,
-    modality: Literal["text", "audio"] | None = None,
+    modality: Modality | None = None,
+    kind: Annotated[
+        ResponseKind | None,
+        Query(description="Of GPT-Live: spoken by the assistant, or made for a delegation."),
+    ] = None,
     conversation: TextParameter = None,
     session: TextParameter = None,
     tool: Annotated[TextParameter, Query(description="Responses that called this tool.")] = None,
@@ -87,6 +92,7 @@ async def response_filters(
         model=model,
         voice=voice,
         modality=modality,
+        kind=kind,
         conversation=conversation,
         session=session,
         tool=tool,

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import AfterValidator, Field
 
 from eventstore.errors import NotFoundError
+from eventstore.realtime.protocols import Protocol
 from eventstore.realtime.resources.dialects import Dialect
 from eventstore.store.filters.filters import SessionSort, SessionStatus
 from eventstore.store.sessions.log import Log
@@ -99,6 +100,9 @@ def list_sessions(
     ] = None,
     model: TextParameter = None,
     q: Annotated[TextParameter, Query(description='Words said; `"a phrase"`, `pre*`.')] = None,
+    protocol: Annotated[
+        Protocol | None, Query(description="`live` for GPT-Live, `realtime` for all others.")
+    ] = None,
     tool: Annotated[
         TextParameter, Query(description="Sessions in which this tool was called.")
     ] = None,
@@ -143,6 +147,7 @@ def list_sessions(
         status=status,
         model=model,
         text=q,
+        protocol=protocol,
         tool=tool,
         reason=reason,
         language=language,

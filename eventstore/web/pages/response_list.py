@@ -35,7 +35,8 @@ RESPONSE_SORTS = {
 _PLAIN = {
     name: name
     for name in (
-        *("status", "reason", "model", "voice", "modality", "session", "tool", "language"),
+        *("status", "reason", "model", "voice", "modality", "kind"),
+        *("session", "tool", "language"),
         *("min_tokens", "min_latency", "min_duration"),
     )
 } | {"q": "text"}

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from eventstore.exports.live_turns import timeline_zero
 from eventstore.exports.live_words import is_live, session_facts
-from eventstore.realtime.values import mapping
+from eventstore.store.usage.unpriced import LeftOut, not_in_cost
 from eventstore.web.pages.rendering import page
 from eventstore.web.server.paths import IdRoute
 from eventstore.web.server.requests import MayRead, ScopedQueries, may_raw
@@ -57,7 +57,7 @@ def show_session(
 def _facts(session: Mapping[str, Any], usage: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Return the facts about the session that the page shows beside its metadata."""
     notes = session["eventstore"]
-    unpriced = mapping(usage.get("unpriced")).get("models")
+    without_price, untold = not_in_cost(usage["unpriced"])
     return [
         ("Model", session.get("model")),
         ("Responses", notes["responses"]),
@@ -66,9 +66,15 @@ def _facts(session: Mapping[str, Any], usage: Mapping[str, Any]) -> list[tuple[s
         ("Tokens in", usage["input_tokens"]),
         ("cached", usage["cached_tokens"]),
         ("out", usage["output_tokens"]),
-        ("No price known of", ", ".join(unpriced) if unpriced else None),
+        ("No price known of", ", ".join(without_price.models)),
+        ("Usage not told yet" if not notes["closed"] else "Usage not told", _names(untold)),
         *(_live_facts(session) if is_live(session) else ()),
     ]
+
+
+def _names(untold: LeftOut) -> str:
+    """Return the models, or what it is, of usage that the server has not told."""
+    return ", ".join(untold.models or untold.counts)
 
 
 def _live_facts(session: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -44,7 +44,8 @@ NUMBERS = (
     ("min_interruptions", "Interruptions at least", "1"),
 )
 _PLAIN = {"model": "model", "status": "status", "q": "text"} | {
-    name: name for name in ("tool", "reason", "language", *(number[0] for number in NUMBERS))
+    name: name
+    for name in ("protocol", "tool", "reason", "language", *(number[0] for number in NUMBERS))
 }
 
 

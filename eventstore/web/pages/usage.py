@@ -9,6 +9,7 @@ from markupsafe import Markup
 from starlette.datastructures import QueryParams
 
 from eventstore.realtime.values import script_json
+from eventstore.store.usage.unpriced import not_in_cost
 from eventstore.times import DAY_US, clamp_time, now, parse_time, to_iso
 from eventstore.verbs.queries import Queries
 from eventstore.web.pages.filters import (
@@ -68,6 +69,7 @@ def show_usage(request: Request, queries: ScopedQueries) -> Response:
         span=span,
         span_names=SPANS,
         total=by_day["total"],
+        **not_in_cost(by_day["total"]["unpriced"])._asdict(),
         latency=answers["total"],
         slower=_slower(queries, span, filters),
         data=Markup(script_json({**shown, "key": key})),  # noqa: S704 - script_json escapes

@@ -57,6 +57,12 @@ def test_the_work_was_given_to_a_backend(call: Call) -> None:
     assert call.notes(delegation.id)["delegation"]["took_ms"] > 500
 
 
+def test_the_assistant_speaks_and_its_backend_writes(call: Call) -> None:
+    told = {id_: call.notes(id_) for id_ in call.state.responses}
+    found = {(notes["kind"], *notes["config"]["modalities"]) for notes in told.values()}
+    assert found == {("spoken", "audio"), ("delegated", "text")}
+
+
 def test_how_long_the_caller_waited(call: Call) -> None:
     waits = [call.notes(id_)["speech_to_first_audio_ms"] for id_ in call.state.responses]
     assert [wait is not None and 0 < wait < 1000 for wait in waits].count(True) == 3

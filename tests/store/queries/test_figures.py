@@ -40,6 +40,7 @@ SESSION_FILTERS: dict[str, tuple[Any, ...]] = {
     "tool": (*TOOLS, "unheard of"),
     "reason": CODES,
     "language": LANGUAGES,
+    "protocol": ("live", "realtime"),
     "min_duration": SECONDS,
     "max_duration": SECONDS,
     "min_latency": SECONDS,
@@ -52,6 +53,7 @@ SESSION_FILTERS: dict[str, tuple[Any, ...]] = {
 RESPONSE_FILTERS: dict[str, tuple[Any, ...]] = {
     "tool": (*TOOLS, "unheard of"),
     "language": LANGUAGES,
+    "kind": ("spoken", "delegated"),
     "reason": CODES,
     "min_latency": SECONDS,
     "min_duration": SECONDS,
@@ -326,6 +328,7 @@ def test_costs_of_other_prices_are_never_taken(
         {"tool": "a\0b"},
         {"sort": "created"},
         {"sort": ""},
+        {"protocol": "beta", "kind": "thought"},
     ],
     ids=str,
 )

@@ -11,6 +11,7 @@ from support.events import Call
 from support.live_speech import say, started
 
 from eventstore import EventStore
+from eventstore.store.usage.unpriced import not_in_cost
 
 Json = dict[str, Any]
 
@@ -60,6 +61,31 @@ def test_a_price_that_nobody_knows_is_named_and_never_zero(store: EventStore) ->
     assert total["cost_usd"] is None
     assert total["unpriced"]["models"] == ["gpt-live-1.1"]
     assert total["unpriced"]["sessions"] == 1
+
+
+def test_what_is_said_has_no_price_of_its_own_that_could_be_unknown(store: EventStore) -> None:
+    call = say(started(model="gpt-live-1.1"), "assistant", 700, "No.")
+    record(store, "s1", say(call, "user", 3500, "Please"))
+    unpriced = {"responses": 0, "transcriptions": 0, "sessions": 1, "models": ["gpt-live-1.1"]}
+    untold = {"sessions": 1, "models": ["gpt-live-1.1"]}
+    told = {**unpriced, "without_usage": 1, "untold": untold}
+    assert store.usage()["total"]["unpriced"] == told
+    store.append("s1", [], close=True)
+    call.server("session.closed", usage={"seconds": 60})
+    store.append("s1", call.frames[-1:])
+    for total in (store.usage()["total"], store.state("s1")["usage"]):
+        assert total["unpriced"] == unpriced | {"without_usage": 0}
+        assert total["cost_usd"] is None
+
+
+def test_usage_that_is_not_told_yet_is_not_without_a_price(store: EventStore) -> None:
+    record(store, "s1", say(looks_up(delegated("responses")), "assistant", 2000, "It", "was."))
+    total = store.usage()["total"]
+    assert total["cost_usd"] == pytest.approx(2 * 0.001275)
+    assert total["unpriced"]["untold"] == {"sessions": 1, "models": ["gpt-live-1"]}
+    without_price, untold = not_in_cost(total["unpriced"])
+    assert (without_price.counts, without_price.models) == ({}, [])
+    assert (untold.counts, untold.models) == ({"sessions": 1}, ["gpt-live-1"])
 
 
 def test_users_own_prices_apply_to_paused_time_as_well(store: EventStore, tmp_path: Path) -> None:

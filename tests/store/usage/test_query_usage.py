@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -158,8 +159,17 @@ def plain_sum(entries: Iterable[Billed]) -> Json:
             "sessions": 0,
             "models": sorted({entry.model or "unknown" for entry in unpriced}),
             "without_usage": sum(entry.usage is None for entry in unpriced),
+            **_untold(unpriced),
         },
     }
+
+
+def _untold(unpriced: list[Billed]) -> Json:
+    """What is said of usage that the server has not told."""
+    kinds = Counter(entry.kind for entry in unpriced if entry.usage is None)
+    told = {entry.model or "unknown" for entry in unpriced if entry.usage is not None}
+    untold = {entry.model or "unknown" for entry in unpriced if entry.usage is None}
+    return {"untold": {**kinds, "models": sorted(untold - told)}} if kinds else {}
 
 
 def _sum_of_prices(prices: list[float | None]) -> Any:
@@ -383,6 +393,7 @@ def test_an_unknown_price_is_counted_and_named_and_the_rest_is_priced(store: Eve
         "sessions": 0,
         "models": ["gpt-realtime", "my-own-model", "unknown"],
         "without_usage": 1,
+        "untold": {"responses": 1, "models": ["gpt-realtime"]},
     }
 
 

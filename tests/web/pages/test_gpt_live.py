@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from support.page_serving import PHONE, Look, Served
 
 from eventstore import EventStore
 from eventstore.demo import live_call_lines
+from eventstore.realtime.frames import CLIENT
 from eventstore.web.in_thread import serving
 
 Picture = Callable[[Page], None]
@@ -58,6 +60,13 @@ def test_what_a_backend_did_is_told_apart(look: Look, pages: Pages, picture: Pic
     picture(page)
 
 
+def test_the_usage_of_an_open_call_is_not_told_yet(look: Look, pages: Pages) -> None:
+    page = opened(look, pages, LiveCall().starts().said(("user", 0, "Hello there")))
+    facts = page.locator(".facts").first
+    expect(facts).to_contain_text("Usage not told yet gpt-live-1")
+    expect(facts).not_to_contain_text("No price known")
+
+
 def test_decisions_mutes_and_the_transport_are_told(
     look: Look, pages: Pages, picture: Picture
 ) -> None:
@@ -91,6 +100,29 @@ def test_the_state_at_the_cursor_is_the_timelines(look: Look, pages: Pages) -> N
     state = page.locator("#state")
     expect(state).to_contain_text("events")
     expect(state).not_to_contain_text("Hi")
+
+
+def test_the_axis_shows_the_seconds_of_the_clock(look: Look, pages: Pages) -> None:
+    """The sound begins later than the call; the axis is right at each zoom, up to its end."""
+    late = LiveCall()
+    late.ms = 0
+    late.store("opened", url="wss://api.openai.com/v1/live/sessions")
+    late.ms += 3400
+    late.starts().sound(CLIENT, 200)
+    late.said(("user", 0, "Hello there"), ("assistant", 12_000, "Hi"))
+    page = opened(look, pages, late.closes(12_400, 12))
+    expect(page.locator("#session[data-ready]")).to_be_attached()
+    expect(page.locator("#clock")).to_have_text(re.compile(r"^0:03\.[2-5]"))
+    for zoom in ("0", "40"):
+        page.locator("#zoom").fill(zoom)
+        shown = page.locator('#wave [part="notch"]').filter(has_text="0:05")
+        expect(shown).to_be_visible()
+        found = shown.bounding_box()
+        assert found is not None
+        page.mouse.click(found["x"] + 1, found["y"] - 20)
+        expect(page.locator("#clock")).to_have_text(re.compile(r"^0:05\.0"))
+    last = page.locator('#wave [part="notch"]').last
+    assert last.evaluate("notch => notch.parentElement.clientWidth - notch.offsetLeft") >= 0
 
 
 @pytest.mark.skipif(not os.environ.get("PICTURES"), reason="only makes pictures")

@@ -65,6 +65,7 @@ def test_build_a_query_and_keep_it_as_a_link(served: Served, look: Look, picture
         ({"session": SAMPLE}, f"session={SAMPLE}"),
         ({"since": "2026-05-04T09:30:10Z"}, "from=2026-05-04T09:30:10Z"),
         ({"tool": "find_order"}, "tool=find_order"),
+        ({"kind": "spoken", "modality": "audio"}, "kind=spoken&modality=audio"),
         ({"min_latency": 0.5, "sort": "latency"}, "min_latency=0.5&sort=latency"),
         (
             {"min_duration": 1, "sort": "tokens", "order": "asc"},

@@ -92,6 +92,8 @@ def test_filters_make_a_link(served: Served, look: Look, picture: Picture) -> No
         ({"metadata": ["source"]}, "key=source&op=has&value="),
         ({"tool": "find_order", "min_turns": 3}, "tool=find_order&min_turns=3"),
         ({"reason": "turn_detected"}, "reason=turn_detected"),
+        ({"protocol": "live"}, "protocol=live"),
+        ({"protocol": "realtime", "tool": "find_order"}, "protocol=realtime&tool=find_order"),
         ({"min_duration": 5, "max_duration": 40}, "min_duration=5&max_duration=40"),
         ({"min_cost": 0.01, "min_latency": 0.5}, "min_cost=0.01&min_latency=0.5"),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, get_args
@@ -39,6 +40,7 @@ from eventstore.cli.terminal.output import (
 )
 from eventstore.cli.terminal.response_line import response_line
 from eventstore.cli.terminal.usage_table import print_usage
+from eventstore.event_store import EventStore
 from eventstore.realtime.resources.dialects import Dialect
 from eventstore.realtime.resources.outcomes import status_words
 from eventstore.store.filters.filters import ResponseSort, SessionSort, SessionStatus
@@ -180,7 +182,8 @@ def responses(
     """List responses, newest first; every filter must hold.
 
     Metadata of a session counts for each of its responses. K!=V also takes responses
-    without K.
+    without K. In the table, an id that other sessions have as well is SESSION/ID, which `response`
+    and --after take too.
 
     \b
     Examples:
@@ -198,18 +201,30 @@ def responses(
             dialect=dialect,
             **given_options(filters),
         )
-    if as_json:
-        print_json(page.as_list())
-        return
+        if as_json:
+            print_json(page.as_list())
+            return
+        shared = _shared_ids(store, page) if filters["session"] is None else set()
     _print_page(
         page,
         ("RESPONSE", "CREATED", "STATUS", ">TOKENS", ">FIRST AUDIO", "SAID"),
-        [_response_row(entry) for entry in page.data],
+        [_response_row(entry, shared) for entry in page.data],
         "responses",
     )
 
 
-def _response_row(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+def _shared_ids(store: EventStore, page: Page[Any]) -> set[str]:
+    """Return the ids on a page that responses of several sessions have, or may have.
+
+    The store makes the ids of what is said in GPT-Live sessions, and makes the same in several.
+    """
+    counts = Counter(entry["id"] for entry in page.data)
+    shared = {id_ for id_, number in counts.items() if number > 1}
+    made = {entry["id"] for entry in page.data if entry["eventstore"].get("kind") == "spoken"}
+    return shared | made if made and len(store.sessions(limit=2).data) > 1 else shared
+
+
+def _response_row(entry: Mapping[str, Any], shared: set[str]) -> tuple[Any, ...]:
     notes, usage = entry["eventstore"], entry.get("usage")
     first = notes["speech_to_first_audio_ms"] or notes["time_to_first_audio_ms"]
     tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
@@ -218,7 +233,9 @@ def _response_row(entry: Mapping[str, Any]) -> tuple[Any, ...]:
     status = status_words(entry)
     if notes["interrupted"]:
         status = f"{entry['status']} (interrupted)"  # the interruption is the reason
-    return entry["id"], short_time(notes["created_at"]), status, tokens, seconds(first), said
+    id_ = entry["id"]
+    name = f"{notes['session_id']}/{id_}" if id_ in shared else id_
+    return name, short_time(notes["created_at"]), status, tokens, seconds(first), said
 
 
 @click.command()

@@ -42,7 +42,8 @@ session_figures = Table(
     sqlite_with_rowid=False,
 )
 
-#: The tools that a session called, its languages, and the reasons of its failures.
+#: The tools that a session called, its languages, the reasons of its failures, and its protocol if
+#: it is not Realtime.
 session_facets = Table(
     "session_facets",
     metadata,
@@ -69,7 +70,8 @@ session_costs = Table(
     sqlite_with_rowid=False,
 )
 
-#: The tools that a response called, and the languages of the turn that it answers.
+#: The tools that a response called, the languages of the turn that it answers, and what kind of
+#: response of a GPT-Live session it is.
 response_facets = Table(
     "response_facets",
     metadata,

@@ -2,8 +2,8 @@
 
 import WaveSurfer from "./vendor/wavesurfer.esm.js";
 import Regions from "./vendor/regions.esm.js";
-import Timeline from "./vendor/timeline.esm.js";
-import { clock, element } from "./common.js";
+import { drawAxis } from "./axis.js";
+import { element } from "./common.js";
 
 const LANE = 46;
 const LOUDEST = 100;
@@ -33,11 +33,9 @@ export function draw(container, drawn, audio, nonce, chosen) {
     container, peaks: [...peaks, [0, 0]], duration, cspNonce: nonce, media: audio ?? undefined,
     height: LANE, splitChannels: lanes(), maxPeak: peaks.flat().reduce((a, b) => Math.max(a, b), 0.05),
     cursorColor: color("text"), cursorWidth: 2, dragToSeek: true, autoScroll: true, autoCenter: false,
-    plugins: [regions, Timeline.create({
-      height: 18, secondaryLabelOpacity: 1, timeOffset: drawn.start, insertPosition: "beforebegin", formatTimeCallback: (s) => clock(s).slice(0, -2),
-      style: { top: "auto", bottom: "0", color: color("soft") },
-    })],
+    plugins: [regions],
   });
+  drawAxis(wave, drawn.start, duration, "var(--soft)");
   let labels = [];
   const thin = () => thinOut(labels, duration, wave.getWrapper().clientWidth);
   const put = () => {

@@ -65,7 +65,8 @@ def test_a_translation_without_times_is_named_as_unpriced(terminal: Terminal) ->
     assert total["cost_usd"] is None
     assert total["unpriced"]["models"] == ["gpt-realtime-translate"]
     assert total["unpriced"]["sessions"] == total["unpriced"]["without_usage"] == 1
-    assert "1 session without a known price (gpt-realtime-translate)" in terminal("usage").err
+    why = "1 session whose usage the server has not told (gpt-realtime-translate)"
+    assert f"Not in the cost: {why}." in " ".join(terminal("usage").err.split())
 
 
 def test_tokens_that_are_not_told_apart_cost_between_two_amounts(terminal: Terminal) -> None:

@@ -42,6 +42,31 @@ def rows(output: Output) -> list[list[str]]:
     return found
 
 
+def test_the_usage_of_a_session_that_goes_on_is_not_told_yet(url: str) -> None:
+    told = eventstore("state", "responses", "--at", "+4", "--db", url)
+    why = "Not in the cost: 1 session whose usage the server has not told (gpt-live-1)."
+    assert " ".join(told.err.split()) == why
+
+
+def test_a_response_of_an_id_that_repeats_is_listed_with_its_session(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    listed = [line.split()[0] for line in eventstore("responses", "--db", url).out.splitlines()[1:]]
+    said = [name for name in listed if "resp_said_" in name]
+    assert {name.partition("/")[0] for name in said} == set(CALLS)
+    assert "resp_1" in listed and len(set(listed)) == len(listed)
+    for name in said:
+        shown = eventstore("response", name, "--json", "--db", url).json
+        assert f"{shown['eventstore']['session_id']}/{shown['id']}" == name
+    of_one = eventstore("responses", "--session", "client", "--db", url).out
+    assert "resp_said_" in of_one and "/" not in of_one
+    alone = f"sqlite:///{tmp_path}/alone.db"
+    with EventStore(alone) as store:
+        store.append("client", client_call().frames, close=True)
+    assert eventstore("responses", "--db", alone).out == of_one
+
+
 def test_state_shows_a_conversation_on_its_timeline(url: str) -> None:
     told = rows(eventstore("state", "client", "--db", url))
     asked = "to the app (client): “Where is my order forty two?”"

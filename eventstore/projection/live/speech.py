@@ -171,10 +171,7 @@ def _is_before(end_ms: int | None, start_ms: int | None) -> bool:
 
 
 def _compare_speakers(state: SessionState) -> None:
-    """Note backchannels and interruptions between what both speakers said last.
-
-    What begins after the end of the other one's words tells nothing about these.
-    """
+    """Note backchannels and interruptions between what both speakers said last."""
     live = live_of(state)
     user = state.items.get(live.saying.get("user", ""))
     assistant = state.items.get(live.saying.get("assistant", ""))
@@ -183,15 +180,12 @@ def _compare_speakers(state: SessionState) -> None:
     for one, other in ((user, assistant), (assistant, user)):
         if one.live is None or other.live is None:
             continue
-        if not _is_before(one.live.end_ms, other.live.start_ms):
-            short = is_backchannel(one.live, other.live)
-            if short != one.live.backchannel:
-                one.live.backchannel = short
-                mark_changed(state, one)
-                if one is user:
-                    _await_answer(state, one, not short)
-    if _is_before(assistant.live.end_ms, user.live.start_ms):
-        return
+        short = is_backchannel(one.live, other.live)
+        if short != one.live.backchannel:
+            one.live.backchannel = short
+            mark_changed(state, one)
+            if one is user:
+                _await_answer(state, one, not short)
     response_id = assistant.response_id or ""
     before = response_id in state.interrupted
     interrupted = is_cut_off(before, assistant.live, user.live)

@@ -73,9 +73,8 @@ def _check(file: soundfile.SoundFile) -> None:
     if file.format not in _FORMATS:
         raise InvalidInputError(f"the recording is {file.format}; use WAV, FLAC or OGG")
     if file.channels != _CHANNELS:
-        raise InvalidInputError(
-            f"the recording has {file.channels} channels; it must have 2, the user on the left"
-        )
+        count = "1 channel" if file.channels == 1 else f"{file.channels} channels"
+        raise InvalidInputError(f"the recording has {count}; it must have 2, the user on the left")
     if not _LOWEST_RATE <= file.samplerate <= _HIGHEST_RATE or not file.seekable():
         raise InvalidInputError(f"a recording of {brief(file.samplerate)} samples a second")
     if not 0 < file.frames <= LONGEST_CALL * file.samplerate:

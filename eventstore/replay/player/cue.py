@@ -38,7 +38,7 @@ class Cue(NamedTuple):
         at: When, in microseconds since 1970 UTC; None if that is not known.
         offset_ms: When, in milliseconds since the session's first cue with a time; in a GPT-Live
             session, on its own timeline. It never falls, unless a GPT-Live session is followed:
-            then what was said beside the other one comes late, with the time when it was said.
+            then some cues come late, with the time at which it happened.
         kind: What happened. `saying` is a piece of speech as it was generated, `said` a whole turn.
             A `backchannel` comes once, and only as that. Only GPT-Live sessions have the last six
             kinds.

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from eventstore.exports.live_words import is_live, minutes, session_facts
+from eventstore.projection.session_names import sideband_of
 from eventstore.realtime.values import mapping, number, text
 
 Json = dict[str, Any]
@@ -38,6 +39,7 @@ def call_facts(session: Json, usage: Json) -> list[tuple[str, str]]:
         ("Server errors", str(notes["errors"] or "")),
         ("Tokens", f"{usage['input_tokens']:,} in, {usage['output_tokens']:,} out"),
         ("Cost", "unknown" if cost is None else f"${cost:.4f}{' and more' if unpriced else ''}"),
+        ("Sideband of", sideband_of(mapping(notes.get("opened")), session) or ""),
         ("Usage is counted in", text(notes.get("same_call")) or ""),
         *(_live_facts(session) if is_live(session) else ()),
         *notes["metadata"].items(),

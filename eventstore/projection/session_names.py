@@ -72,6 +72,22 @@ def is_sideband(opened: Mapping[str, Any]) -> bool:
     return joined or opened.get("by") == _SIDEBAND
 
 
+def sideband_of(opened: Mapping[str, Any], wire: Mapping[str, Any]) -> str | None:
+    """Return the id of the session or call that a sideband joined; None for other recordings.
+
+    Args:
+        opened: The fields of the recorder's note `eventstore.session.opened`.
+        wire: The session's configuration.
+    """
+    target = _target_of(opened)
+    if target is None:
+        names = dict(names_of_session(opened, {}, None))
+        return names.get("call_id") or (text(wire.get("id")) if is_sideband(opened) else None)
+    if not is_sideband(opened):
+        return None
+    return target.session or text(opened.get("call_id")) or text(wire.get("id"))
+
+
 def _target_of(opened: Mapping[str, Any]) -> LiveTarget | None:
     """Return what the address of a recording names of GPT-Live, or None."""
     with suppress(ValueError):
@@ -86,8 +102,7 @@ def _live_names(opened: Mapping[str, Any], wire: Mapping[str, Any]) -> list[Sess
     """
     target, id_ = _target_of(opened), text(wire.get("id"))
     if is_sideband(opened):
-        asked = target.session if target is not None else text(opened.get("call_id"))
-        joined = asked or id_
+        joined = sideband_of(opened, wire)
         return [(LIVE_SIDEBAND, joined)] if joined else []
     names = [_IS_LIVE]
     if target is not None and target.role == "fork" and target.session:

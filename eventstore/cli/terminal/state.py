@@ -27,6 +27,7 @@ from eventstore.cli.terminal.response_line import call_words, response_line
 from eventstore.cli.terminal.usage_table import print_usage
 from eventstore.exports.live_words import is_live
 from eventstore.exports.speakers import has_several_speakers, with_names
+from eventstore.projection.session_names import sideband_of
 from eventstore.realtime.resources.outcomes import failure_of, status_words
 from eventstore.realtime.values import mapping, text
 
@@ -83,8 +84,7 @@ def _print_session(shown: Mapping[str, Any]) -> None:
         print_live_session(session)
     if notes["metadata"]:
         echo(f"metadata {clean(pairs(notes['metadata']))}")
-    if other := notes.get("same_call"):
-        echo(f"the same call as {clean(other)}, where its usage is counted")
+    _print_other_recordings(session)
     for side, rate in (notes.get("sample_rates") or {}).items():
         echo(f"{side} PCM at {rate} Hz, as its importer told")
     unseen = mapping(notes.get("opened")).get("unseen")
@@ -109,6 +109,15 @@ def _of_backends(responses: Iterable[Mapping[str, Any]]) -> str:
     kinds = [response["eventstore"].get("kind") for response in responses]
     count = kinds.count("delegated")
     return f" ({count} of a backend)" if count else ""
+
+
+def _print_other_recordings(session: Mapping[str, Any]) -> None:
+    """Print which session a sideband joined, and which recording of the call counts its usage."""
+    notes = session["eventstore"]
+    if joined := sideband_of(mapping(notes.get("opened")), session):
+        echo(f"a sideband, another connection to {clean(joined)}")
+    if other := notes.get("same_call"):
+        echo(f"the same call as {clean(other)}, where its usage is counted")
 
 
 def _limit(limit: Mapping[str, Any]) -> str:

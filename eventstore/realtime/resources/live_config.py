@@ -133,6 +133,8 @@ _CHANNEL = record(
     }
 )
 _ALL = frozenset({"all"})
+#: What a client may ask for of a session, by the names of its members.
+LIVE_SETTINGS = ("model", "instructions", "audio", "delegation", "client", "store", "triggers")
 _VOICE = first_of(_words, record({"id": _words}))
 _SESSION = record(
     optional={

@@ -33,6 +33,7 @@ class SeedOptions(NamedTuple):
 
     Attributes:
         protocol: The protocol of the new session. The history of a Live session is text alone.
+        has_client: False if only the server's side of a Live session was recorded.
     """
 
     dialect: ClientDialect = "ga"
@@ -40,6 +41,7 @@ class SeedOptions(NamedTuple):
     audio: UserAudio | None = None
     images: Images | None = None
     protocol: Protocol = REALTIME
+    has_client: bool = True
 
 
 class Seed(NamedTuple):

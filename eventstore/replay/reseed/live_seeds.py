@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eventstore.projection.live_state import ContextKind, LiveItem
+from eventstore.projection.session_names import is_sideband
 from eventstore.projection.state import Item, SessionState
 from eventstore.projection.views import resources
 from eventstore.realtime.values import dumps, mapping, number, sequence, text
@@ -36,6 +37,11 @@ _TOLD: Mapping[ContextKind, str] = {
 }
 
 
+#: Why the log does not hold a text that an app gave to the model.
+_SENT_ELSEWHERE = "another connection sent it"
+_NO_CLIENT = "the client's side was not recorded"
+
+
 def live_seed(state: SessionState, item: Item, options: SeedOptions) -> Seed | None:
     """Return what becomes of an item of a Live session, or None if it has nothing to tell."""
     live = item.live
@@ -46,7 +52,7 @@ def live_seed(state: SessionState, item: Item, options: SeedOptions) -> Seed | N
     if live.kind == "history":
         return _history_seed(item, options)
     if live.kind == "context":
-        return _context_seed(item, live)
+        return _context_seed(item, live, options)
     if live.kind == "work":
         return _work_seed(state, item)
     return _backend_seed(state, item)
@@ -76,12 +82,25 @@ def _of_words(item: Item, role: str, said: str, before: str = "") -> Seed:
     return Seed(item.id, message(role, [input_text(before + said.strip())]))
 
 
-def _context_seed(item: Item, live: LiveItem) -> Seed:
+def has_client(state: SessionState) -> bool:
+    """Return False if only the server's side of a Live session was recorded.
+
+    The client of a sideband need not send anything. Of any other connection, the client's side has
+    `session.start`, or what the app told the model.
+    """
+    if state.requested or is_sideband(state.notes):
+        return True
+    items = state.items.values()
+    return any(one.live and one.live.kind == "context" and one.parts for one in items)
+
+
+def _context_seed(item: Item, live: LiveItem, options: SeedOptions) -> Seed:
     if item.wire.get("status") == "incomplete":
         return Seed(item.id, None, ("the server refused it",))
     said = resources.item_text(item)
     if not said.strip():
-        return Seed(item.id, None, ("the log does not hold its text: another connection sent it",))
+        why = _SENT_ELSEWHERE if options.has_client else _NO_CLIENT
+        return Seed(item.id, None, (f"the log does not hold its text: {why}",))
     return _of_words(item, "system", said, _TOLD[live.context or "instructions"])
 
 

@@ -9,6 +9,8 @@ from fastapi import APIRouter, Request, Response
 
 from eventstore.exports.live_turns import timeline_zero
 from eventstore.exports.live_words import is_live, session_facts
+from eventstore.projection.session_names import sideband_of
+from eventstore.realtime.values import mapping
 from eventstore.store.usage.unpriced import LeftOut, not_in_cost
 from eventstore.web.pages.rendering import page
 from eventstore.web.server.paths import IdRoute
@@ -60,6 +62,7 @@ def _facts(session: Mapping[str, Any], usage: Mapping[str, Any]) -> list[tuple[s
     without_price, untold = not_in_cost(usage["unpriced"])
     return [
         ("Model", session.get("model")),
+        ("Sideband of", sideband_of(mapping(notes.get("opened")), session)),
         ("Responses", notes["responses"]),
         ("Interruptions", notes["interruptions"] or None),
         ("Errors", notes["errors"] or None),

@@ -193,6 +193,69 @@ def test_what_an_app_told_the_model_becomes_notes_of_the_developer() -> None:
     ]
 
 
+def test_a_text_is_missing_if_only_the_servers_side_was_recorded() -> None:
+    call = say(started(), "user", 0, "Is", "it", "open?")
+    call.server("session.thinking.appended", start_ms=3000, end_ms=3200)
+    why = "the log does not hold its text: the client's side was not recorded"
+    assert reasons(to_live(call.state)) == [why]
+    sideband = Call()
+    sideband.store("opened", url="wss://api.openai.com/v1/live/sessions/live_1/attach")
+    sideband.frames += call.frames
+    assert reasons(to_live(sideband.state)) == [
+        "the log does not hold its text: another connection sent it"
+    ]
+
+
+def lost(**config: Any) -> list[str]:
+    """The settings that a reseed of a session with this configuration tells as left out."""
+    state = say(started(**config), "user", 0, "Hello").state
+    made = reseed(state, to="live")
+    assert set(reasons(made)) <= set(reasons(to_realtime(state)))
+    found = [reason.removeprefix("the setting ") for reason in reasons(made)]
+    return [reason.replace(", which the API's reference does not have so", "") for reason in found]
+
+
+def test_a_setting_that_is_left_out_is_told() -> None:
+    tools = [
+        {"type": "web_search"},
+        {"type": "brand_new_tool", "x": 1},
+        {"type": "custom", "name": "c"},
+        {"type": "function", "name": "f", "parameters": {}, "odd": "yes"},
+    ]
+    backend = {"model": "gpt-5.1", "tools": tools, "reasoning": {"effort": "max"}}
+    pcm = {"type": "audio/pcm", "rate": 48000}
+    assert lost(
+        delegation={"type": "responses", "responses": backend},
+        audio={"format": pcm, "output": {"voice": "marin"}},
+    ) == [
+        'audio.format: {"type":"audio/pcm","rate":48000}',
+        'delegation.responses.tools[1]: {"type":"brand_new_tool","x":1}',
+        'delegation.responses.tools[3].odd: "yes"',
+        'delegation.responses.reasoning.effort: "max"',
+    ]
+    assert lost(delegation={"type": "magic", "magic": {}}) == [
+        'delegation: {"type":"magic","magic":{}}'
+    ]
+    questions = [{"type": "predicate", "instructions": "Angry?"}, {"type": "choice", "name": "x"}]
+    decisions = {"type": "decisions", "decisions": {"model": "gpt-dec", "questions": questions}}
+    assert lost(delegation=decisions, triggers=[{"id": "t1"}]) == [
+        'delegation.decisions.questions[1]: {"type":"choice","name":"x"}',
+        'triggers: [{"id":"t1"}]',
+    ]
+
+
+def test_settings_that_are_left_out_are_told_within_limits_and_without_secrets() -> None:
+    tools = [{"type": "new", "api_key": "sk-" + "a" * 40, "more": "x" * 1000}] * 30
+    backend = {"model": "gpt-5.1", "tools": [*tools, {"type": "web_search"}]}
+    told = lost(delegation={"type": "responses", "responses": backend})
+    assert len(told) == 21 and told[-1].startswith("10 more settings")
+    assert not any("aaaa" in one or len(one) > 250 for one in told)
+
+
+def test_nothing_is_told_of_a_configuration_that_is_sent_whole() -> None:
+    assert not [why for why in reasons(to_live(looked_up().state)) if "setting" in why]
+
+
 def test_the_results_of_a_backend_are_told_in_words() -> None:
     made = to_live(looked_up().state)
     assert told(made) == [

@@ -67,6 +67,21 @@ def test_the_usage_of_an_open_call_is_not_told_yet(look: Look, pages: Pages) -> 
     expect(facts).not_to_contain_text("No price known")
 
 
+def test_the_replay_link_is_for_a_client_of_gpt_live(look: Look, pages: Pages) -> None:
+    page = opened(look, pages, client_call())
+    page.locator("[data-replay]").click()
+    dialog = page.locator("#dialog-body")
+    expect(dialog).to_contain_text("ws://127.0.0.1:8765/v1/live/sessions?session=live_1")
+    expect(dialog).to_contain_text("Connect a GPT-Live client to:")
+
+
+def test_a_sideband_is_told(look: Look, pages: Pages) -> None:
+    call = LiveCall()
+    call.store("opened", url="wss://api.openai.com/v1/live/sessions/live_9/attach", by="relay")
+    page = opened(look, pages, call.starts().said(("user", 0, "Hello there")))
+    expect(page.locator(".facts").first).to_contain_text("Sideband of live_9")
+
+
 def test_decisions_mutes_and_the_transport_are_told(
     look: Look, pages: Pages, picture: Picture
 ) -> None:

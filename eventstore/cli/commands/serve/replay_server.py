@@ -46,17 +46,18 @@ def serve(store: EventStore, session_id: str | None, serving: Serving, speed: fl
         InvalidInputError: The certificate or its key cannot be used.
         MissingExtraError: No certificate can be made, because the extra `tls` is not installed.
     """
-    path = _REALTIME_PATH
+    paths = [_REALTIME_PATH, _LIVE_PATH]
     if session_id is not None:
         store.last_seq(session_id)
+        paths = [_REALTIME_PATH]
         with suppress(NotFoundError):  # it is not projected yet
-            is_live = store.session(session_id)["eventstore"].get("protocol") == LIVE
-            path = _LIVE_PATH if is_live else path
+            if store.session(session_id)["eventstore"].get("protocol") == LIVE:
+                paths = [_LIVE_PATH]
     with (
         tls_for_listener(serving.tls, serving.host) as listen,
         listening(serving.host, serving.port),
     ):
-        asyncio.run(_run(store, session_id, serving, speed, listen, path))
+        asyncio.run(_run(store, session_id, serving, speed, listen, paths))
 
 
 async def _run(
@@ -65,7 +66,7 @@ async def _run(
     serving: Serving,
     speed: float | None,
     listen: ListenerTls,
-    path: str,
+    paths: list[str],
 ) -> None:
     step = _stepper() if serving.step else None
     manner = Manner(
@@ -92,8 +93,14 @@ async def _run(
     async with replay_server(recordings, manner, *address, watcher, tls=listen.context) as server:
         what = session_id or EVERY_SESSION
         say_whom_to_trust(listen.ca_file)
-        say(f"Serving {what} on {replay_url(server, listen, path)}; Ctrl-C ends it.")
+        urls = (replay_url(server, listen, path) for path in paths)
+        say(f"Serving {what} on {' and '.join(urls)}; Ctrl-C ends it.")
         await stop.wait()
+
+
+def live_url(url: str) -> str:
+    """Return the URL for clients of GPT-Live, from that of a replay server for all others."""
+    return url.removesuffix(_REALTIME_PATH) + _LIVE_PATH
 
 
 def replay_url(server: Server, listen: ListenerTls, path: str = _REALTIME_PATH) -> str:

@@ -52,7 +52,7 @@ from eventstore.realtime.upstream_urls import OPENAI_URL
     "--replay",
     "replay",
     metavar="[HOST:]PORT",
-    help="Replay sessions there to clients of the Realtime websocket.",
+    help="Replay sessions there to clients of Realtime and GPT-Live.",
 )
 @click.option(
     "--record",
@@ -64,7 +64,7 @@ from eventstore.realtime.upstream_urls import OPENAI_URL
     "--calls",
     "with_calls",
     is_flag=True,
-    help="Record the SIP calls that OpenAI's webhooks to /v1/webhooks/openai tell of.",
+    help="Record calls, also of GPT-Live, that OpenAI's webhooks to /v1/webhooks/openai tell of.",
 )
 @header_option
 @click.option(

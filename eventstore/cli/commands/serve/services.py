@@ -32,7 +32,7 @@ from eventstore.cli.commands.serve.relaying import (
     relaying,
     signals,
 )
-from eventstore.cli.commands.serve.replay_server import EVERY_SESSION, replay_url
+from eventstore.cli.commands.serve.replay_server import EVERY_SESSION, live_url, replay_url
 from eventstore.cli.commands.serve.serving import listening, place
 from eventstore.cli.commands.serve.tls_options import say_whom_to_trust
 from eventstore.cli.terminal.output import counted, say
@@ -171,7 +171,7 @@ async def _replay(
             replay_server(recordings, Manner(), host, port, keyed=keyed, tls=listen.context)
         )
     url = replay_url(server, listen)
-    say(f"Replaying {EVERY_SESSION} on {url}")
+    say(f"Replaying {EVERY_SESSION} on {url} and {live_url(url)}")
     return url
 
 

@@ -26,19 +26,21 @@ export function offerReseed(base, cursor) {
 
 const quoted = (text) => (/^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
-/** Sets up the button that shows the URL at which a Realtime client gets the session replayed. */
+/** Sets up the button that shows the URL at which a client gets the session replayed. */
 export function offerReplay(id) {
   document.querySelector("[data-replay]").addEventListener("click", (event) => {
-    const { url } = event.target.dataset;
+    const { url, protocol } = event.target.dataset;
     const link = new URL(url || `ws://127.0.0.1:${PORT}/v1/realtime`);
     // If the replay server listens on all addresses, the host of this page leads to it.
     if (["0.0.0.0", "[::]"].includes(link.hostname)) link.hostname = location.hostname;
+    const live = protocol === "live";
+    if (live) link.pathname = link.pathname.replace(/\/v1\/realtime$/, "/v1/live/sessions");
     link.searchParams.set("session", id);
     const command = `eventstore replay ${quoted(id)} --serve ${PORT}`;
     show("Replay it to a client", ...(url ? [] : [
       element("p", {}, "No replay server runs beside these pages. Start one for this session:"),
       element("p", { class: "tools" }, element("code", {}, command), copying("Copy", command)),
-    ]), element("p", {}, "Connect a Realtime client to:"),
+    ]), element("p", {}, `Connect a ${live ? "GPT-Live" : "Realtime"} client to:`),
     element("p", { class: "tools" }, element("code", {}, link.href), copying("Copy", link.href)));
   });
 }

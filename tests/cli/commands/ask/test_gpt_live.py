@@ -67,6 +67,37 @@ def test_a_response_of_an_id_that_repeats_is_listed_with_its_session(
     assert eventstore("responses", "--db", alone).out == of_one
 
 
+LIVE_URL = "wss://api.openai.com/v1/live/sessions"
+
+
+@pytest.mark.parametrize(
+    ("opened", "told"),
+    [
+        ({"url": f"{LIVE_URL}/live_9/attach", "by": "relay"}, "live_9"),
+        ({"url": f"{LIVE_URL}/live_9/attach", "by": "sideband", "call_id": "live_9"}, "live_9"),
+        ({"url": "wss://api.openai.com/v1/realtime?call_id=rtc_1", "by": "relay"}, "rtc_1"),
+        ({"by": "sideband", "call_id": "rtc_1"}, "rtc_1"),
+        ({"url": LIVE_URL, "by": "relay"}, None),
+        ({"url": f"{LIVE_URL}/live_9/fork", "by": "relay"}, None),
+        ({"url": "wss://api.openai.com/v1/realtime?model=m", "by": "relay"}, None),
+    ],
+    ids=str,
+)
+def test_a_sideband_is_told_from_the_sessions_own_connection(
+    tmp_path: Path, opened: dict[str, str], told: str | None
+) -> None:
+    url = f"sqlite:///{tmp_path}/calls.db"
+    with EventStore(url) as store:
+        call = LiveCall()
+        call.store("opened", **opened)
+        if "live" in opened.get("url", ""):
+            call.starts().said(("user", 0, "Hello there"))
+        store.append("other", call.frames)
+    shown = eventstore("state", "other", "--db", url).out
+    assert ("a sideband, another connection to" in shown) == (told is not None)
+    assert told is None or f"another connection to {told}\n" in shown
+
+
 def test_state_shows_a_conversation_on_its_timeline(url: str) -> None:
     told = rows(eventstore("state", "client", "--db", url))
     asked = "to the app (client): “Where is my order forty two?”"

@@ -75,6 +75,18 @@ def test_the_store_is_served_to_clients_that_name_a_session(store: EventStore) -
 
 
 @on_sqlite
+def test_a_store_is_served_at_the_addresses_of_both_protocols(store: EventStore) -> None:
+    recorded = delegating_call().frames
+    store.append("shop-1", recorded, close=True)
+    url = store.engine.url.render_as_string(hide_password=False)
+    with service("replay", "--serve", "0", "--instant", "--db", url) as process:
+        told = told_by(process)
+        realtime, live = re.findall(r"ws://[^\s;]+", told)
+        assert realtime.removesuffix("/realtime") == live.removesuffix("/live/sessions")
+        assert live_talk(live.removesuffix("/live/sessions"), recorded) == sent_by(recorded, SERVER)
+
+
+@on_sqlite
 def test_a_session_is_served_once_and_the_process_ends(store: EventStore) -> None:
     store.append("sess_1", FRAMES, close=True)
     url = store.engine.url.render_as_string(hide_password=False)

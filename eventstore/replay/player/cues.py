@@ -26,6 +26,7 @@ from eventstore.replay.player.live_cues import (
     live_cues_of,
     quiet_cues,
 )
+from eventstore.replay.player.live_speech import Source
 from eventstore.store.log.counted_events import counted_body
 from eventstore.store.log.follow import Quiet
 
@@ -126,16 +127,17 @@ def _live_cues(memory: _Memory, event: StoredEvent) -> Iterator[Cue]:
         return
     clock = memory.live.clock
     memory.live_ms = max(memory.live_ms, clock.moment(event.at, event.type, body))
-    found = live_cues_of(memory.live, event.seq, event.type, body)
+    found = live_cues_of(memory.live, Source(event.seq, event.at), event.type, body)
     yield from _as_cues(memory, event, found)
 
 
 def _as_cues(memory: _Memory, event: StoredEvent, found: Iterable[Found]) -> Iterator[Cue]:
     """Yield what was found at an event of a GPT-Live session as cues."""
     is_placed = memory.live.clock.placed or event.at is not None
-    for *cue, start_ms in found:
+    for *cue, start_ms, source in found:
         offset = float(start_ms) if start_ms is not None else memory.live_ms if is_placed else None
-        yield Cue(event.seq, event.at, offset, *cue)
+        seq, at = source or (event.seq, event.at)
+        yield Cue(seq, at, offset, *cue)
 
 
 def _cues_of(memory: _Memory, event: StoredEvent) -> _Told:

@@ -16,7 +16,7 @@ from eventstore.projection.pending import Pending
 from eventstore.realtime.resources.live_outcomes import MOMENT_WORDS, decision_words
 from eventstore.realtime.resources.outcomes import failure_of
 from eventstore.realtime.values import identifier, mapping, sequence, text
-from eventstore.replay.player.live_speech import LiveSpeech, Piece
+from eventstore.replay.player.live_speech import LiveSpeech, Piece, Source
 
 #: The most appends whose answer is waited for.
 _MOST_WAITING = 1000
@@ -44,6 +44,7 @@ class Found(NamedTuple):
 
     Attributes:
         start_ms: Where it is on the timeline, if that is known and not where its event is.
+        source: The event that says so, if it is an earlier one.
     """
 
     kind: Any
@@ -52,6 +53,7 @@ class Found(NamedTuple):
     id: str | None = None
     overlaps: bool = False
     start_ms: int | None = None
+    source: Source | None = None
 
 
 @dataclass
@@ -75,11 +77,13 @@ class LiveMemory:
     calls: set[str] = field(default_factory=set)
 
 
-def live_cues_of(memory: LiveMemory, seq: int, type_: str, body: dict[str, Any]) -> Iterator[Found]:
+def live_cues_of(
+    memory: LiveMemory, event: Source, type_: str, body: dict[str, Any]
+) -> Iterator[Found]:
     """Yield the cues of one event of a Live session."""
     speaker = _SPEAKERS.get(type_)
     if speaker is not None:
-        yield from _spoken(memory, seq, speaker, body)
+        yield from _spoken(memory, event, speaker, body)
         return
     yield from map(_piece, memory.speech.passes(memory.clock.now))
     if type_ in _MOMENTS:
@@ -91,13 +95,13 @@ def live_cues_of(memory: LiveMemory, seq: int, type_: str, body: dict[str, Any])
 
 
 def _spoken(
-    memory: LiveMemory, seq: int, speaker: Speaker, body: dict[str, Any]
+    memory: LiveMemory, event: Source, speaker: Speaker, body: dict[str, Any]
 ) -> Iterator[Found]:
     words = text(body.get("delta"))
     if not words:
         return
     start, end = span_of(body)
-    yield from map(_piece, memory.speech.fragment(speaker, words, seq, start, end))
+    yield from map(_piece, memory.speech.fragment(speaker, words, event, start, end))
 
 
 def quiet_cues(memory: LiveMemory, quiet_ms: float) -> Iterator[Found]:
@@ -112,7 +116,8 @@ def last_cues(memory: LiveMemory) -> Iterator[Found]:
 
 def _piece(piece: Piece) -> Found:
     text = _INTERRUPTED if piece.kind == "interrupted" else piece.text
-    return Found(piece.kind, piece.speaker, text, piece.id, piece.overlaps, piece.start_ms)
+    place = piece.start_ms, piece.source
+    return Found(piece.kind, piece.speaker, text, piece.id, piece.overlaps, *place)
 
 
 def _started(memory: LiveMemory, body: dict[str, Any]) -> Iterator[Found]:

@@ -28,6 +28,18 @@ _PIECE_MS = 1000
 _OTHER: dict[Speaker, Speaker] = {"user": "assistant", "assistant": "user"}
 
 
+class Source(NamedTuple):
+    """The event of a fragment.
+
+    Attributes:
+        seq: Its sequence number.
+        at: When it arrived, in microseconds since 1970 UTC; None if unknown.
+    """
+
+    seq: int
+    at: int | None
+
+
 class Piece(NamedTuple):
     """Words to show, or what happened to them.
 
@@ -41,6 +53,7 @@ class Piece(NamedTuple):
         overlaps: True if the other one spoke meanwhile.
         start_ms: Where it begins on the session's timeline; None if that is unknown. For `said` and
             `interrupted` it is where the item ends.
+        source: The fragment that made it so: of these words the last one.
     """
 
     kind: Literal["saying", "backchannel", "said", "interrupted"]
@@ -49,6 +62,7 @@ class Piece(NamedTuple):
     id: str
     overlaps: bool
     start_ms: int | None
+    source: Source
 
 
 @dataclass
@@ -57,22 +71,24 @@ class _Said:
 
     Attributes:
         id, item: The item.
+        last: The event of its last fragment.
         words: All its words, a string for each fragment.
         held, held_since: The words that are held back, and where they begin on the timeline.
         shown: True if a piece of it was shown.
         is_aside: True if all that was shown of it is a backchannel.
-        is_cut_off: True if the user cut it off, as far as it is known.
+        cut_off_by: The fragment by which the user cut it off, as far as it is known; else None.
         has_ended: True if it was told that it has ended.
     """
 
     id: str
     item: LiveItem
+    last: Source
     words: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
     held_since: int | None = None
     shown: bool = False
     is_aside: bool = False
-    is_cut_off: bool = False
+    cut_off_by: Source | None = None
     has_ended: bool = False
 
     @property
@@ -88,11 +104,12 @@ class LiveSpeech:
         self._saying: dict[Speaker, _Said] = {}
 
     def fragment(
-        self, speaker: Speaker, words: str, seq: int, start: int | None, end: int | None
+        self, speaker: Speaker, words: str, event: Source, start: int | None, end: int | None
     ) -> Iterator[Piece]:
         """Yield the pieces that can be shown after a speaker's fragment.
 
         Args:
+            event: The fragment's event.
             start, end: Where it lies on the session's timeline, in milliseconds, if that is known.
         """
         if start is not None:
@@ -103,9 +120,10 @@ class LiveSpeech:
         if said is None or not continues(said.item, said.last_words, beside, start):
             if said is not None:
                 yield from self._end(said, speaker)
-            said = self._saying[speaker] = _Said(f"{SAID_PREFIX}{seq}", LiveItem("speech"))
-        item, said.has_ended = said.item, False
-        words = add_fragment(item, said.last_words, words, seq, (start, end))
+            said = _Said(f"{SAID_PREFIX}{event.seq}", LiveItem("speech"), event)
+            self._saying[speaker] = said
+        item, said.last, said.has_ended = said.item, event, False
+        words = add_fragment(item, said.last_words, words, event.seq, (start, end))
         said.words.append(words)
         if said.held_since is None:
             said.held_since = start
@@ -117,7 +135,7 @@ class LiveSpeech:
             yield from self._release(said, speaker, overlaps=True)
         if other is not None and start is None:
             yield from self._release(other, _OTHER[speaker])
-        self._compare()
+        self._compare(event)
 
     def passes(self, moment_ms: float) -> Iterator[Piece]:
         """Yield what can be told at a moment of the timeline because a speaker is silent."""
@@ -134,12 +152,13 @@ class LiveSpeech:
         for speaker, said in self._saying.items():
             yield from self._end(said, speaker)
 
-    def _compare(self) -> None:
+    def _compare(self, event: Source) -> None:
         """Note whether the user has cut the assistant off, after a fragment."""
         assistant, user = self._saying.get("assistant"), self._saying.get("user")
         if assistant is not None and user is not None:
-            before = assistant.is_cut_off
-            assistant.is_cut_off = is_cut_off(before, assistant.item, user.item)
+            before = assistant.cut_off_by
+            is_so = is_cut_off(before is not None, assistant.item, user.item)
+            assistant.cut_off_by = (before or event) if is_so else None
 
     def _end(self, said: _Said, speaker: Speaker) -> Iterator[Piece]:
         """Yield what can be told when an item is whole: the next fragment does not continue it."""
@@ -149,9 +168,9 @@ class LiveSpeech:
         said.has_ended = True
         whole = "".join(said.words).strip()
         if whole and not said.is_aside:
-            yield Piece("said", speaker, whole, said.id, False, said.item.end_ms)
-        if said.is_cut_off:
-            yield Piece("interrupted", "user", "", said.id, False, said.item.end_ms)
+            yield Piece("said", speaker, whole, said.id, False, said.item.end_ms, said.last)
+        if (source := said.cut_off_by) is not None:
+            yield Piece("interrupted", "user", "", said.id, False, said.item.end_ms, source)
 
     def _release(self, said: _Said, speaker: Speaker, overlaps: bool = False) -> Iterator[Piece]:
         """Yield the words that were held back."""
@@ -163,10 +182,11 @@ class LiveSpeech:
         short = other is not None and is_backchannel(said.item, other.item)
         said.is_aside = short and not said.shown
         if said.is_aside:
-            yield Piece("backchannel", speaker, words.strip(), said.id, True, since)
+            yield Piece("backchannel", speaker, words.strip(), said.id, True, since, said.last)
         else:
             beside = short or (other is not None and _speaks(other, since))
-            yield Piece("saying", speaker, words, said.id, overlaps or beside, since)
+            both = overlaps or beside
+            yield Piece("saying", speaker, words, said.id, both, since, said.last)
         said.shown = True
 
 

@@ -28,6 +28,8 @@ from eventstore.replay.player.cue import Cue
 from eventstore.replay.player.cues import CUE_TYPES, METADATA_EVENT, cues
 from eventstore.store.log.follow import Quiet
 
+LATE = {"saying", "backchannel", "said", "interrupted"}
+
 
 def script(played: Iterable[Frame], followed: bool = False) -> list[Cue]:
     """The cues of a session that is replayed as a whole, or followed event by event."""
@@ -210,7 +212,9 @@ def test_beta_names_tell_the_same() -> None:
 @examples(60)
 def test_any_stream_has_a_script(played: list[Frame]) -> None:
     found = script(played, followed=True)
-    assert [cue.seq for cue in found] == sorted(cue.seq for cue in found)
+    # In a GPT-Live session, some cues come late, with the event that they tell of.
+    seqs = [cue.seq for cue in found if cue.kind not in LATE]
+    assert seqs == sorted(seqs)
     assert all(isinstance(cue.text, str) for cue in found)
 
 
@@ -232,7 +236,9 @@ def test_a_replay_of_any_stream_reads_all_that_makes_cues(store: EventStore) -> 
         session_id = f"sess_{next(numbers)}"
         store.append(session_id, played)
         told, expected = list(store.replay(session_id)), _from_first_cue(played)
-        if fold(session_id, log_events(played)).protocol == LIVE:
+        # A replay tells the protocol from the events that it reads.
+        read = [frame for frame in played if decode(frame.text).type in CUE_TYPES]
+        if fold(session_id, log_events(read)).protocol == LIVE:
             # Its cues have their times on the session's own timeline: see test_live_cues.py.
             told, expected = _without_times(told), _without_times(script(played))
         assert ascii(told) == ascii(expected)
@@ -283,7 +289,9 @@ def test_a_recording_says_all_that_its_items_say(store: EventStore, recording: P
 def test_a_recordings_cues_are_in_order(recording: Path) -> None:
     found = script(frames(recording))
     assert found[0].kind == "opened"
-    assert [cue.seq for cue in found] == sorted(cue.seq for cue in found)
+    # In a GPT-Live session, some cues come late, with the event that they tell of.
+    seqs = [cue.seq for cue in found if cue.kind not in LATE]
+    assert seqs == sorted(seqs)
     assert all(cue.offset_ms is not None and cue.offset_ms >= 0 for cue in found)
 
 

@@ -91,6 +91,18 @@ def test_while_a_call_runs_the_same_is_told_with_the_same_times() -> None:
         assert as_told(followed) == as_told(whole)
 
 
+def test_a_cue_names_the_event_that_it_tells_of() -> None:
+    call = say(started(), "assistant", 0, *["word"] * 10)
+    say(call, "user", 1500, "stop", "it", "now", "please")
+    call.ms += 9000
+    call.server("session.usage.updated", usage={"seconds": 12})
+    for whole in (True, False):
+        told = {cue.kind: cue for cue in script(call.frames, whole) if cue.kind != "opened"}
+        assert (told["said"].seq, told["said"].text) == (15, "stop it now please")
+        assert told["interrupted"].seq == 14  # the first one that ends behind the assistant's words
+        assert told["interrupted"].at == call.frames[13].at
+
+
 def test_each_turn_is_told_as_a_whole_when_it_has_ended() -> None:
     told = script(client_call().frames)
     assert [(cue.speaker, cue.text, cue.offset_ms) for cue in told if cue.kind == "said"] == [

@@ -24,6 +24,9 @@ Json = dict[str, Any]
 
 _UNKNOWN = "[its text is not in the log]"
 
+#: The note of what was said while the other speaker had already begun, and went on.
+OVERLAPS = "while the other one spoke"
+
 
 class LiveTurn(NamedTuple):
     """What a turn of a transcript has under the same names.
@@ -93,7 +96,7 @@ class LiveCall:
     def _speech_facts(self, item: Json) -> list[str]:
         if item["eventstore"].get("backchannel"):
             return ["backchannel"]
-        return ["while the other one spoke"] if item.get("id") in self._overlapped else []
+        return [OVERLAPS] if item.get("id") in self._overlapped else []
 
     def _delegation(self, item: Json) -> tuple[str, list[str]]:
         target = text(mapping(item["eventstore"].get("delegation")).get("target"))

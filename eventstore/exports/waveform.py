@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventstore.errors import NotFoundError
+from eventstore.exports.live_words import time_of
 from eventstore.exports.transcript import seconds_since_start, spoken_words, transcript_turns
 from eventstore.exports.word_times import estimated_word_times, server_word_times
 from eventstore.realtime.values import mapping, text
@@ -34,7 +35,7 @@ Check = Callable[[], None]
 #: How many values a second each side has, and how many in all at most.
 _PER_SECOND, _MOST = 50, 60_000
 _LOUDEST = 100
-_MARKS = ("tool_call", "tool_result", "error", "response_ended")
+_MARKS = ("tool_call", "tool_result", "delegation", "error", "response_ended")
 _MARK_TEXT = 200
 # How many events are read between two calls of `check`.
 _CHECK_EACH = 100
@@ -56,7 +57,7 @@ def waveform(log: Log, session_id: str, check: Check = lambda: None) -> Json:
         empty if the log has no sound.
         `turns`: with `words`, each with the second at which it begins. The times are the server's
         if `words_from` is `server`, otherwise estimated.
-        `marks`: tool calls, errors and other events with a time.
+        `marks`: tool calls, delegations, errors and other events with a time.
 
     Raises:
         NotFoundError: There is no such session.
@@ -180,19 +181,34 @@ def _timed_words(shown: Json) -> dict[str, list[TimedWords]]:
 
 
 def _marks(log: Log, session_id: str, shown: Json, check: Check) -> Iterator[Json]:
-    """Yield marks for tool calls (until their result) and errors that have a time."""
+    """Yield marks for tool calls and delegations (until their result), and errors with a time."""
     cues = [cue for cue in _checked(session_cues(log, session_id), check) if cue.kind in _MARKS]
-    calls = {
-        text(item.get("id")): text(item.get("call_id"))
-        for conversation in shown["conversations"]
-        for item in conversation["items"]
-    }
-    results = {calls.get(cue.id): cue.at for cue in cues if cue.kind == "tool_result"}
+    items = [item for conversation in shown["conversations"] for item in conversation["items"]]
+    calls = {text(item.get("id")): text(item.get("call_id")) for item in items}
+    results = _ends_of_work(items)
+    results |= {calls.get(cue.id): cue.at for cue in cues if cue.kind == "tool_result"}
     for cue in cues:
         at = seconds_since_start(shown, cue.at)
         if at is None or cue.kind == "tool_result":
             continue
-        result = results.get(calls[cue.id]) if calls.get(cue.id) is not None else None
+        work = cue.id if cue.kind == "delegation" else calls.get(cue.id)
         label = cue.text[:_MARK_TEXT]
-        until = seconds_since_start(shown, result)
+        until = seconds_since_start(shown, results.get(work) if work is not None else None)
         yield {"kind": cue.kind, "seq": cue.seq, "at": at, "until": until, "text": label}
+
+
+def _ends_of_work(items: Iterable[Json]) -> dict[str | None, int | None]:
+    """Return when work in a GPT-Live session ended, in microseconds since 1970 UTC.
+
+    Returns:
+        The time of each delegation by its id, and of each tool's output by the id of its call: an
+        app gives an output to a backend without an id of its own.
+    """
+    ends: dict[str | None, int | None] = {}
+    for item in items:
+        notes = mapping(item.get("eventstore"))
+        if item.get("type") == "function_call_output" and notes.get("kind") == "backend":
+            ends[text(item.get("call_id"))] = time_of(notes.get("at"))
+        elif done_at := mapping(notes.get("delegation")).get("done_at"):
+            ends[text(item.get("id"))] = time_of(done_at)
+    return ends

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from eventstore.exports.live_turns import timeline_zero
+from eventstore.exports.live_turns import OVERLAPS, timeline_zero
 from eventstore.exports.live_words import is_live, session_facts
 from eventstore.projection.session_names import sideband_of
 from eventstore.realtime.values import mapping
@@ -51,6 +51,7 @@ def show_session(
         turns=queries.transcript(session_id),
         speakers=SPEAKERS,
         kinds=KINDS,
+        overlaps=OVERLAPS,
         may_raw=may_raw(access),
         replay_url=getattr(request.app.state, "replay_url", None),
     )

@@ -14,6 +14,7 @@ from exports.calls_to_export import put_everything, put_sample
 from hypothesis import given
 from support.events import Call
 from support.examples import examples
+from support.gpt_live import responses_call
 from support.live_sound import fragment, full_duplex
 from support.sound import server
 from support.strategies import streams
@@ -82,6 +83,17 @@ def test_a_live_session(store: EventStore) -> None:
     assert (answered["side"], answered["words"][0]) == ("assistant", [5.0, "Hi,"])
     assert (again["start"], again["words"]) == (7.0, [[7.0, "Why?"]])
     assert [(mark["kind"], mark["at"]) for mark in drawn["marks"]] == [("error", 8.0)]
+
+
+def test_delegations_and_calls_of_backends_last_until_their_results(store: EventStore) -> None:
+    store.append("live_1", responses_call().frames)
+    at = [None, *(event.at for event in store.events("live_1"))]
+    work, called, *_ = store.waveform("live_1")["marks"]
+    assert (work["kind"], called["kind"]) == ("delegation", "tool_call")
+    assert work["at"] < called["at"] < called["until"] < work["until"]
+    (output,) = store.events("live_1", type="response.item.create")
+    assert output.at is not None and at[1] is not None
+    assert called["until"] == pytest.approx((output.at - at[1]) / 1_000_000)
 
 
 def test_every_recording(store: EventStore) -> None:

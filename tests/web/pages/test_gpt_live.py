@@ -92,6 +92,8 @@ def test_decisions_mutes_and_the_transport_are_told(
     expect(page.locator(".turn.moment h3").first).to_be_hidden()
     spoken = page.locator(".turn", has_text="No, I want to speak")
     expect(spoken.first).to_contain_text("while the other one spoke")
+    indents = [turn.locator(".what").bounding_box() for turn in (spoken.first, decision)]
+    assert indents[0] is not None and indents[1] is not None and indents[0]["x"] > indents[1]["x"]
     picture(page)
 
 

@@ -8,7 +8,7 @@ import { element } from "./common.js";
 const LANE = 46;
 const LOUDEST = 100;
 const CHARACTER = 6.5; // pixels of a label's
-const MARKED = { tool_call: "tool", error: "bad", response_ended: "bad" };
+const MARKED = { tool_call: "tool", delegation: "tool", error: "bad", response_ended: "bad" };
 
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const pale = (name, percent) => `color-mix(in srgb, ${color(name)} ${percent}%, transparent)`;
@@ -90,27 +90,31 @@ function putMark(regions, mark, drawn, chosen) {
   // A mark at the very end is drawn just before it, because it would not be visible after it.
   const start = Math.min(mark.at - drawn.start, 0.999 * (drawn.end - drawn.start));
   const end = mark.until === null ? start : Math.max(start, mark.until - drawn.start);
-  const text = mark.kind === "tool_call" ? mark.text.split("(")[0] : mark.text;
-  const tone = end > start ? pale(name, 40) : color(name);
+  const text = { tool_call: mark.text.split("(")[0], delegation: `delegates ${mark.text}` }[mark.kind] ?? mark.text;
+  // Tools are called within the time of a delegation, so that it is paler.
+  const tone = end > start ? pale(name, mark.kind === "delegation" ? 18 : 40) : color(name);
   const content = label(text, false);
   const region = regions.addRegion({ ...fixed, start, end, channelIdx: 2, color: tone, content });
   region.element?.setAttribute("title", text);
   region.on("click", (event) => chosen({ mark }, event));
-  return { start, content };
+  return { start, content, yields: mark.kind === "delegation" };
 }
 
 // Hides each label that would cover the label before it; zooming in makes room for it. A label that
-// would be cut off at the end of the call is placed to the left of its mark.
+// would be cut off at the end of the call is placed to the left of its mark. A label that yields is
+// hidden if it would cover the label after it.
 function thinOut(labels, duration, width) {
   let free = 0;
-  for (const { start, content } of labels) {
+  for (const [number, { start, content, yields }] of labels.entries()) {
     const long = 6 + CHARACTER * content.textContent.length;
     const at = (start / duration) * width;
     const left = at + long > width;
     const from = left ? at - long : at;
+    const next = yields ? labels[number + 1] : undefined;
+    const hidden = from < free || (next !== undefined && (next.start / duration) * width < from + long);
     Object.assign(content.firstChild.style, {
-      visibility: from < free ? "hidden" : "", left: left ? "auto" : "3px", right: left ? "3px" : "auto",
+      visibility: hidden ? "hidden" : "", left: left ? "auto" : "3px", right: left ? "3px" : "auto",
     });
-    if (from >= free) free = from + long;
+    if (!hidden) free = from + long;
   }
 }

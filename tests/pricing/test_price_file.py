@@ -93,7 +93,7 @@ def test_the_example_of_the_docs_is_a_list_of_prices() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "prices.md").read_text()
     example = page.split("```toml\n")[1].split("```")[0]
     found = parse_prices(example)
-    assert len(found.price) == 3 and found.deployments
+    assert len(found.price) == 5 and found.deployments
 
 
 def test_a_price_of_nothing_is_a_price() -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 from benchmarks import sessions
 from benchmarks.bare import bare_writer, event_rows
 from benchmarks.databases import Databases, settings_of
+from benchmarks.live_sessions import live
 from benchmarks.options import Options
 from benchmarks.report import Report
 from benchmarks.rounds import in_slices, progress, ratio, settle
@@ -26,10 +27,10 @@ Slices = Callable[[int, int], None]
 def run(databases: Databases, options: Options) -> Report:
     """Measure each batch size on each database."""
     report = Report("append", "append: rows a second, as a share of the bare limit")
-    for kind in ("voice", "text"):
+    for kind, make in (("voice", sessions.voice), ("text", sessions.text), ("live", live)):
         events = options.events(20_000)
         progress(f"append: making a {kind} session of {events} events")
-        frames = (sessions.voice if kind == "voice" else sessions.text)(events)
+        frames = make(events)
         rows = event_rows(SESSION, frames)
         settle()
         for backend in databases.backends(options.backends):

@@ -8,6 +8,7 @@ import orjson
 
 from benchmarks import sessions
 from benchmarks.databases import Databases
+from benchmarks.live_sessions import live
 from benchmarks.options import Options
 from benchmarks.report import Report
 from benchmarks.rounds import in_turns, progress, ratio, settle
@@ -19,12 +20,13 @@ TARGET = 1.0
 
 
 def run(databases: Databases, options: Options) -> Report:
-    """Measure a voice session of two lengths, and a text session."""
+    """Measure a voice session of two lengths, a text session, and one of GPT-Live."""
     report = Report("rebuild", "rebuild: times faster than orjson.loads over the session's frames")
     for kind, make, length in (
         ("voice", sessions.voice, 20_000),
         ("voice", sessions.voice, 100_000),
         ("text", sessions.text, 20_000),
+        ("live", live, 20_000),
     ):
         events = options.events(length)
         progress(f"rebuild: making a {kind} session of {events} events")

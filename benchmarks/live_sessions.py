@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import count, islice
 
-import orjson
-
+from benchmarks.sessions import frames_of
 from eventstore.demo import live_call_lines
 from eventstore.realtime.frames import Frame
-from eventstore.times import parse_time
 
 _FRESH = re.compile(r"\b(event|item|resp|msg|fc|rs|call)_Demo")
 _PLACES = re.compile(r'("(?:start|end|offset)_ms":)(\d+)')
@@ -23,8 +21,7 @@ _GAP_MS = 500
 
 @cache
 def _call() -> tuple[Frame, ...]:
-    lines = (orjson.loads(line) for line in live_call_lines())
-    return tuple(Frame(e["direction"], e["frame"], parse_time(e["at"])) for e in lines)
+    return frames_of(live_call_lines())
 
 
 def live(events: int) -> list[Frame]:

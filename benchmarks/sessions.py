@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import count, islice
 
@@ -21,8 +21,13 @@ _GAP_US = 500_000
 
 @cache
 def _call() -> tuple[Frame, ...]:
-    lines = (orjson.loads(line) for line in call_lines())
-    return tuple(Frame(e["direction"], e["frame"], parse_time(e["at"])) for e in lines)
+    return frames_of(call_lines())
+
+
+def frames_of(lines: Iterable[str]) -> tuple[Frame, ...]:
+    """The frames of a demo call."""
+    parsed = map(orjson.loads, lines)
+    return tuple(Frame(e["direction"], e["frame"], parse_time(e["at"])) for e in parsed)
 
 
 def voice(events: int) -> list[Frame]:

@@ -20,7 +20,7 @@ from support.calls import SAMPLE_STREAMS
 from eventstore import EventStore
 from eventstore.realtime.frames import Frame
 
-KILLS = int(os.environ.get("KILLS", "4"))
+KILLS = int(os.environ.get("KILLS", "2"))
 ROOT = Path(__file__).parents[3]
 SESSIONS = 12
 

@@ -5,6 +5,7 @@ Called by the command `serve` (cli/commands/serve/services.py) and by `web/in_th
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -106,11 +107,15 @@ def make_app(
         loopback_only=stores.keys is None,
         open_path=None if incoming_calls is None else webhooks.WEBHOOK_PATH,
     )
-    document = answer(openapi(app, stores.keys is not None)).body
+
+    @cache
+    def document() -> bytes:
+        return bytes(answer(openapi(app, stores.keys is not None)).body)
 
     @app.get(DOCUMENT, include_in_schema=False)
-    async def read_document(_: Request) -> Response:
-        return Response(document, media_type="application/json")
+    def read_document(_: Request) -> Response:
+        # It takes a tenth of a second to make, and few ask for it.
+        return Response(document(), media_type="application/json")
 
     return app
 

@@ -6,11 +6,11 @@ at once, so that nothing is lost if a recording has only one of both.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import Any
 
 from eventstore.projection.content import ContentPart
 from eventstore.projection.handlers.conversation import finish_part, mark_changed
+from eventstore.projection.live.appends import answer_key, append_keys
 from eventstore.projection.live.delegations import note_answer, undo_answer
 from eventstore.projection.live.live_items import add_item, live_of, span_of
 from eventstore.projection.live_state import ContextKind, LiveItem
@@ -24,10 +24,7 @@ def _append(kind: ContextKind) -> Any:
     def handler(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
         item = _add(state, event, kind, text(body.get("content")))
         item.wire["status"] = "in_progress"
-        keys: list[Hashable] = [("kind", kind)]
-        if (event_id := text(body.get("event_id"))) is not None:
-            keys.append(("event", event_id))
-        live_of(state).appends.add(event.seq, item.id, *keys)
+        live_of(state).appends.add(event.seq, item.id, *append_keys(kind, body))
         note_answer(state, event, item, kind, identifier(body.get("delegation_id")))
 
     return handler
@@ -38,8 +35,7 @@ def _appended(kind: ContextKind) -> Any:
 
     def handler(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
         appends = live_of(state).appends
-        asked = text(body.get("client_event_id"))
-        seq = appends.first(("kind", kind) if asked is None else ("event", asked))
+        seq = appends.first(answer_key(kind, body))
         if seq is None:
             # Another connection has sent it, such as a sideband.
             item = _add(state, event, kind, None)

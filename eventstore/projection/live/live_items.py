@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from eventstore.projection.handlers.conversation import ensure_item, place_item
+from eventstore.projection.live.turns import SAID_PREFIX
 from eventstore.projection.live_state import ItemKind, LiveItem, LiveState
 from eventstore.projection.state import Item, LogEvent, SessionState
 from eventstore.realtime.values import integer
@@ -17,7 +18,9 @@ from eventstore.realtime.values import integer
 _MOST_MS = 10**9
 
 #: How the ids begin that the store makes for items of a Live session.
-_MADE_ID = re.compile("item_(said|history|instructions|thinking|commentary|decision|input)_")
+_MADE_ID = re.compile(
+    f"{SAID_PREFIX}|item_(history|instructions|thinking|commentary|decision|input)_"
+)
 
 
 def live_of(state: SessionState) -> LiveState:

@@ -13,6 +13,7 @@ from eventstore.projection.handlers.session import (
     note_session,
 )
 from eventstore.projection.handlers.session_billing import note_usage
+from eventstore.projection.live.appends import event_key
 from eventstore.projection.live.context import refuse_append
 from eventstore.projection.live.live_items import add_item, given_id, live_of
 from eventstore.projection.live_state import MAX_KEYS, MAX_MOMENTS, Moment
@@ -105,7 +106,7 @@ def _error(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     note_error(state, event, error)
     cause = text(error.get("client_event_id")) or text(body.get("client_event_id"))
     appends = live_of(state).appends
-    refused = appends.first(("event", cause)) if cause is not None else None
+    refused = appends.first(event_key(cause)) if cause is not None else None
     if refused is not None:
         refuse_append(state, appends.pop(refused))
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from eventstore.projection.live.appends import answer_key, append_keys, event_key
 from eventstore.projection.live.live_items import span_of
 from eventstore.projection.live.timeline import LiveClock
 from eventstore.projection.live_state import Speaker
@@ -137,17 +138,14 @@ def _error(memory: LiveMemory, body: dict[str, Any]) -> Iterator[Found]:
     error = mapping(body.get("error"))
     refused = text(error.get("client_event_id")) or text(body.get("client_event_id"))
     if refused is not None:
-        _is_answered(memory, ("event", refused))
+        _is_answered(memory, event_key(refused))
     yield Found("error", None, text(error.get("message")) or text(error.get("code")) or "error")
 
 
 def _append(kind: str) -> Callable[[LiveMemory, dict[str, Any]], Iterator[Found]]:
     def handler(memory: LiveMemory, body: dict[str, Any]) -> Iterator[Found]:
-        keys: list[Hashable] = [("kind", kind)]
-        if (event_id := text(body.get("event_id"))) is not None:
-            keys.append(("event", event_id))
         memory.appends += 1
-        memory.waiting.add(memory.appends, kind, *keys)
+        memory.waiting.add(memory.appends, kind, *append_keys(kind, body))
         if len(memory.waiting) > _MOST_WAITING:
             memory.waiting.pop(next(iter(memory.waiting.values)))
         yield Found("context", kind, text(body.get("content")) or "")
@@ -159,8 +157,7 @@ def _appended(kind: str) -> Callable[[LiveMemory, dict[str, Any]], Iterator[Foun
     """Return the handler of an answer, which has a cue only if another connection appended it."""
 
     def handler(memory: LiveMemory, body: dict[str, Any]) -> Iterator[Found]:
-        named = text(body.get("client_event_id"))
-        if not _is_answered(memory, ("kind", kind) if named is None else ("event", named)):
+        if not _is_answered(memory, answer_key(kind, body)):
             yield Found("context", kind, "(its text is not in the log)")
 
     return handler

@@ -135,7 +135,8 @@ def _last_words(tx: Transaction, sessions: Iterable[dict[str, Any]]) -> dict[str
             tx, _LAST_WORDS_OF[protocol], of_protocol
         ):
             said, resource = decrypted_texts(tx, "items", session_id, item_id, *texts)
-            item = mapping(loads(resource))
+            # Of a Realtime session one item is read, and nothing but its words is asked.
+            item = mapping(loads(resource)) if protocol == LIVE else {}
             notes = mapping(item.get("eventstore"))
             if protocol == LIVE and notes.get("kind") != "speech":
                 continue

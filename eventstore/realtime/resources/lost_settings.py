@@ -42,7 +42,7 @@ def lost_settings(name: str, told: Any, made: Any) -> Iterator[LostSetting]:
 
 
 def _lost(path: str, name: str, told: Any, made: Any) -> Iterator[LostSetting]:
-    if told in (None, "", [], {}) or told == made:
+    if _is_empty(told) or told == made:
         return
     if isinstance(told, dict) and isinstance(made, dict):
         for member, value in told.items():
@@ -56,6 +56,12 @@ def _lost(path: str, name: str, told: Any, made: Any) -> Iterator[LostSetting]:
             place += is_kept
     else:
         yield LostSetting(path, name, told)
+
+
+def _is_empty(told: Any) -> bool:
+    if isinstance(told, dict):
+        return all(map(_is_empty, told.values()))
+    return told is None or told in ("", [])
 
 
 def _is_same(told: Any, made: Any) -> bool:

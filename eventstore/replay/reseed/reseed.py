@@ -19,19 +19,14 @@ from eventstore.projection.state import Item, SessionState
 from eventstore.realtime.masking.mask import mask_value
 from eventstore.realtime.protocols import LIVE, REALTIME, Protocol
 from eventstore.realtime.resources.across_protocols import as_live, as_realtime
-from eventstore.realtime.resources.live_config import (
-    DEFAULT_LIVE_MODEL,
-    LIVE_SETTINGS,
-    live_config,
-)
-from eventstore.realtime.resources.lost_settings import LostSetting, lost_settings
+from eventstore.realtime.resources.live_config import DEFAULT_LIVE_MODEL, live_config
 from eventstore.realtime.resources.session_config import (
     CLIENT_DIALECTS,
     ClientDialect,
     is_translation,
     session_update,
 )
-from eventstore.realtime.values import dumps, storable_json
+from eventstore.realtime.values import mapping, storable_json
 from eventstore.replay.reseed.item_seeds import (
     AssistantAs,
     Images,
@@ -44,12 +39,10 @@ from eventstore.replay.reseed.live_history import DEFAULT_MAX_TOKENS, live_histo
 from eventstore.replay.reseed.live_seeds import has_client, live_seed
 from eventstore.replay.reseed.paired_calls import last_seeds, paired
 from eventstore.replay.reseed.reseed_secrets import without_secrets
+from eventstore.replay.reseed.unsent_settings import unsent_of_live, unsent_of_realtime
 
 Json = dict[str, Any]
 _Lost = list[tuple[str | None, str]]
-
-#: How many settings that were left out are told, and how many characters of each.
-_MOST_SETTINGS, _LONGEST_PATH, _LONGEST_VALUE = 20, 100, 100
 
 
 class Reseed(NamedTuple):
@@ -150,10 +143,12 @@ def _update(state: SessionState, dialect: ClientDialect) -> tuple[Json | None, l
     if state.live is not None:
         made = _live_config(state)
         config, asked = as_realtime(made)
-        asked = _settings_left_out(state, made) + asked
+        asked = unsent_of_live(state, made) + asked
     update = session_update(config, dialect)
     if update is None:
         return None, asked
+    if state.live is None:
+        asked = unsent_of_realtime(config, mapping(update["session"]), dialect)
     clean, secret = without_secrets(update, state)
     return clean, secret + asked
 
@@ -162,7 +157,7 @@ def _start(state: SessionState, messages: list[Json]) -> tuple[Json, list[str]]:
     """Return the `session.start` of a Live session, and what its sender has to know."""
     if state.live is not None:
         config = _live_config(state)
-        asked = _settings_left_out(state, config)
+        asked = unsent_of_live(state, config)
     else:
         config, asked = as_live(state.wire or state.requested)
     if "model" not in config:
@@ -176,33 +171,6 @@ def _start(state: SessionState, messages: list[Json]) -> tuple[Json, list[str]]:
 def _live_config(state: SessionState) -> Json:
     """Return a Live session's configuration; what the server did not describe as it was asked."""
     return live_config(state.requested) | live_config(state.wire)
-
-
-def _settings_left_out(state: SessionState, config: Json) -> list[str]:
-    """Return a sentence for each setting of a Live session that its new configuration lacks.
-
-    Args:
-        config: What `_live_config` made of the state.
-    """
-    told: dict[str, Any] = {}
-    by_server = live_config(state.wire)
-    for name in LIVE_SETTINGS:
-        is_asked = name not in by_server and (name in config or not state.wire.get(name))
-        told[name] = (state.requested if is_asked else state.wire).get(name)
-    lost = [
-        one for name in LIVE_SETTINGS for one in lost_settings(name, told[name], config.get(name))
-    ]
-    made = [_left_out(one) for one in lost[:_MOST_SETTINGS]]
-    if more := len(lost) - len(made):
-        made.append(f"{more:,} more settings that the API's reference does not have")
-    return made
-
-
-def _left_out(setting: LostSetting) -> str:
-    value = dumps(mask_value({setting.name: setting.value})[setting.name])
-    shown = value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}…"
-    path = mask_value(setting.path[:_LONGEST_PATH])
-    return f"the setting {path}, which the API's reference does not have so: {shown}"
 
 
 # The items

@@ -173,12 +173,13 @@ def raise_if_head_broken(engine: Engine, session_ids: Iterable[str], error: Exce
 
     Args:
         session_ids: The sessions of the append.
-        error: Why the append failed. Nothing is looked up unless it was a duplicate key.
+        error: Why the append failed. Nothing is looked up unless it was a duplicate key, or may
+            have been: Citus tells a node's errors of COPY as internal errors.
 
     Raises:
         BrokenHeadError: One of the sessions has events behind its head.
     """
-    duplicate = error_classes(sqlite3.IntegrityError, "UniqueViolation")
+    duplicate = error_classes(sqlite3.IntegrityError, "UniqueViolation", "InternalError")
     if not isinstance(error.__cause__, duplicate):
         return
     with read(engine) as tx:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         MissingKeyError,
         MissingSessionKeyError,
         NotFoundError,
+        ProjectionError,
         SchemaError,
         SomeFailedError,
         StorageUnavailableError,
@@ -66,12 +67,13 @@ if TYPE_CHECKING:
     from eventstore.replay.server.server import recordings_of, replay_server
     from eventstore.replay.serving.connection import Manner
     from eventstore.sound.call_audio import AudioWritten
+    from eventstore.store.consumers.catch_up import Projected
+    from eventstore.store.consumers.projection import Projection
     from eventstore.store.log.heads import Fault
     from eventstore.store.maintenance.distribute import TableStep
     from eventstore.store.queries.pages import Page
     from eventstore.store.sessions.append_arguments import Append, Appended
     from eventstore.store.sessions.erase_session import Erased
-    from eventstore.store.sessions.project import Projected
     from eventstore.store.sessions.repair import Repaired
     from eventstore.verbs.filter_params import (
         LogFilterParams,
@@ -139,6 +141,7 @@ _MODULES = {
             "MissingKeyError",
             "MissingSessionKeyError",
             "NotFoundError",
+            "ProjectionError",
             "SchemaError",
             "SomeFailedError",
             "StorageUnavailableError",
@@ -166,7 +169,8 @@ _MODULES = {
         "store.queries.pages": ("Page",),
         "store.sessions.append_arguments": ("Append", "Appended"),
         "store.sessions.erase_session": ("Erased",),
-        "store.sessions.project": ("Projected",),
+        "store.consumers.catch_up": ("Projected",),
+        "store.consumers.projection": ("Projection",),
         "store.sessions.repair": ("Repaired",),
         "verbs.filter_params": (
             "LogFilterParams",
@@ -250,6 +254,8 @@ __all__ = [
     "Page",
     "Problem",
     "Projected",
+    "Projection",
+    "ProjectionError",
     "Protection",
     "Queries",
     "Recorder",

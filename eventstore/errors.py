@@ -188,6 +188,21 @@ class WorkerDiedError(EventStoreError):
         )
 
 
+class ProjectionError(EventStoreError):
+    """A projection of one's own raised an error, took too long, or returned no rows.
+
+    The message of what it raised is left out, because it may contain what was said in a call.
+
+    Attributes:
+        projection: The name of the projection.
+        kind: The name of the exception's class.
+    """
+
+    def __init__(self, projection: str, session_id: str, kind: str, told: str) -> None:
+        self.projection, self.kind = projection, kind
+        super().__init__(f"session {session_id}: the projection {projection} {told}")
+
+
 class Failure(NamedTuple):
     """One of several sessions, days or files with which a verb failed.
 
@@ -208,7 +223,9 @@ class Failure(NamedTuple):
     def kind(self) -> str:
         """The name of the error's class, for logs and counters, which must have no content."""
         error = self.error
-        return error.kind if isinstance(error, UnforeseenError) else type(error).__name__
+        if isinstance(error, UnforeseenError | ProjectionError):
+            return error.kind
+        return type(error).__name__
 
 
 class SomeFailedError(EventStoreError):

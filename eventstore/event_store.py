@@ -7,10 +7,10 @@ files.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, get_args
 
 from eventstore.common.arguments import (
     check_choice,
@@ -27,7 +27,7 @@ from eventstore.store.database import engine as engines
 from eventstore.store.database import schema
 from eventstore.store.database.connections.pool import close_for_good
 from eventstore.store.database.engine_options import REPLICA, replica_of, without_limit
-from eventstore.store.sessions.log import Projection, WritableLog
+from eventstore.store.sessions.log import ProjectionMode, WritableLog
 from eventstore.verbs.queries import Queries
 from eventstore.verbs.upkeep import Upkeep
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from eventstore.sound.plot import PlotFormat
     from eventstore.sound.sound_writer import AudioFormat
     from eventstore.sound.timeline.layout import Side
+    from eventstore.store.consumers.projection import Projection
 
 #: How many seconds a replica may lag behind, by default.
 READ_LAG = 10.0
@@ -64,6 +65,8 @@ class EventStore(Upkeep, WritableLog):
             this store has appended is always read; what others have, after `read_lag` at the
             latest. If the replica is behind or away, the primary is read.
         read_lag: How many seconds the replica may lag behind.
+        projections: Projections of your own (docs/projections.md). Their tables are made if they
+            are not there. Those of installed packages need not be given.
 
     Raises:
         InvalidInputError: The URL is none, or names a database that is not supported; or the file
@@ -75,15 +78,16 @@ class EventStore(Upkeep, WritableLog):
     def __init__(
         self,
         url: str = "sqlite:///eventstore.db",
-        projection: Projection = "inline",
+        projection: ProjectionMode = "inline",
         check_schema: bool = True,
         keys: str | None = None,
         time_limit: float | None = None,
         prices: str | Path | None = None,
         read_url: str | None = None,
         read_lag: float = READ_LAG,
+        projections: Sequence[Projection[Any]] = (),
     ) -> None:
-        check_choice("projection", projection, get_args(Projection))
+        check_choice("projection", projection, get_args(ProjectionMode))
         check_url("url", url)
         if time_limit is not None:
             check_seconds("time_limit", time_limit)
@@ -92,11 +96,20 @@ class EventStore(Upkeep, WritableLog):
         if keys is not None:
             check_url("keys", keys)
         engine = engines.create(url, keys, time_limit, prices_from(prices))
-        WritableLog.__init__(self, engine, projection)
+        WritableLog.__init__(self, engine, projection, tuple(projections))
         self._work = without_limit(self.engine)
+        self._own_workers = {}
         if check_schema:
             schema.ensure(self.engine)
+        if projections:
+            self._add(projections)
         self._reader: Queries = self if read_url is None else self._on_replica(read_url, read_lag)
+
+    def _add(self, projections: Sequence[Projection[Any]]) -> None:
+        from eventstore.store.consumers.projection_tables import add_projection
+
+        for one in projections:
+            add_projection(self.engine, one)
 
     def _on_replica(self, url: str, max_lag: float) -> Queries:
         from eventstore.store.database.read_replica import ReadReplica

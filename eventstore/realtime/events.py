@@ -5,7 +5,9 @@ Called by everything that reads or writes the log.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from eventstore.realtime.frames import parse
 
 
 class StoredEvent(NamedTuple):
@@ -24,6 +26,12 @@ class StoredEvent(NamedTuple):
     direction: str
     type: str
     text: str | bytes
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The frame's JSON object, parsed anew each time; empty if the frame is no JSON object."""
+        found = parse(self.text) if isinstance(self.text, str) else None
+        return found if found is not None else {}
 
 
 class EventRow(NamedTuple):

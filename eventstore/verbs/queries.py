@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from typing_extensions import Unpack, deprecated
 
-from eventstore.common.arguments import check_choice
+from eventstore.common.arguments import check_choice, check_text
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.masking.mask import mask_value
 from eventstore.realtime.metadata import Condition
@@ -182,6 +182,33 @@ class Queries(LogQueries):
     ) -> WholeSession:
         """Return what `state` returns. This is its old name, and goes with the next release."""
         return self.state(session_id, at, dialect)
+
+    def projected(
+        self, projection: str, session_id: str | None = None, table: str | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the rows that a projection of one's own has made, decrypted, by session.
+
+        The tables are in the database: any SQL reads them, too.
+
+        Args:
+            projection: The projection's name.
+            session_id: Only the rows of this session.
+            table: Which of its tables; it may be left out if there is one.
+
+        Yields:
+            The columns of a row by their names.
+
+        Raises:
+            InvalidInputError: The store has no such projection or table.
+            NotFoundError: There is no such session.
+            MissingKeyError: The store is encrypted, and a session's key is not at hand.
+        """
+        from eventstore.store.consumers.read_projected import read_projected
+
+        check_text("projection", projection)
+        if session_id is not None:
+            self.check_seen(session_id)
+        return read_projected(self.reader.engine, projection, session_id, table, self.scope)
 
     def transcript(self, session_id: str) -> list[Turn]:
         """Return a session as people read it: what was said and heard, called and answered.

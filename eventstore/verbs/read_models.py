@@ -8,30 +8,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine
-
 from eventstore.errors import Failure, InvalidInputError
 from eventstore.times import date_of
-from eventstore.verbs.queries import Queries
+from eventstore.verbs.own_projections import OwnProjectionVerbs
 from eventstore.verbs.results import Results, collected, ids_of
 
 if TYPE_CHECKING:
+    from eventstore.store.consumers.catch_up import Projected
     from eventstore.store.readmodels.states.state_cache import StateCache
-    from eventstore.store.sessions.project import Projected
 
 #: One session id, or several.
 Ids = str | Iterable[str]
 
 
-class ReadModelVerbs(Queries):
+class ReadModelVerbs(OwnProjectionVerbs):
     """The verbs that keep read models in step. `EventStore` has them all; make one of those."""
 
-    #: The same database, for work that no time limit of queries ends.
-    _work: Engine
     #: States of sessions that are being appended to; None where appends do not project.
     _states: StateCache | None
 
-    def rebuild(self, session_ids: Ids | None = None, workers: int = 1) -> Results[Projected]:
+    def rebuild(
+        self,
+        session_ids: Ids | None = None,
+        workers: int = 1,
+        projection: str | None = None,
+    ) -> Results[Projected]:
         """Rebuild the read models of sessions from their logs, each session in one transaction.
 
         Rows that are right already are left alone. If all sessions are rebuilt, sums by day are
@@ -40,6 +41,7 @@ class ReadModelVerbs(Queries):
         Args:
             session_ids: One session id, or several; None for all sessions.
             workers: How many processes share the work.
+            projection: Rebuild the rows of this projection of your own, and no others.
 
         Returns:
             For each session, its last sequence number and how many of its rows were wrong. A
@@ -49,10 +51,13 @@ class ReadModelVerbs(Queries):
             InvalidInputError: An argument is wrong.
             DatabaseUnavailableError: The database cannot be reached. What was done before stays.
         """
-        return collected(self.iter_rebuild(session_ids, workers))
+        return collected(self.iter_rebuild(session_ids, workers, projection))
 
     def iter_rebuild(
-        self, session_ids: Ids | None = None, workers: int = 1
+        self,
+        session_ids: Ids | None = None,
+        workers: int = 1,
+        projection: str | None = None,
     ) -> Iterator[Projected | Failure]:
         """Rebuild read models as `rebuild` does, and yield each session as it is done.
 
@@ -67,11 +72,14 @@ class ReadModelVerbs(Queries):
             if session_ids is None
             else ids_of(session_ids)
         )
+        if projection is not None:
+            return self._rebuild_own(projection, ids)
         return project.rebuild(self._work, ids, checked_workers(workers), named)
 
     def project(self, waits: bool = False) -> Results[Projected]:
         """Project every session that is behind its log or was projected by an older version.
 
+        Projections of your own that are installed are added to the store, and run as well.
         `status` names each session that could not be projected, until it can be.
 
         Args:
@@ -95,7 +103,8 @@ class ReadModelVerbs(Queries):
         """
         from eventstore.store.sessions.project import catch_up
 
-        return catch_up(self._work, waits)
+        yield from catch_up(self._work, waits)
+        yield from self._project_own(waits)
 
     def sum_days(self) -> Results[str]:
         """Keep sums of the days that are over, so that `usage` and `latency` answer soon.

@@ -135,6 +135,49 @@ class ReplicaStatus(TypedDict):
     problem: str | None
 
 
+class ProjectionFailure(TypedDict):
+    """A session with which a projection of one's own failed.
+
+    Attributes:
+        session_id: The session.
+        seq: The last event that the projection has had.
+        tries: How often it failed behind that event.
+        failed_at: When it failed last.
+        error: The name of the error's class.
+    """
+
+    session_id: str
+    seq: int
+    tries: int
+    failed_at: str | None
+    error: str | None
+
+
+class ProjectionStatus(TypedDict):
+    """A projection of one's own, and how far it is.
+
+    Attributes:
+        name: Its name.
+        version: The version that the store's rows are to be of.
+        tables: Its tables.
+        older_tables: Tables that only its older versions had; they can be dropped.
+        inline: True if appends run it.
+        runs_here: True if this process can run it.
+        behind: How many sessions have events that it has not had.
+        failed: With how many sessions it failed; `failures` has the first hundred.
+    """
+
+    name: str
+    version: int
+    tables: list[str]
+    older_tables: list[str]
+    inline: bool
+    runs_here: bool
+    behind: int
+    failed: int
+    failures: list[ProjectionFailure]
+
+
 class StoreStatus(TypedDict):
     """What `status` returns: what the store holds, and what is behind.
 
@@ -152,6 +195,7 @@ class StoreStatus(TypedDict):
             whether it is the `coordinator`, and how many `shards`, `sessions` and `bytes` it has.
         replica: The replica that queries run on; None if there is none.
         open_to_others: Files of the store that other users may read or write.
+        projections: The projections of one's own.
     """
 
     object: str
@@ -173,3 +217,4 @@ class StoreStatus(TypedDict):
     failed: list[dict[str, Any]]
     fold_errors: int
     with_fold_errors: list[dict[str, Any]]
+    projections: list[ProjectionStatus]

@@ -302,6 +302,7 @@ class Upkeep(ReadModelVerbs):
         replica = replica_of(self._reads)
         found = status(self.engine)
         found["replica"] = None if replica is None else replica.state()
+        found["projections"] = self.projections()
         return cast("StoreStatus", found)
 
     def distribute(self, shards: int = 32, dry_run: bool = False) -> list[TableStep]:

@@ -12,6 +12,7 @@ from support.examples import fewer_examples
 from support.partitioned import is_partitioned, partition, vacuum_partitions
 from support.postgres import CitusCluster, PostgresServer
 
+from eventstore.store.consumers import projection_tables
 from eventstore.store.database import engine as engines
 from eventstore.store.database import schema
 from eventstore.store.database.connections import pool
@@ -38,6 +39,7 @@ def taken_for_spread(monkeypatch: pytest.MonkeyPatch) -> None:
     """The store takes partitioned tables for those of a cluster."""
     monkeypatch.setattr(pool, "is_distributed", is_partitioned)
     monkeypatch.setattr(vacuum, "rewrite_on_nodes", vacuum_partitions)
+    monkeypatch.setattr(projection_tables, "spread", lambda tx, tables: None)
 
 
 @pytest.fixture(params=("sqlite", "postgresql", PARTITIONED))

@@ -108,7 +108,8 @@ def _note(log: WritableLog, own: _Recording, first: str, before: Iterable[_Recor
     counted = (r.state.only_here if r.state.same_call else usage_ids(r.state) for r in before)
     only_here = frozenset(usage_ids(own.state).difference(*counted))
     if own.is_closed and (own.state.same_call, own.state.only_here) != (first, only_here):
-        append(log.engine, None, own.session_id, [notes.same_call(first, only_here)])
+        frames = [notes.same_call(first, only_here)]
+        append(log.engine, None, own.session_id, frames, own=log.inline_projections())
         project_session(log.engine, own.session_id)
 
 

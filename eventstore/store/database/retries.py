@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine
 
@@ -55,6 +55,11 @@ def write_retried(engine: Engine, work: Callable[[Transaction], Result]) -> Resu
             return work(tx)
 
     return retried(in_transaction)
+
+
+def run_retried(engine: Engine, sql: str, parameters: Sequence[Any]) -> int:
+    """Run one statement that writes, as `write_retried` does; return how many rows it changed."""
+    return write_retried(engine, lambda tx: tx.run(sql, parameters))
 
 
 def _is_conflict(error: BaseException) -> bool:

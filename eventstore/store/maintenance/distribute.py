@@ -31,10 +31,17 @@ MOST_SHARDS = 1024
 #: the table wait behind it.
 LOCK_WAIT = "10s"
 
+_OF_THE_STORE = (
+    tables.key_stores,
+    tables.store_ids,
+    tables.consumers,
+    summed_days,
+    *DAY_SUM_TABLES,
+)
 #: The tables that each node has as a whole.
 REFERENCE_TABLES = (
     "alembic_version",
-    *(table.name for table in (tables.key_stores, tables.store_ids, summed_days, *DAY_SUM_TABLES)),
+    *(table.name for table in _OF_THE_STORE),
 )
 #: The table whose shards decide where the rows of a session are.
 FIRST_TABLE = tables.streams.name

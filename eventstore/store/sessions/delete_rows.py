@@ -6,6 +6,8 @@ tables is also used by maintenance/.
 
 from __future__ import annotations
 
+from eventstore.store.consumers.projection_tables import projected_tables
+from eventstore.store.consumers.write_projected import delete_rows_of
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.readmodels.day_invalidation import drop_days
@@ -14,6 +16,7 @@ _TABLES = (
     tables.events,
     tables.segments,
     tables.projection_failures,
+    tables.checkpoints,
     *tables.READ_MODELS,
     tables.session_costs,
 )
@@ -38,5 +41,6 @@ def delete_rows(tx: Transaction, session_id: str) -> None:
         tx.run(DELETE_SAID_OF_SESSION, (session_id,))
         tx.run(DELETE_SAID_ROWS, (session_id,))
     drop_days(tx, session_id)
+    delete_rows_of(tx, session_id, projected_tables(tx))
     for sql in DELETE_SESSION_ROWS:
         tx.run(sql, (session_id,))

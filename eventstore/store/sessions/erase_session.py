@@ -27,9 +27,11 @@ from eventstore.times import now
 
 STREAM = "SELECT head_seq, closed_at, sealed_seq, erased_at FROM streams WHERE session_id = ?"
 COUNT_RESPONSES = "SELECT COUNT(*) FROM responses WHERE session_id = ?"
-# With projected_seq = head_seq, no worker tries to project the session again.
+# With projected_seq = head_seq, no worker tries to project the session again; with
+# fed_seq = head_seq, it is no news for a consumer.
 SET_ERASED = (
-    "UPDATE streams SET erased_at = ?, projected_seq = head_seq, sealed_seq = NULL"
+    "UPDATE streams SET erased_at = ?, projected_seq = head_seq, fed_seq = head_seq,"
+    " sealed_seq = NULL"
     " WHERE session_id = ?"
 )
 

@@ -8,13 +8,14 @@ that capture, replay, render and export sessions are given one of the two. They 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from sqlalchemy import Engine
 
 from eventstore.common.arguments import check_text, check_whole
 from eventstore.realtime.metadata import Condition, check_metadata
 from eventstore.realtime.values import MAX_KEY_BYTES, is_storable
+from eventstore.store.consumers.registry import Registry
 from eventstore.store.database import engine as engines
 from eventstore.store.database.connections.pool import close_for_good
 from eventstore.store.database.connections.wal import Checkpointer
@@ -34,12 +35,14 @@ from eventstore.times import now
 if TYPE_CHECKING:
     from eventstore.realtime.events import StoredEvent
     from eventstore.realtime.frames import Frame
+    from eventstore.store.consumers.inline import InlineProjections
+    from eventstore.store.consumers.projection import Projection
     from eventstore.store.sessions.append_arguments import Append, Appended
 
 Found = TypeVar("Found")
 
 #: `inline`: an append also writes the read models. `deferred`: a worker writes them later.
-Projection = Literal["inline", "deferred"]
+ProjectionMode = Literal["inline", "deferred"]
 
 
 class Log:
@@ -187,10 +190,17 @@ class WritableLog(Log):
     Args:
         engine: The engine of the database.
         projection: `inline` if an append also writes the read models, otherwise `deferred`.
+        projections: Projections of one's own that this process runs, and that the store has.
     """
 
-    def __init__(self, engine: Engine, projection: Projection = "inline") -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        projection: ProjectionMode = "inline",
+        projections: Sequence[Projection[Any]] = (),
+    ) -> None:
         super().__init__(engine)
+        self._registry = Registry(engine, projections)
         self._states = StateCache() if projection == "inline" else None
         self._checkpointer = Checkpointer(engine) if engines.has_wal(engine) else None
 
@@ -202,6 +212,10 @@ class WritableLog(Log):
         if self._checkpointer is not None:
             self._checkpointer.close()
         close_for_good(self.engine)
+
+    def inline_projections(self) -> InlineProjections | None:
+        """Return the projections of one's own that an append runs; None for none."""
+        return None if self._states is None else self._registry.inline()
 
     def append(
         self,
@@ -237,7 +251,8 @@ class WritableLog(Log):
 
         check_session_id(session_id)
         check_append(frames, expected_seq)
-        done = append(self.engine, self._states, session_id, frames, expected_seq, close)
+        own = self.inline_projections()
+        done = append(self.engine, self._states, session_id, frames, expected_seq, close, own)
         if self._checkpointer is not None:
             self._checkpointer.appended(done.last_seq - done.first_seq + 1)
         return done
@@ -264,7 +279,8 @@ class WritableLog(Log):
         appends = checked_appends(appends)
         for one in appends:
             check_session_id(one.session_id)
-        done = append_together(self.engine, self._states, appends)
+        own = self.inline_projections()
+        done = append_together(self.engine, self._states, appends, own)
         if self._checkpointer is not None:
             self._checkpointer.appended(sum(one.last_seq - one.first_seq + 1 for one in done))
         return done

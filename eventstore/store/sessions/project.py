@@ -7,7 +7,6 @@ Each session has a transaction of its own. Called by `EventStore.project` and `E
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from sqlalchemy import Engine
 
@@ -17,6 +16,7 @@ from eventstore.errors import (
     Failure,
 )
 from eventstore.projection.state import PROJECTOR_VERSION
+from eventstore.store.consumers.catch_up import Projected
 from eventstore.store.database.outages import attempt
 from eventstore.store.database.retries import write_retried
 from eventstore.store.database.transaction import Transaction, read
@@ -63,20 +63,6 @@ SESSION_IDS = (
 _BATCH = 500
 #: How many sessions that failed before are tried again by one call of `catch_up`.
 _RETRIES = 20
-
-
-class Projected(NamedTuple):
-    """The result of projecting one session.
-
-    Attributes:
-        session_id: The session.
-        seq: The seq of its last event.
-        changed: How many rows of its read models were wrong, missing or too many.
-    """
-
-    session_id: str
-    seq: int
-    changed: int
 
 
 def project_session(engine: Engine, session_id: str, only_stale: bool = False) -> Projected | None:

@@ -42,7 +42,12 @@ from eventstore.store.sessions.project import catch_up
 #: What one database alone has: SQLite's full-text tables, PostgreSQL's column of words, its index.
 UNDECLARED = re.compile(r"said(_.*)?|items_said")
 #: Tables that are no session's: the name of the store's keys, and sums, which no append writes.
-OF_THE_STORE = {"key_stores", "store_ids", *(table.name for table in day_tables.OF_THE_STORE)}
+OF_THE_STORE = {
+    "consumers",
+    "key_stores",
+    "store_ids",
+    *(table.name for table in day_tables.OF_THE_STORE),
+}
 HOT = (append_to_stream, appender, read_stream, load_state, put_rows, read_models, search_index)
 
 #: A stand-in for a cluster has other tables than the migrations make.

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from eventstore.store.database.tables.columns import KEY_TYPE, VALUE_TYPE, metadata, session_id
+from eventstore.store.database.tables.consumer_tables import checkpoints, consumers
 from eventstore.store.database.tables.list_tables import (
     response_facets,
     session_costs,
@@ -31,7 +32,15 @@ from eventstore.store.database.tables.list_tables import (
 )
 
 #: Names that other modules declare, and that are imported from here.
-__all__ = ["metadata", "response_facets", "session_costs", "session_facets", "session_figures"]
+__all__ = [
+    "checkpoints",
+    "consumers",
+    "metadata",
+    "response_facets",
+    "session_costs",
+    "session_facets",
+    "session_figures",
+]
 
 # `sqlite_with_rowid=False` stores the rows in the index of the primary key, so that a commit of a
 # few rows writes half as many pages.
@@ -49,6 +58,14 @@ streams = Table(
     # Events up to this seq are in segments and have no rows; null if there are no segments.
     Column("sealed_seq", BigInteger),
     Column("erased_at", BigInteger),
+    # Every consumer has had the events up to this seq; null for none: store/consumers/news.py.
+    Column("fed_seq", BigInteger),
+    Index(
+        "streams_news",
+        "session_id",
+        sqlite_where=text("fed_seq IS NULL OR fed_seq < head_seq"),
+        postgresql_where=text("fed_seq IS NULL OR fed_seq < head_seq"),
+    ),
     Index(
         "streams_behind",
         "session_id",
@@ -345,7 +362,7 @@ usage = Table(
 KEY_TABLES = (session_keys, key_stores)
 
 #: The tables that are not copied with a session.
-NOT_OF_SESSIONS = (*KEY_TABLES, store_ids)
+NOT_OF_SESSIONS = (*KEY_TABLES, store_ids, consumers)
 
 #: The tables that a projection writes, in the order of writing.
 READ_MODELS = (

@@ -1,0 +1,249 @@
+"""Run projections of one's own on the sessions that are behind, and rebuild them.
+
+A worker takes a session by a claim, which counts as a failed try until it has written the rows: so
+a session that kills its worker is left alone for a while, and stops no other session. The rows are
+written with the checkpoint in one transaction, by whoever still has the session. Called by the
+verbs `project` and `rebuild`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+from sqlalchemy import Engine
+
+from eventstore.errors import ErasedError, EventStoreError, Failure, ProjectionError
+from eventstore.store.consumers.checkpoints import (
+    Checkpoint,
+    begin_checkpoint,
+    claim,
+    move,
+    note_failure,
+    read_checkpoint,
+    release,
+)
+from eventstore.store.consumers.consumers import SEEN, SET_PASSED, find_consumer
+from eventstore.store.consumers.news import News, in_pass, settle, with_news
+from eventstore.store.consumers.projected_rows import KeyedRows
+from eventstore.store.consumers.projection import folds
+from eventstore.store.consumers.projection_run import RunningProjection
+from eventstore.store.consumers.write_projected import read_rows, write_rows
+from eventstore.store.database.outages import attempt, is_outage
+from eventstore.store.database.retries import run_retried, write_retried
+from eventstore.store.database.transaction import Transaction, read
+from eventstore.store.log.insert_events import lock_stream
+from eventstore.store.log.read_events import read_events
+from eventstore.store.log.session_facts import no_session
+from eventstore.store.log.tombstones import refuse_erased
+from eventstore.times import now
+
+#: Returns the resources of a session after an event, for projections of whole sessions.
+Resources = Callable[[Engine, str, int], dict[str, Any]]
+
+#: How long the code of a projection may take for a batch of events, or for a session's rows.
+MOST_SECONDS = 60.0
+#: For how many microseconds a worker has a session, at least; longer while it works on it.
+LEASE = 5 * 60 * 1_000_000
+_BATCH = 500
+_PAGE = 200
+_MOST_STATES = 1_000
+
+
+class Projected(NamedTuple):
+    """The result of projecting one session.
+
+    Attributes:
+        session_id: The session.
+        seq: The seq of its last event.
+        changed: How many rows were wrong, missing or too many.
+        projection: The name of a projection of one's own; None for the store's read models.
+    """
+
+    session_id: str
+    seq: int
+    changed: int
+    projection: str | None = None
+
+
+class ProjectionWorker:
+    """Runs one projection on the sessions that are behind.
+
+    Args:
+        engine: The engine of the database.
+        own: The projection.
+        resources: Makes the resources of sessions.
+    """
+
+    def __init__(self, engine: Engine, own: RunningProjection, resources: Resources) -> None:
+        self._engine, self._own, self._resources = engine, own, resources
+        self._folds = folds(own.projection)
+        self.name = f"{os.getpid()}-{os.urandom(6).hex()}"
+        self._states: OrderedDict[str, tuple[int, Any]] = OrderedDict()
+
+    def catch_up(self, waits: bool = False) -> Iterator[Projected | Failure]:
+        """Project each session that is behind. A session that fails does not stop the others.
+
+        Args:
+            waits: True leaves sessions that failed before alone until their pause is over, and
+                those that another worker has.
+
+        Yields:
+            Each session that was projected, or why it could not be.
+        """
+        run_retried(self._engine, SEEN, (now(), self._own.name))
+        tried: set[str] = set()
+        yield from self._pass_over_all(tried)
+        after = ""
+        while page := self._page(after, waits):
+            for news in page:
+                if news.session_id not in tried:
+                    yield from self._attempt(news, tried)
+            settle(self._engine, [news.session_id for news in page])
+            after = page[-1].session_id
+
+    def _page(self, after: str, waits: bool) -> list[News]:
+        with read(self._engine) as tx:
+            return with_news(tx, self._own.name, self._own.version, _PAGE, after, waits)
+
+    def _pass_over_all(self, tried: set[str]) -> Iterator[Projected | Failure]:
+        """Pass over all sessions once, if the projection is new, or was left out for a while."""
+        while (after := self._passed()) is not None:
+            with read(self._engine) as tx:
+                page = in_pass(tx, self._own.name, _PAGE, after)
+            for news in page:
+                if news.is_behind(self._own.version):
+                    yield from self._attempt(news, tried)
+            settle(self._engine, [news.session_id for news in page])
+            passed = page[-1].session_id if page else None
+            run_retried(self._engine, SET_PASSED, (passed, self._own.name))
+
+    def _passed(self) -> str | None:
+        with read(self._engine) as tx:
+            consumer = find_consumer(tx, self._own.name)
+        return None if consumer is None else consumer.passed
+
+    def _attempt(self, news: News, tried: set[str]) -> Iterator[Projected | Failure]:
+        """Project a session; add it to `tried` if it failed, so that it fails once a call."""
+        id_ = news.session_id
+        done = attempt(f"session {id_}", lambda: self.project(id_))
+        if isinstance(done, ErasedError):
+            return
+        if isinstance(done, EventStoreError):
+            tried.add(id_)
+            yield Failure(id_, done)
+        elif done is not None:
+            yield done
+
+    def project(self, session_id: str, anew: bool = False) -> Projected | None:
+        """Project one session up to its last event.
+
+        Args:
+            anew: True makes all of its rows anew, also if they are current: a rebuild.
+
+        Returns:
+            What was done; None if the session is current, or another worker has it.
+
+        Raises:
+            ProjectionError: The projection failed; the session is tried again later.
+            NotFoundError, ErasedError, DamagedError, MissingKeyError: The session cannot be read.
+        """
+        known = write_retried(self._engine, lambda tx: self._claim(tx, session_id, anew))
+        if known is None:
+            return None
+        try:
+            return self._project(session_id, known, anew)
+        except BaseException as error:
+            self._states.pop(session_id, None)
+            if isinstance(error, EventStoreError) and not is_outage(error):
+                kind = Failure(session_id, error).kind
+                write_retried(self._engine, lambda tx: self._note(tx, session_id, kind))
+            elif not isinstance(error, Exception) or isinstance(error, EventStoreError):
+                self._release(session_id)
+            raise
+
+    def _claim(self, tx: Transaction, session_id: str, anew: bool) -> Checkpoint | None:
+        name, version = self._own.name, self._own.version
+        begin_checkpoint(tx, session_id, name, 0, version)
+        known = read_checkpoint(tx, session_id, name)
+        if known is None or known.version > version:
+            return None
+        head = lock_stream(tx, session_id)
+        if head is None or head.erased_at is not None:
+            return None
+        if not anew and (known.seq, known.version) == (head.seq, version):
+            return None
+        is_mine = claim(tx, session_id, name, known, self.name, now(), LEASE)
+        return known if is_mine else None
+
+    def _project(self, session_id: str, known: Checkpoint, anew: bool) -> Projected:
+        with read(self._engine) as tx:
+            head = _head(tx, session_id)
+        made = self._made(session_id, known, head, anew)
+        changed = write_retried(
+            self._engine, lambda tx: self._write(tx, session_id, known, head, made)
+        )
+        return Projected(session_id, head, changed, self._own.name)
+
+    def _made(self, session_id: str, known: Checkpoint, head: int, anew: bool) -> KeyedRows:
+        """Return the rows of a session after its events up to the head."""
+        own = self._own
+        if not self._folds:
+            resources = self._resources(self._engine, session_id, head)
+            return own.rows_of_whole(session_id, resources, MOST_SECONDS)
+        kept = None if anew else self._states.pop(session_id, None)
+        is_known = kept is not None and kept[0] == known.seq and known.version == own.version
+        seq, state = kept if kept is not None and is_known else (0, None)
+        if seq == 0:
+            state = own.begin(session_id, MOST_SECONDS)
+        types = own.projection.types
+        events = read_events(self._engine, session_id, seq + 1, head, types)
+        while batch := list(islice(events, _BATCH)):
+            state = own.evolve(session_id, state, batch, MOST_SECONDS)
+        rows = own.rows(session_id, state, MOST_SECONDS)
+        self._states[session_id] = head, state
+        if len(self._states) > _MOST_STATES:
+            self._states.popitem(last=False)
+        return rows
+
+    def _write(
+        self, tx: Transaction, session_id: str, known: Checkpoint, head: int, made: KeyedRows
+    ) -> int:
+        own, tables = self._own, self._own.projection.tables
+        lock_stream(tx, session_id)  # An erasure waits for it, and then finds these rows.
+        _head(tx, session_id)
+        to = (head, own.version)
+        if not move(tx, session_id, own.name, (known.seq, known.version), to, self.name):
+            self._states.pop(session_id, None)
+            told = "has another worker by now"
+            raise ProjectionError(own.name, session_id, "ConflictError", told)
+        return write_rows(tx, session_id, tables, read_rows(tx, session_id, tables), made)
+
+    def _note(self, tx: Transaction, session_id: str, kind: str) -> None:
+        head = lock_stream(tx, session_id)
+        if head is not None and head.erased_at is None and kind != "ConflictError":
+            note_failure(tx, session_id, self._own.name, self._own.version, kind, now())
+
+    def _release(self, session_id: str) -> None:
+        """Give a session back, if the database answers; otherwise its lease ends."""
+        with contextlib.suppress(EventStoreError):
+            write_retried(
+                self._engine, lambda tx: release(tx, session_id, self._own.name, self.name)
+            )
+
+
+def _head(tx: Transaction, session_id: str) -> int:
+    """Return the seq of a session's last event.
+
+    Raises:
+        NotFoundError, ErasedError: There is no such session, or it was erased.
+    """
+    row = tx.row("SELECT head_seq, erased_at FROM streams WHERE session_id = ?", (session_id,))
+    if row is None:
+        raise no_session(session_id)
+    refuse_erased(tx, session_id, row[1])
+    return int(row[0])

@@ -1,0 +1,163 @@
+"""How far a consumer is in a session, which worker has the session, and why it failed there.
+
+A checkpoint moves only from the seq and the version that its mover knows. So of two workers, or of
+a worker and an append, one alone moves it, and what the other one wrote is rolled back. Each
+statement names one session, so that a distributed database routes it to one node.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from eventstore.store.database.transaction import Transaction
+
+#: The first and the longest pause before another attempt, in microseconds. Each pause is twice as
+#: long as the one before.
+FIRST_PAUSE, MOST_PAUSE = 1_000_000, 600_000_000
+_MOST_DOUBLINGS = 20
+
+READ = (
+    "SELECT seq, version, worker, until, tries, failed_at, retry_at, error FROM checkpoints"
+    " WHERE session_id = ? AND consumer = ?"
+)
+BEGIN = (
+    "INSERT INTO checkpoints (session_id, consumer, seq, version, tries) VALUES (?, ?, ?, ?, 0)"
+    " ON CONFLICT (session_id, consumer) DO NOTHING"
+)
+MOVE = (
+    "UPDATE checkpoints SET seq = ?, version = ?, worker = NULL, until = NULL, tries = 0,"
+    " failed_at = NULL, retry_at = NULL, error = NULL"
+    " WHERE session_id = ? AND consumer = ? AND seq = ? AND version = ?"
+)
+MOVE_MINE = f"{MOVE} AND worker = ?"
+#: A claim counts as a failed try until its worker has moved the checkpoint: a worker that the
+#: session kills tells nothing any more.
+CLAIM = (
+    "UPDATE checkpoints SET worker = ?, until = ?, tries = tries + 1, retry_at = ?"
+    " WHERE session_id = ? AND consumer = ? AND seq = ? AND version = ?"
+    " AND (worker IS NULL OR until < ? OR until > ?)"
+)
+RELEASE = (
+    "UPDATE checkpoints SET worker = NULL, until = NULL, tries = tries - 1, retry_at = NULL"
+    " WHERE session_id = ? AND consumer = ? AND worker = ?"
+)
+FAIL = (
+    "UPDATE checkpoints SET worker = NULL, until = NULL, tries = ?, failed_at = ?, retry_at = ?,"
+    " error = ? WHERE session_id = ? AND consumer = ?"
+)
+
+
+class Checkpoint(NamedTuple):
+    """How far a consumer is in a session.
+
+    Attributes:
+        seq: The last event that it has had; 0 for none.
+        version: The version of the consumer's code that had it.
+        worker: The worker that has the session now; None if none has.
+        until: Until when that worker has it, in microseconds since 1970 UTC.
+        tries: How often the consumer failed at the events behind `seq`.
+        failed_at: When it failed last; None if it did not.
+        retry_at: When to try again.
+        error: The name of the error's class.
+    """
+
+    seq: int
+    version: int
+    worker: str | None = None
+    until: int | None = None
+    tries: int = 0
+    failed_at: int | None = None
+    retry_at: int | None = None
+    error: str | None = None
+
+
+def read_checkpoint(tx: Transaction, session_id: str, consumer: str) -> Checkpoint | None:
+    """Return how far a consumer is in a session, or None if it has had nothing of it."""
+    row = tx.row(READ, (session_id, consumer))
+    return None if row is None else Checkpoint._make(row)
+
+
+def begin_checkpoint(
+    tx: Transaction, session_id: str, consumer: str, seq: int, version: int
+) -> None:
+    """Make the checkpoint of a session, if there is none."""
+    tx.run(BEGIN, (session_id, consumer, seq, version))
+
+
+def claim(
+    tx: Transaction,
+    session_id: str,
+    consumer: str,
+    known: Checkpoint,
+    worker: str,
+    at: int,
+    lease: int,
+) -> bool:
+    """Take a session for a worker, so that no other one works on it.
+
+    Args:
+        known: The checkpoint, which must be there.
+        worker: The worker's name.
+        at: The time now, in microseconds since 1970 UTC.
+        lease: For how many microseconds the worker has the session.
+
+    Returns:
+        False if another worker has the session, or the checkpoint is another one.
+    """
+    until = at + lease
+    again = until + pause_behind(known.tries + 1)
+    # A time further away than a lease was noted before the clock was set back.
+    free = (at, at + lease)
+    key = (session_id, consumer, known.seq, known.version)
+    return tx.run(CLAIM, (worker, until, again, *key, *free)) == 1
+
+
+def release(tx: Transaction, session_id: str, consumer: str, worker: str) -> None:
+    """Give a session back that a worker took, as if it had not taken it."""
+    tx.run(RELEASE, (session_id, consumer, worker))
+
+
+def move(
+    tx: Transaction,
+    session_id: str,
+    consumer: str,
+    known: tuple[int, int],
+    to: tuple[int, int],
+    worker: str | None = None,
+) -> bool:
+    """Move a checkpoint, and forget that the consumer failed before.
+
+    Args:
+        known: The seq and the version that the checkpoint must have.
+        to: Its new seq and version.
+        worker: The worker that must still have the session; None for an append.
+
+    Returns:
+        False, with nothing written, if the checkpoint was moved or taken by another one.
+    """
+    key = (*to, session_id, consumer, *known)
+    if worker is None:
+        return tx.run(MOVE, key) == 1
+    return tx.run(MOVE_MINE, (*key, worker)) == 1
+
+
+def note_failure(
+    tx: Transaction, session_id: str, consumer: str, version: int, error: str, at: int
+) -> None:
+    """Note that a consumer failed in a session, and when to try again.
+
+    Args:
+        version: The version of the consumer's code.
+        error: The name of the error's class; its text may contain content.
+        at: The time, in microseconds since 1970 UTC.
+    """
+    begin_checkpoint(tx, session_id, consumer, 0, version)
+    found = read_checkpoint(tx, session_id, consumer)
+    # A claim was counted as a try when it was made.
+    tries = max(1, found.tries + (found.worker is None)) if found is not None else 1
+    tx.run(FAIL, (tries, at, at + pause_behind(tries), error[:64], session_id, consumer))
+
+
+def pause_behind(tries: int) -> int:
+    """Return the pause after `tries` failed attempts, in microseconds."""
+    return min(FIRST_PAUSE << min(tries - 1, _MOST_DOUBLINGS), MOST_PAUSE)

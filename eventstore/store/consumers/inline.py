@@ -1,0 +1,266 @@
+"""Run projections of one's own within appends, in the transaction that inserts the events.
+
+The states of open sessions are kept in memory. A session whose state is not at hand is folded from
+its log once, if it is short; otherwise, and after a failure, the session is left to a worker
+(catch_up.py), and comes back here once its checkpoint is at the head again. Nothing that a
+projection does stops the append: its rows are written behind a savepoint.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+from eventstore.common import unforeseen
+from eventstore.errors import DatabaseUnavailableError, EventStoreError, Failure, ProjectionError
+from eventstore.realtime.events import StoredEvent
+from eventstore.realtime.frames import Frame, restore
+from eventstore.store.consumers.checkpoints import (
+    begin_checkpoint,
+    move,
+    note_failure,
+    read_checkpoint,
+)
+from eventstore.store.consumers.projected_rows import KeyedRows
+from eventstore.store.consumers.projection_run import RunningProjection
+from eventstore.store.consumers.write_projected import read_rows, write_rows
+from eventstore.store.database.connections import forks
+from eventstore.store.database.connections.drivers import driver_errors
+from eventstore.store.database.outages import is_outage
+from eventstore.store.database.transaction import Row, Transaction
+from eventstore.store.log.read_events import rows_in
+from eventstore.times import now
+
+_LOGGER = logging.getLogger("eventstore")
+#: How long an append waits for a projection, in seconds.
+MOST_SECONDS = 1.0
+#: A session with more events than this is not folded again within an append.
+MOST_FOLDED = 2_000
+#: How many states are kept in memory.
+MOST_STATES = 1_000
+#: How many events are given to a projection at once.
+_BATCH = 500
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What is known of a session between two appends.
+
+    Attributes:
+        seq: The last event that the state has.
+        state: The projection's state.
+        rows: The rows that are written.
+    """
+
+    seq: int
+    state: Any
+    rows: KeyedRows
+
+
+@dataclass(slots=True)
+class _Running:
+    """One projection during an append.
+
+    Attributes:
+        own: The projection.
+        kept: The session's state, which changes.
+        begins: True if the session has no checkpoint yet.
+        batch: Events that were not given to the projection yet.
+        error: Why the projection failed; None if it did not.
+    """
+
+    own: RunningProjection
+    kept: _Kept
+    begins: bool
+    batch: list[StoredEvent] = field(default_factory=list)
+    error: EventStoreError | None = None
+
+
+class InlineProjections:
+    """The projections that a process runs within its appends. Threads may share it.
+
+    Args:
+        projections: The projections.
+    """
+
+    def __init__(self, projections: Iterable[RunningProjection]) -> None:
+        self._projections = list(projections)
+        self.renew()
+        forks.renew_in_children(self)
+
+    def renew(self) -> None:
+        """Start without states. In a forked child, a thread of the parent may hold the lock."""
+        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
+        self._lock = Lock()
+
+    def begin(self, tx: Transaction, session_id: str, head: int) -> InlineAppend:
+        """Return what takes the events of an append, whose transaction has locked the session.
+
+        Args:
+            head: The seq of the event before the first one that is appended.
+        """
+        running = [
+            _running(tx, session_id, head, own, self._take(own.name, session_id))
+            for own in self._projections
+        ]
+        return InlineAppend(tx, session_id, [one for one in running if one is not None])
+
+    def _take(self, name: str, session_id: str) -> _Kept | None:
+        with self._lock:
+            return self._kept.pop((name, session_id), None)
+
+    def keep(self, append: InlineAppend, closed: bool) -> None:
+        """Keep the states of an append for the next one, once its transaction has committed.
+
+        Args:
+            closed: True if no more events will come.
+        """
+        with self._lock:
+            for one in append.running:
+                if one.error is None and not closed:
+                    self._kept[one.own.name, append.session_id] = one.kept
+            while len(self._kept) > MOST_STATES:
+                self._kept.popitem(last=False)
+
+
+class InlineAppend:
+    """Gives the events of one append to the projections, and writes what they make of them.
+
+    Args:
+        tx: The append's transaction.
+        session_id: The session.
+        running: The projections that take part.
+
+    Attributes:
+        session_id, running: As given.
+    """
+
+    def __init__(self, tx: Transaction, session_id: str, running: list[_Running]) -> None:
+        self._tx, self.session_id, self.running = tx, session_id, running
+        self._frame: Frame | None = None
+
+    def frames(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """Yield frames as they are; `rows` has to be read in step with them."""
+        for frame in frames:
+            self._frame = frame
+            yield frame
+
+    def rows(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield rows of events as they are, and give the events to the projections."""
+        for row in rows:
+            _, seq, at, direction, type_ = row[:5]
+            if self._frame is not None:
+                self._add(StoredEvent(seq, at, direction, type_, self._frame[1]))
+            yield row
+
+    def _add(self, event: StoredEvent) -> None:
+        for one in self.running:
+            one.batch.append(event)
+            if len(one.batch) >= _BATCH:
+                _fold(one, self.session_id)
+
+    def write(self, last_seq: int) -> None:
+        """Write the rows and the checkpoints up to the append's last event."""
+        for one in self.running:
+            _fold(one, self.session_id)
+            if one.error is None:
+                self._write_one(one, last_seq)
+            if one.error is not None:
+                self._note(one)
+
+    def _write_one(self, one: _Running, last_seq: int) -> None:
+        tx, known = self._tx, one.kept
+        try:
+            rows = one.own.rows(self.session_id, known.state, MOST_SECONDS)
+        except ProjectionError as error:
+            one.error = error
+            return
+        tx.run("SAVEPOINT projection")
+        try:
+            if _move(tx, self.session_id, one, last_seq):
+                write_rows(tx, self.session_id, one.own.projection.tables, known.rows, rows)
+                known.seq, known.rows = last_seq, rows
+            else:
+                one.error = ProjectionError(
+                    one.own.name, self.session_id, "ConflictError", "runs elsewhere as well"
+                )
+        except driver_errors() as error:
+            if is_outage_of(error):
+                raise
+            one.error = _refused(one, self.session_id, error)
+        if one.error is not None:
+            tx.run("ROLLBACK TO SAVEPOINT projection")
+        tx.run("RELEASE SAVEPOINT projection")
+
+    def _note(self, one: _Running) -> None:
+        """Note a failure, so that a worker tries the session again."""
+        error = one.error
+        if error is None or (isinstance(error, ProjectionError) and error.kind == "ConflictError"):
+            return
+        unforeseen.log_fault(_LOGGER, f"the projection {one.own.name}", error)
+        kind = Failure(self.session_id, error).kind
+        note_failure(self._tx, self.session_id, one.own.name, one.own.version, kind, now())
+
+
+def is_outage_of(error: BaseException) -> bool:
+    """Return True if a driver's error means that the whole database is away, full or locked."""
+    outage = DatabaseUnavailableError("")
+    outage.__cause__ = error
+    return is_outage(outage)
+
+
+def _refused(one: _Running, session_id: str, error: BaseException) -> ProjectionError:
+    kind = type(error).__name__
+    return ProjectionError(one.own.name, session_id, kind, f"made rows that it refuses: {kind}")
+
+
+def _running(
+    tx: Transaction, session_id: str, head: int, own: RunningProjection, kept: _Kept | None
+) -> _Running | None:
+    """Return a projection that is at the head of a session, or None to leave it to a worker."""
+    if kept is not None and kept.seq == head:
+        return _Running(own, kept, begins=False)
+    empty: KeyedRows = {table.name: {} for table in own.projection.tables}
+    known = read_checkpoint(tx, session_id, own.name) if head else None
+    if head and (known is None or (known.seq, known.version) != (head, own.version)):
+        return None
+    if head > MOST_FOLDED or (known is not None and known.worker is not None):
+        return None
+    running = _Running(own, _Kept(head, None, empty), begins=head == 0)
+    try:
+        running.kept.state = own.begin(session_id, MOST_SECONDS)
+        if head:
+            running.kept.rows = read_rows(tx, session_id, own.projection.tables)
+            running.batch = [_event(row) for row in rows_in(tx, session_id, 1, head)]
+            _fold(running, session_id)
+    except EventStoreError as error:
+        running.error = error
+    return running
+
+
+def _event(row: Any) -> StoredEvent:
+    text = restore(row.frame, row.audio_offset, row.audio)
+    return StoredEvent(row.seq, row.at, row.direction, row.type, text)
+
+
+def _fold(one: _Running, session_id: str) -> None:
+    batch: Sequence[StoredEvent] = one.batch
+    one.batch = []
+    if not batch or one.error is not None:
+        return
+    try:
+        one.kept.state = one.own.evolve(session_id, one.kept.state, batch, MOST_SECONDS)
+    except ProjectionError as error:
+        one.error = error
+
+
+def _move(tx: Transaction, session_id: str, one: _Running, last_seq: int) -> bool:
+    name, version = one.own.name, one.own.version
+    if one.begins:
+        begin_checkpoint(tx, session_id, name, 0, version)
+    known = 0 if one.begins else one.kept.seq
+    return move(tx, session_id, name, (known, version), (last_seq, version))

@@ -15,6 +15,7 @@ from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import ENCRYPTIONS
 from eventstore.realtime.text.without_audio import FrameTexts, without_audio
 from eventstore.segments.digest import BEGINNING
+from eventstore.store.consumers.projection_tables import begin_anew
 from eventstore.store.database.retries import write_retried
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.log.decrypted_events import decrypted_events
@@ -142,3 +143,4 @@ def _project(tx: Transaction, session_id: str) -> None:
         state = load_state(tx, session_id, head.seq, head.closed_at is not None, projects=True)
         write_all(tx, state, head.opened_at)
         tx.run(SET_PROJECTED, (head.seq, PROJECTOR_VERSION, session_id))
+        begin_anew(tx, session_id)

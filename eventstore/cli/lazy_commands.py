@@ -145,6 +145,11 @@ COMMAND_ENTRIES = {
             "Project sessions that are behind their log, or were projected by an older version.",
         ),
         (
+            "projections",
+            "keep.projections",
+            "List projections of your own: how far each is, and with which sessions it failed.",
+        ),
+        (
             "status",
             "keep.maintain",
             "Say what the store holds, and whether its read models are in step.",

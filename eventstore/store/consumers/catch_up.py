@@ -27,8 +27,8 @@ from eventstore.store.consumers.checkpoints import (
     read_checkpoint,
     release,
 )
-from eventstore.store.consumers.consumers import SEEN, SET_PASSED, find_consumer
-from eventstore.store.consumers.news import News, in_pass, settle, with_news
+from eventstore.store.consumers.consumers import SEEN, SET_PASSED, START_AGAIN, find_consumer
+from eventstore.store.consumers.news import LEFT_OUT, News, in_pass, settle, with_news
 from eventstore.store.consumers.projected_rows import KeyedRows
 from eventstore.store.consumers.projection import folds
 from eventstore.store.consumers.projection_run import RunningProjection
@@ -49,6 +49,8 @@ Resources = Callable[[Engine, str, int], dict[str, Any]]
 MOST_SECONDS = 60.0
 #: For how many microseconds a worker has a session, at least; longer while it works on it.
 LEASE = 5 * 60 * 1_000_000
+#: How often a worker notes that it works for its projection, in microseconds.
+_SEEN_EACH = 30 * 1_000_000
 _BATCH = 500
 _PAGE = 200
 _MOST_STATES = 1_000
@@ -95,7 +97,6 @@ class ProjectionWorker:
         Yields:
             Each session that was projected, or why it could not be.
         """
-        run_retried(self._engine, SEEN, (now(), self._own.name))
         tried: set[str] = set()
         yield from self._pass_over_all(tried)
         after = ""
@@ -105,6 +106,25 @@ class ProjectionWorker:
                     yield from self._attempt(news, tried)
             settle(self._engine, [news.session_id for news in page])
             after = page[-1].session_id
+            yield from self._pass_over_all(tried)
+
+    def _passed(self) -> str | None:
+        """Return the place of the pass over all sessions, or None if there is none to make.
+
+        A pass begins if this consumer was not seen for so long that sessions may have been settled
+        without it.
+        """
+        at, name = now(), self._own.name
+        with read(self._engine) as tx:
+            consumer = find_consumer(tx, name)
+        if consumer is None:
+            return None
+        if at - consumer.seen_at > LEFT_OUT // 2:
+            run_retried(self._engine, START_AGAIN, (at, name))
+            return ""
+        if at - consumer.seen_at > _SEEN_EACH:
+            run_retried(self._engine, SEEN, (at, name))
+        return consumer.passed
 
     def _page(self, after: str, waits: bool) -> list[News]:
         with read(self._engine) as tx:
@@ -121,11 +141,6 @@ class ProjectionWorker:
             settle(self._engine, [news.session_id for news in page])
             passed = page[-1].session_id if page else None
             run_retried(self._engine, SET_PASSED, (passed, self._own.name))
-
-    def _passed(self) -> str | None:
-        with read(self._engine) as tx:
-            consumer = find_consumer(tx, self._own.name)
-        return None if consumer is None else consumer.passed
 
     def _attempt(self, news: News, tried: set[str]) -> Iterator[Projected | Failure]:
         """Project a session; add it to `tried` if it failed, so that it fails once a call."""

@@ -45,6 +45,12 @@ FAIL = (
     "UPDATE checkpoints SET worker = NULL, until = NULL, tries = ?, failed_at = ?, retry_at = ?,"
     " error = ? WHERE session_id = ? AND consumer = ?"
 )
+#: What `make_anew` sets: an older version, to be replaced at once. It is no failure: there is no
+#: error.
+MAKE_ANEW = (
+    "UPDATE checkpoints SET version = 0, worker = NULL, until = NULL, tries = 0, failed_at = ?,"
+    " retry_at = NULL, error = NULL WHERE session_id = ? AND consumer = ?"
+)
 
 
 class Checkpoint(NamedTuple):
@@ -156,6 +162,15 @@ def note_failure(
     # A claim was counted as a try when it was made.
     tries = max(1, found.tries + (found.worker is None)) if found is not None else 1
     tx.run(FAIL, (tries, at, at + pause_behind(tries), error[:64], session_id, consumer))
+
+
+def make_anew(tx: Transaction, session_id: str, consumer: str, at: int) -> None:
+    """Have a worker make the rows of a session anew, as if an older version had made them.
+
+    Args:
+        at: The time, in microseconds since 1970 UTC.
+    """
+    tx.run(MAKE_ANEW, (at, session_id, consumer))
 
 
 def pause_behind(tries: int) -> int:

@@ -42,7 +42,12 @@ _DUE = (
     " AND (c.retry_at IS NULL OR c.retry_at <= ? OR c.retry_at > ?)"
     " AND (c.until IS NULL OR c.until < ? OR c.until > ?)"
 )
-WITH_NEWS = f"{_OF} AND {_HAS_NEWS}{_BEHIND}{{due}} ORDER BY s.session_id LIMIT ?"
+# A union of two queries, because each of them has its own index. The second one finds sessions
+# whose rows have to be made anew, though there are no new events.
+WITH_NEWS = (
+    f"{_OF} AND {_HAS_NEWS}{_BEHIND}{{due}}"
+    f" UNION {_OF} AND c.failed_at IS NOT NULL{_BEHIND}{{due}} ORDER BY 1 LIMIT ?"
+)
 IN_PASS = f"{_OF} ORDER BY s.session_id LIMIT ?"
 COUNT_BEHIND = (
     "SELECT COUNT(*) FROM streams s LEFT JOIN checkpoints c ON c.session_id = s.session_id"
@@ -93,7 +98,8 @@ def with_news(
     far = at + _MOST_AHEAD
     due = (at, far, at, far) if waits else ()
     sql = WITH_NEWS.format(due=_DUE if waits else "")
-    return list(map(_news, tx.rows(sql, (consumer, after, version, *due, limit))))
+    which = (consumer, after, version, *due)
+    return list(map(_news, tx.rows(sql, (*which, *which, limit))))
 
 
 #: No pause and no lease is longer, in microseconds: a time that is further away was noted before

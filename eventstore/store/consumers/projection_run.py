@@ -110,6 +110,6 @@ class RunningProjection:
 
 
 def _place(error: BaseException) -> str:
-    """Return the file and line, such as `words.py:12`, where code of a projection raised an error."""
+    """Return the file and line, such as `words.py:12`, where an error was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"

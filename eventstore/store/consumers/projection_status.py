@@ -17,7 +17,7 @@ from eventstore.times import to_iso
 
 #: How many sessions that failed are named.
 MOST_NAMED = 100
-_FAILED = "consumer = ? AND failed_at IS NOT NULL"
+_FAILED = "consumer = ? AND failed_at IS NOT NULL AND error IS NOT NULL"
 COUNT_FAILED = f"SELECT COUNT(*) FROM checkpoints WHERE {_FAILED}"
 LIST_FAILED = (
     f"SELECT session_id, seq, tries, failed_at, error FROM checkpoints WHERE {_FAILED}"

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, String, Table, inspect
 
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.values import dumps
+from eventstore.store.consumers.checkpoints import make_anew
 from eventstore.store.consumers.consumers import (
     DROP,
     SET_DEFINITION,
@@ -22,6 +23,7 @@ from eventstore.store.consumers.consumers import (
     find_consumer,
 )
 from eventstore.store.consumers.projection import Projection, check_projection
+from eventstore.store.consumers.write_projected import delete_rows_of
 from eventstore.store.database.connections.driver_errors import connecting, translated
 from eventstore.store.database.connections.pool import pooled
 from eventstore.store.database.keys import keys_of
@@ -105,6 +107,17 @@ def tables_of(consumer: Consumer) -> list[str]:
     """Return the names of all tables of a projection, also those of its older versions."""
     definition = consumer.definition
     return [*definition.get("tables", ()), *definition.get("older_tables", ())]
+
+
+def begin_anew(tx: Transaction, session_id: str) -> None:
+    """Delete the rows that projections have made of a session, and have workers make them anew.
+
+    Called when the events of the session have changed, because their audio was erased.
+    """
+    delete_rows_of(tx, session_id, projected_tables(tx))
+    for one in all_consumers(tx):
+        if one.kind == "projection":
+            make_anew(tx, session_id, one.name, now())
 
 
 def projected_tables(tx: Transaction) -> list[str]:

@@ -108,16 +108,21 @@ def write_rows(
     return changed
 
 
+def existing_tables(tx: Transaction, names: Sequence[str]) -> list[str]:
+    """Return those tables of projections that the database has; others were dropped by hand."""
+    if not names:
+        return []
+    sql = EXISTING[tx.dialect].format(names=", ".join("?" * len(names)))
+    return [row[0] for row in tx.rows(sql, names)]
+
+
 def delete_rows_of(tx: Transaction, session_id: str, names: Sequence[str]) -> None:
     """Delete the rows that a session has in tables of projections.
 
     Args:
         names: The tables. One that is not there any more is left out.
     """
-    if not names:
-        return
-    sql = EXISTING[tx.dialect].format(names=", ".join("?" * len(names)))
-    for (name,) in tx.rows(sql, names):
+    for name in existing_tables(tx, names):
         tx.run(f'DELETE FROM "{name}" WHERE session_id = ?', (session_id,))
 
 

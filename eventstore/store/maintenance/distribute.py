@@ -16,6 +16,8 @@ from sqlalchemy import Engine
 
 from eventstore.common.arguments import check_whole
 from eventstore.errors import InvalidInputError
+from eventstore.store.consumers.projection_tables import projected_tables
+from eventstore.store.consumers.write_projected import existing_tables
 from eventstore.store.database import schema
 from eventstore.store.database.connections.distribution import HAS_CITUS, refusal_of_worker
 from eventstore.store.database.connections.pool import look_again
@@ -108,7 +110,8 @@ def missing_steps(engine: Engine) -> list[TableStep]:
     with read(engine) as tx:
         _check_coordinator(tx)
         kinds = _kinds(tx)
-    ordered = [FIRST_TABLE, *sorted(_session_tables() - {FIRST_TABLE})]
+        own = existing_tables(tx, projected_tables(tx))
+    ordered = [FIRST_TABLE, *sorted({*_session_tables(), *own} - {FIRST_TABLE})]
     steps = [TableStep(name, _DISTRIBUTED) for name in ordered]
     steps += [TableStep(name, _REFERENCE) for name in REFERENCE_TABLES]
     return [step for step in steps if kinds.get(step.table) != step.kind]

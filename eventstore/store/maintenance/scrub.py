@@ -12,6 +12,8 @@ from sqlalchemy import Engine
 
 from eventstore.errors import DatabaseUnavailableError, InvalidInputError
 from eventstore.realtime.values import dumps, loads
+from eventstore.store.consumers.projection_tables import projected_tables
+from eventstore.store.consumers.write_projected import existing_tables
 from eventstore.store.database.connections.driver_errors import unavailable
 from eventstore.store.database.connections.drivers import driver_errors
 from eventstore.store.database.engine_options import allowed_locations_of
@@ -83,7 +85,10 @@ def scrub(engine: Engine, vacuum: bool = True) -> None:
     keys.drop(erased)
     left = _delete_outside(engine)
     try:
-        _scrub(engine, vacuum, (*TABLES, *(table.name for table in day_tables.DAY_SUM_TABLES)))
+        with read(engine) as tx:
+            own = existing_tables(tx, projected_tables(tx))
+        sums = [table.name for table in day_tables.DAY_SUM_TABLES]
+        _scrub(engine, vacuum, (*TABLES, *own, *sums))
         if keys.engine is not None and erased:
             _scrub(keys.engine, vacuum, (tables.session_keys.name,))
     except driver_errors() as error:

@@ -12,8 +12,8 @@ from support.calls import SAMPLE_STREAMS, voice_call
 from support.events import SESSION
 from support.examples import examples
 from support.own_projections import (
-    NOTE,
     LATER,
+    NOTE,
     CountTypes,
     Misbehaving,
     expected_rows,
@@ -47,7 +47,7 @@ def appended(
 ) -> None:
     """Append a stream in parts; one of them as an iterator, which is read only once."""
     places = sorted({0, *(cut % (len(stream) + 1) for cut in cuts), len(stream)})
-    for number, (first, last) in enumerate(zip(places, places[1:], strict=False)):
+    for number, (first, last) in enumerate(itertools.pairwise(places)):
         part = stream[first:last]
         store.append(session_id, iter(part) if number % 3 == 2 else part)
 

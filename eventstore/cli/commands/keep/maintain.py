@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from eventstore.cli import completion, failures, outlasting
+from eventstore.cli.commands.keep.projections import projection_line
 from eventstore.cli.options import db_option, json_option, open_store, open_to_read
 from eventstore.cli.price_options import prices_option
 from eventstore.cli.terminal.output import (
@@ -47,6 +49,7 @@ _SUMS_EACH = 60.0
     show_default=True,
     help="How many processes work at once.",
 )
+@click.option("--projection", metavar="NAME", help="Only the rows of a projection of your own.")
 @db_option
 @json_option
 @click.pass_context
@@ -55,6 +58,7 @@ def rebuild(
     session_ids: tuple[str, ...],
     everything: bool,
     workers: int,
+    projection: str | None,
     url: str,
     as_json: bool,
 ) -> None:
@@ -69,6 +73,7 @@ def rebuild(
     Examples:
       eventstore rebuild sess_123
       eventstore rebuild --all --workers 2
+      eventstore rebuild --all --projection words_a_minute
     """
     if everything == bool(session_ids):
         raise click.UsageError("name the sessions, or give --all")
@@ -79,7 +84,7 @@ def rebuild(
         failed: list[Failure] = []
         with progress_bar("rebuild", total) as bar:
             chosen = None if everything else session_ids
-            for done in succeeding(store.iter_rebuild(chosen, workers), failed):
+            for done in succeeding(store.iter_rebuild(chosen, workers, projection), failed):
                 sessions, events = sessions + 1, events + done.seq
                 changed += done.changed
                 if bar is not None:
@@ -130,6 +135,8 @@ def project(context: click.Context, follow: bool, interval: float, url: str, as_
     `eventstore status`. With --follow it is tried again, with pauses that grow up to ten minutes;
     if the database is away, the command waits until it is back.
 
+    Projections of your own (docs/projections.md) that are installed are run as well.
+
     \b
     Examples:
       eventstore project
@@ -146,12 +153,17 @@ def project(context: click.Context, follow: bool, interval: float, url: str, as_
     errors = [] if follow else work.tell()
     if as_json:
         done = _done("eventstore.project", work.sessions, work.events)
-        kept = {"summed_days": work.days, "priced_sessions": work.priced}
+        kept = {
+            "summed_days": work.days,
+            "priced_sessions": work.priced,
+            "projections": dict(work.own),
+        }
         print_json(done | kept | {"errors": errors})
     else:
         counts = f"{counted(work.sessions, 'session')} with {counted(work.events, 'event')}"
         priced = f"; priced {counted(work.priced, 'session')}" if work.priced else ""
-        print_line(f"Projected {counts}; summed up {counted(work.days, 'day')}{priced}.")
+        own = "".join(f"; {name}: {counted(n, 'session')}" for name, n in work.own.items())
+        print_line(f"Projected {counts}; summed up {counted(work.days, 'day')}{priced}{own}.")
     context.exit(1 if errors else 0)
 
 
@@ -168,11 +180,13 @@ class _Projecting:
         events: How many events they have.
         days: How many days were summed up.
         priced: How many sessions were priced.
+        own: How many sessions each projection of one's own has projected.
     """
 
     def __init__(self, stop: threading.Event, follow: bool) -> None:
         self._stop, self._follow = stop, follow
         self.sessions = self.events = self.days = self.priced = 0
+        self.own: Counter[str] = Counter()
         self._next_sums = 0.0
         self._failed: list[Failure] = []
         self._failed_days: list[Failure] = []
@@ -182,9 +196,13 @@ class _Projecting:
         try:
             projected = until(self._stop, store.iter_project(waits=self._follow))
             for done in succeeding(projected, self._failed):
-                self.sessions, self.events = self.sessions + 1, self.events + done.seq
+                if done.projection is None:
+                    self.sessions, self.events = self.sessions + 1, self.events + done.seq
+                else:
+                    self.own[done.projection] += 1
                 if self._follow:
-                    say(f"projected {done.session_id} up to {done.seq}")
+                    by = f" by {done.projection}" if done.projection is not None else ""
+                    say(f"projected {done.session_id} up to {done.seq}{by}")
             if time.monotonic() >= self._next_sums and not self._stop.is_set():
                 days = until(self._stop, store.iter_sum_days())
                 self.days += sum(1 for _ in succeeding(days, self._failed_days))
@@ -266,6 +284,8 @@ def status(url: str, as_json: bool) -> None:
         named = _named(e["session_id"] for e in found["with_fold_errors"])
         number = counted(found["fold_errors"], "event")
         print_line(f"unfolded   {number} could not be read by a fault of the fold: {named}")
+    for own in found["projections"]:
+        print_line(f"projection {projection_line(own)}")
     for node in found["nodes"]:
         role = " (coordinator)" if node["coordinator"] else ""
         held = f"{counted(node['sessions'], 'session')}, {size(node['bytes'])}"

@@ -59,6 +59,7 @@ GROUPS = {
         *("project", "rebuild", "seal", "unseal", "verify", "repair", "copy", "offload", "erase"),
         *("sum_days", "price_sessions", "vacuum", "status", "distribute", "rebalance"),
     ),
+    "Projections of your own": ("projections", "projected", "drop_projection"),
 }
 #: All other public names, grouped by kind.
 KINDS = {
@@ -79,12 +80,13 @@ KINDS = {
     "What verbs take": (
         *("Frame", "Append", "Condition", "Moment", "microseconds", "MetadataConditions"),
         *("LogFilterParams", "SessionFilterParams", "ResponseFilterParams", "Queries"),
+        "Projection",
     ),
     "Resources": (
         *("SessionResource", "SessionNotes", "SessionSummary", "LastWords", "WholeSession"),
         *("ConversationResource", "ItemResource", "ItemNotes", "ResponseResource"),
         *("ResponseNotes", "UsageReport", "UsageEntry", "LatencyReport", "LatencyEntry"),
-        *("ContextReport", "ContextEntry", "StoreStatus"),
+        *("ContextReport", "ContextEntry", "StoreStatus", "ProjectionStatus"),
     ),
     "Record calls": ("Recorder", "SessionRecorder", "tap", "recorded_model", "record_call"),
     "Replay calls": ("cassette", "Cassette", "replay_server", "recordings_of", "Manner"),

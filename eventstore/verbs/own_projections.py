@@ -27,7 +27,7 @@ class OwnProjectionVerbs(Queries):
     #: The same database, for work that no time limit of queries ends.
     _work: Engine
     #: The projections that this process runs, and what runs them on sessions that are behind.
-    _registry: Registry
+    registry: Registry
     _own_workers: dict[str, ProjectionWorker]
 
     def projections(self) -> list[ProjectionStatus]:
@@ -43,7 +43,7 @@ class OwnProjectionVerbs(Queries):
         """
         from eventstore.store.consumers.projection_status import projection_status
 
-        here = {one.name for one in self._registry.running()}
+        here = {one.name for one in self.registry.running()}
         return cast("list[ProjectionStatus]", projection_status(self.reader.engine, here))
 
     def drop_projection(self, projection: str) -> list[str]:
@@ -68,7 +68,7 @@ class OwnProjectionVerbs(Queries):
 
     def _project_own(self, waits: bool) -> Iterator[Projected | Failure]:
         """Run projections of one's own on the sessions that are behind."""
-        for error in self._registry.add_installed():
+        for error in self.registry.add_installed():
             yield Failure("projections", error)
         for worker in self._workers().values():
             yield from worker.catch_up(waits)
@@ -93,7 +93,7 @@ class OwnProjectionVerbs(Queries):
         from eventstore.store.consumers.catch_up import ProjectionWorker
         from eventstore.store.queries.query_sessions import show_session
 
-        running = {one.name: one for one in self._registry.running()}
+        running = {one.name: one for one in self.registry.running()}
         for name, own in running.items():
             if name not in self._own_workers:
                 self._own_workers[name] = ProjectionWorker(self._work, own, show_session)

@@ -201,13 +201,14 @@ class Queries(LogQueries):
         Raises:
             InvalidInputError: The store has no such projection or table.
             NotFoundError: There is no such session.
+            ErasedError: The session was erased.
             MissingKeyError: The store is encrypted, and a session's key is not at hand.
         """
         from eventstore.store.consumers.read_projected import read_projected
 
         check_text("projection", projection)
         if session_id is not None:
-            self.check_seen(session_id)
+            self.last_seq(session_id)
         return read_projected(self.reader.engine, projection, session_id, table, self.scope)
 
     def transcript(self, session_id: str) -> list[Turn]:

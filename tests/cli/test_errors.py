@@ -49,6 +49,7 @@ COMMANDS = {
     "rebuild": "--all",
     "project": "",
     "status": "",
+    "projections": "",
     "erase": "sess_a --yes",
     "retain": f"--policy {Path(__file__).with_name('policy.toml')}",
     "serve": "--listen 0",

@@ -53,6 +53,7 @@ WRITING = frozenset(
         *("append", "append_together", "seal", "close", "copy", "erase", "import_file", "init"),
         *(
             "distribute",
+            "drop_projection",
             "offload",
             "price_sessions",
             "project",
@@ -127,8 +128,12 @@ def _of_others(store: EventStore, ids: Ids) -> Iterator[tuple[str, Asked]]:
 
 
 def _of_all(store: EventStore, ids: Ids) -> Iterator[tuple[str, Asked]]:
+    some_id = next(iter(ids.sessions), None)
     yield "status", store.status
     yield "models", store.models
+    yield "projections", store.projections
+    for name in ("own_counts", *NO_IDS):
+        yield "projected", lambda n=name: store.projected(n, some_id, n)
     yield "stream_ids", store.stream_ids
     yield "closed_sessions", lambda: store.closed_sessions("1s")
     yield "sessions", lambda: store.sessions(live=True)

@@ -109,7 +109,7 @@ def _note(log: WritableLog, own: _Recording, first: str, before: Iterable[_Recor
     only_here = frozenset(usage_ids(own.state).difference(*counted))
     if own.is_closed and (own.state.same_call, own.state.only_here) != (first, only_here):
         frames = [notes.same_call(first, only_here)]
-        append(log.engine, None, own.session_id, frames, own=log.inline_projections())
+        append(log.engine, None, own.session_id, frames, own=log.registry.inline())
         project_session(log.engine, own.session_id)
 
 

@@ -31,7 +31,7 @@ GROUP = "eventstore.projections"
 
 
 @cache
-def _installed() -> dict[str, EntryPoint]:
+def installed() -> dict[str, EntryPoint]:
     """Return the projections that installed packages name."""
     from importlib.metadata import entry_points
 
@@ -84,7 +84,7 @@ class Registry:
         from eventstore.store.consumers.projection_tables import add_projection
 
         failed: list[EventStoreError] = []
-        for name, point in _installed().items():
+        for name, point in installed().items():
             if name in self._given:
                 continue
             try:
@@ -119,9 +119,9 @@ class Registry:
         from eventstore.store.consumers.projection_run import RunningProjection
 
         name = consumer.name
-        if name not in self._given and name in _installed():
+        if name not in self._given and name in installed():
             try:
-                self._given[name] = _load(_installed()[name])
+                self._given[name] = _load(installed()[name])
             except InvalidInputError as error:
                 _LOGGER.warning("%s; its sessions wait for a process that can", error)
         made = self._given.get(name)

@@ -35,7 +35,6 @@ from eventstore.times import now
 if TYPE_CHECKING:
     from eventstore.realtime.events import StoredEvent
     from eventstore.realtime.frames import Frame
-    from eventstore.store.consumers.inline import InlineProjections
     from eventstore.store.consumers.projection import Projection
     from eventstore.store.sessions.append_arguments import Append, Appended
 
@@ -191,6 +190,9 @@ class WritableLog(Log):
         engine: The engine of the database.
         projection: `inline` if an append also writes the read models, otherwise `deferred`.
         projections: Projections of one's own that this process runs, and that the store has.
+
+    Attributes:
+        registry: What finds the projections of one's own that this process runs.
     """
 
     def __init__(
@@ -200,7 +202,7 @@ class WritableLog(Log):
         projections: Sequence[Projection[Any]] = (),
     ) -> None:
         super().__init__(engine)
-        self._registry = Registry(engine, projections)
+        self.registry = Registry(engine, projections)
         self._states = StateCache() if projection == "inline" else None
         self._checkpointer = Checkpointer(engine) if engines.has_wal(engine) else None
 
@@ -212,10 +214,6 @@ class WritableLog(Log):
         if self._checkpointer is not None:
             self._checkpointer.close()
         close_for_good(self.engine)
-
-    def inline_projections(self) -> InlineProjections | None:
-        """Return the projections of one's own that an append runs; None for none."""
-        return None if self._states is None else self._registry.inline()
 
     def append(
         self,
@@ -251,7 +249,7 @@ class WritableLog(Log):
 
         check_session_id(session_id)
         check_append(frames, expected_seq)
-        own = self.inline_projections()
+        own = None if self._states is None else self.registry.inline()
         done = append(self.engine, self._states, session_id, frames, expected_seq, close, own)
         if self._checkpointer is not None:
             self._checkpointer.appended(done.last_seq - done.first_seq + 1)
@@ -279,7 +277,7 @@ class WritableLog(Log):
         appends = checked_appends(appends)
         for one in appends:
             check_session_id(one.session_id)
-        own = self.inline_projections()
+        own = None if self._states is None else self.registry.inline()
         done = append_together(self.engine, self._states, appends, own)
         if self._checkpointer is not None:
             self._checkpointer.appended(sum(one.last_seq - one.first_seq + 1 for one in done))

@@ -207,6 +207,8 @@ class Queries(LogQueries):
         from eventstore.store.consumers.read_projected import read_projected
 
         check_text("projection", projection)
+        if table is not None:
+            check_text("table", table)
         if session_id is not None:
             self.last_seq(session_id)
         return read_projected(self.reader.engine, projection, session_id, table, self.scope)

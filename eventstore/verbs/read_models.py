@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from eventstore.common.arguments import check_text
 from eventstore.errors import Failure, InvalidInputError
 from eventstore.times import date_of
 from eventstore.verbs.own_projections import OwnProjectionVerbs
@@ -73,6 +74,7 @@ class ReadModelVerbs(OwnProjectionVerbs):
             else ids_of(session_ids)
         )
         if projection is not None:
+            check_text("projection", projection)
             return self._rebuild_own(projection, ids)
         return project.rebuild(self._work, ids, checked_workers(workers), named)
 

@@ -47,6 +47,8 @@ CALLS: dict[str, dict[str, Any]] = {
     "metadata_values": {"key": "customer"},
     "offload": {"session_ids": SESSION, "to": None},
     "plot": {"session_id": SESSION, "target": io.BytesIO()},
+    "projected": {"projection": "words"},
+    "drop_projection": {"projection": "words"},
     "rebuild": {"session_ids": SESSION},
     "repair": {"session_ids": SESSION},
     "response": {"response_id": "resp_1"},

@@ -143,8 +143,6 @@ _MODULES = {
             "MissingSessionKeyError",
             "NotFoundError",
             "ProjectionError",
-            "ProjectionStatus",
-            "ProjectionStatus",
             "SchemaError",
             "SomeFailedError",
             "StorageUnavailableError",

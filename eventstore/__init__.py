@@ -67,8 +67,8 @@ if TYPE_CHECKING:
     from eventstore.replay.server.server import recordings_of, replay_server
     from eventstore.replay.serving.connection import Manner
     from eventstore.sound.call_audio import AudioWritten
-    from eventstore.store.consumers.catch_up import Projected
-    from eventstore.store.consumers.projection import Projection
+    from eventstore.store.consumers.projections.catch_up import Projected
+    from eventstore.store.consumers.projections.projection import Projection
     from eventstore.store.log.heads import Fault
     from eventstore.store.maintenance.distribute import TableStep
     from eventstore.store.queries.pages import Page
@@ -170,8 +170,8 @@ _MODULES = {
         "store.queries.pages": ("Page",),
         "store.sessions.append_arguments": ("Append", "Appended"),
         "store.sessions.erase_session": ("Erased",),
-        "store.consumers.catch_up": ("Projected",),
-        "store.consumers.projection": ("Projection",),
+        "store.consumers.projections.catch_up": ("Projected",),
+        "store.consumers.projections.projection": ("Projection",),
         "store.sessions.repair": ("Repaired",),
         "verbs.filter_params": (
             "LogFilterParams",

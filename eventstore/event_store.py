@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from eventstore.sound.plot import PlotFormat
     from eventstore.sound.sound_writer import AudioFormat
     from eventstore.sound.timeline.layout import Side
-    from eventstore.store.consumers.projection import Projection
+    from eventstore.store.consumers.projections.projection import Projection
 
 #: How many seconds a replica may lag behind, by default.
 READ_LAG = 10.0
@@ -106,7 +106,7 @@ class EventStore(Upkeep, WritableLog):
         self._reader: Queries = self if read_url is None else self._on_replica(read_url, read_lag)
 
     def _add(self, projections: Sequence[Projection[Any]]) -> None:
-        from eventstore.store.consumers.projection_tables import add_projection
+        from eventstore.store.consumers.projections.projection_tables import add_projection
 
         for one in projections:
             add_projection(self.engine, one)

@@ -15,7 +15,7 @@ from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import ENCRYPTIONS
 from eventstore.realtime.text.without_audio import FrameTexts, without_audio
 from eventstore.segments.digest import BEGINNING
-from eventstore.store.consumers.projection_tables import begin_anew
+from eventstore.store.consumers.projections.projection_tables import begin_anew
 from eventstore.store.database.retries import write_retried
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.log.decrypted_events import decrypted_events

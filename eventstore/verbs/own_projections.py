@@ -16,8 +16,8 @@ from eventstore.verbs.queries import Queries
 from eventstore.verbs.results import attempted
 
 if TYPE_CHECKING:
-    from eventstore.store.consumers.catch_up import Projected, ProjectionWorker
-    from eventstore.store.consumers.registry import Registry
+    from eventstore.store.consumers.projections.catch_up import Projected, ProjectionWorker
+    from eventstore.store.consumers.projections.registry import Registry
     from eventstore.verbs.reports import ProjectionStatus
 
 
@@ -41,7 +41,7 @@ class OwnProjectionVerbs(Queries):
         Raises:
             DatabaseUnavailableError: The database cannot be reached.
         """
-        from eventstore.store.consumers.projection_status import projection_status
+        from eventstore.store.consumers.projections.projection_status import projection_status
 
         here = {one.name for one in self.registry.running()}
         return cast("list[ProjectionStatus]", projection_status(self.reader.engine, here))
@@ -61,7 +61,7 @@ class OwnProjectionVerbs(Queries):
             InvalidInputError: The store has no such projection.
             DatabaseUnavailableError: The database cannot be reached.
         """
-        from eventstore.store.consumers.projection_tables import drop_projection
+        from eventstore.store.consumers.projections.projection_tables import drop_projection
 
         check_text("projection", projection)
         return drop_projection(self._work, projection)
@@ -90,7 +90,7 @@ class OwnProjectionVerbs(Queries):
 
         A worker keeps states between two calls, so it is made once.
         """
-        from eventstore.store.consumers.catch_up import ProjectionWorker
+        from eventstore.store.consumers.projections.catch_up import ProjectionWorker
         from eventstore.store.queries.query_sessions import show_session
 
         running = {one.name: one for one in self.registry.running()}

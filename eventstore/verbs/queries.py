@@ -204,7 +204,7 @@ class Queries(LogQueries):
             ErasedError: The session was erased.
             MissingKeyError: The store is encrypted, and a session's key is not at hand.
         """
-        from eventstore.store.consumers.read_projected import read_projected
+        from eventstore.store.consumers.projections.read_projected import read_projected
 
         check_text("projection", projection)
         if table is not None:

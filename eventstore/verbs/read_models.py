@@ -13,16 +13,17 @@ from eventstore.errors import Failure, InvalidInputError
 from eventstore.times import date_of
 from eventstore.verbs.own_projections import OwnProjectionVerbs
 from eventstore.verbs.results import Results, collected, ids_of
+from eventstore.verbs.subscriptions import SubscriptionVerbs
 
 if TYPE_CHECKING:
-    from eventstore.store.consumers.catch_up import Projected
+    from eventstore.store.consumers.projections.catch_up import Projected
     from eventstore.store.readmodels.states.state_cache import StateCache
 
 #: One session id, or several.
 Ids = str | Iterable[str]
 
 
-class ReadModelVerbs(OwnProjectionVerbs):
+class ReadModelVerbs(OwnProjectionVerbs, SubscriptionVerbs):
     """The verbs that keep read models in step. `EventStore` has them all; make one of those."""
 
     #: States of sessions that are being appended to; None where appends do not project.

@@ -135,12 +135,12 @@ class ReplicaStatus(TypedDict):
     problem: str | None
 
 
-class ProjectionFailure(TypedDict):
-    """A session with which a projection of one's own failed.
+class ConsumerFailure(TypedDict):
+    """A session with which a projection of one's own, or a subscription, failed.
 
     Attributes:
         session_id: The session.
-        seq: The last event that the projection has had.
+        seq: The last event that it has had.
         tries: How often it failed behind that event.
         failed_at: When it failed last.
         error: The name of the error's class.
@@ -175,7 +175,23 @@ class ProjectionStatus(TypedDict):
     runs_here: bool
     behind: int
     failed: int
-    failures: list[ProjectionFailure]
+    failures: list[ConsumerFailure]
+
+
+SubscriptionStatus = TypedDict(
+    "SubscriptionStatus",
+    {
+        "name": str,
+        "of": str,
+        "from": str,
+        "types": list[str] | None,
+        "metadata": list[str],
+        "behind": int,
+        "failed": int,
+        "failures": list[ConsumerFailure],
+        "followed_at": str | None,
+    },
+)
 
 
 class StoreStatus(TypedDict):

@@ -13,7 +13,7 @@ branch_labels = None
 depends_on = None
 
 NEWS = sa.text("fed_seq IS NULL OR fed_seq < head_seq")
-FAILED = sa.text("failed_at IS NOT NULL")
+UNFINISHED = sa.text("failed_at IS NOT NULL OR worker IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -43,11 +43,11 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(
-        "checkpoints_failed",
+        "checkpoints_unfinished",
         "checkpoints",
         ["consumer", "session_id"],
-        sqlite_where=FAILED,
-        postgresql_where=FAILED,
+        sqlite_where=UNFINISHED,
+        postgresql_where=UNFINISHED,
     )
     op.add_column("streams", sa.Column("fed_seq", sa.BigInteger))
     op.create_index(

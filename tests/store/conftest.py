@@ -12,7 +12,7 @@ from support.examples import fewer_examples
 from support.partitioned import is_partitioned, partition, vacuum_partitions
 from support.postgres import CitusCluster, PostgresServer
 
-from eventstore.store.consumers import projection_tables
+from eventstore.store.consumers.projections import projection_tables
 from eventstore.store.database import engine as engines
 from eventstore.store.database import schema
 from eventstore.store.database.connections import pool

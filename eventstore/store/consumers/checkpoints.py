@@ -37,8 +37,14 @@ CLAIM = (
     " WHERE session_id = ? AND consumer = ? AND seq = ? AND version = ?"
     " AND (worker IS NULL OR until < ? OR until > ?)"
 )
+#: A worker that goes on has not failed: what the claim counted is taken back.
+RENEW = (
+    "UPDATE checkpoints SET seq = ?, version = ?, until = ?, tries = 0, failed_at = NULL,"
+    " retry_at = NULL, error = NULL WHERE session_id = ? AND consumer = ? AND worker = ?"
+)
 RELEASE = (
-    "UPDATE checkpoints SET worker = NULL, until = NULL, tries = tries - 1, retry_at = NULL"
+    "UPDATE checkpoints SET worker = NULL, until = NULL,"
+    " tries = CASE WHEN tries > 0 THEN tries - 1 ELSE 0 END, failed_at = ?, retry_at = NULL"
     " WHERE session_id = ? AND consumer = ? AND worker = ?"
 )
 FAIL = (
@@ -118,9 +124,32 @@ def claim(
     return tx.run(CLAIM, (worker, until, again, *key, *free)) == 1
 
 
-def release(tx: Transaction, session_id: str, consumer: str, worker: str) -> None:
-    """Give a session back that a worker took, as if it had not taken it."""
-    tx.run(RELEASE, (session_id, consumer, worker))
+def renew(
+    tx: Transaction, session_id: str, consumer: str, to: tuple[int, int], worker: str, until: int
+) -> bool:
+    """Move a checkpoint for a worker that keeps its session.
+
+    Args:
+        to: Its new seq and version.
+        worker: The worker that must still have the session.
+        until: Until when the worker has it, in microseconds since 1970 UTC.
+
+    Returns:
+        False, with nothing written, if another worker has the session.
+    """
+    return tx.run(RENEW, (*to, until, session_id, consumer, worker)) == 1
+
+
+def release(
+    tx: Transaction, session_id: str, consumer: str, worker: str, unfinished_at: int | None
+) -> None:
+    """Give a session back that a worker took, as if it had not taken it.
+
+    Args:
+        unfinished_at: The time now if the consumer is behind in the session, which is then found
+            though all others may have had it; otherwise None.
+    """
+    tx.run(RELEASE, (unfinished_at, session_id, consumer, worker))
 
 
 def move(

@@ -25,7 +25,7 @@ SET_VERSION = (
     "UPDATE consumers SET version = ?, definition = ?, passed = '' WHERE name = ? AND version = ?"
 )
 SET_DEFINITION = "UPDATE consumers SET definition = ? WHERE name = ?"
-#: A pass goes on from where it is, and not back because of a slower worker.
+#: Two workers may pass at the same time; a slower one only makes it longer.
 SET_PASSED = "UPDATE consumers SET passed = ? WHERE name = ? AND passed IS NOT NULL"
 START_AGAIN = "UPDATE consumers SET passed = '', seen_at = ? WHERE name = ?"
 SEEN = "UPDATE consumers SET seen_at = ? WHERE name = ?"
@@ -78,6 +78,16 @@ def add_consumer(
     """
     row = (name, kind, version, dumps(definition), at, at, "")
     return tx.run(ADD, row) == 1
+
+
+def move_pass(tx: Transaction, name: str, passed: str) -> None:
+    """Note that a consumer's pass over all sessions is done up to a session."""
+    tx.run(SET_PASSED, (passed, name))
+
+
+def finish_pass(tx: Transaction, name: str) -> None:
+    """Note that a consumer needs no pass over all sessions, or has made it."""
+    tx.run(SET_PASSED, (None, name))
 
 
 def _consumer(row: Row) -> Consumer:

@@ -13,14 +13,15 @@ its own pass, and then finds at least the events that were settled without it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.store.consumers.checkpoints import Checkpoint
+from eventstore.store.consumers.checkpoints import Checkpoint, begin_checkpoint
 from eventstore.store.consumers.consumers import Consumer, all_consumers
-from eventstore.store.database.retries import run_retried
+from eventstore.store.database.retries import write_retried
 from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.times import now
 
@@ -37,16 +38,18 @@ _OF = (
     " AND c.consumer = ? WHERE s.erased_at IS NULL AND s.session_id > ?"
 )
 _BEHIND = " AND (c.seq IS NULL OR c.seq < s.head_seq OR c.version < ?)"
-#: A session that failed waits for its pause; one that a worker has waits for that worker.
+#: A session that failed waits for its pause; one that another worker has waits for that worker.
 _DUE = (
-    " AND (c.retry_at IS NULL OR c.retry_at <= ? OR c.retry_at > ?)"
-    " AND (c.until IS NULL OR c.until < ? OR c.until > ?)"
+    " AND (c.worker = ? OR ((c.retry_at IS NULL OR c.retry_at <= ? OR c.retry_at > ?)"
+    " AND (c.until IS NULL OR c.until < ? OR c.until > ?)))"
 )
 # A union of two queries, because each of them has its own index. The second one finds sessions
-# whose rows have to be made anew, though there are no new events.
+# that a worker has not finished, and those whose rows have to be made anew, though they may be
+# settled: a consumer that passes over all sessions leaves such ones behind.
 WITH_NEWS = (
     f"{_OF} AND {_HAS_NEWS}{_BEHIND}{{due}}"
-    f" UNION {_OF} AND c.failed_at IS NOT NULL{_BEHIND}{{due}} ORDER BY 1 LIMIT ?"
+    f" UNION {_OF} AND (c.failed_at IS NOT NULL OR c.worker IS NOT NULL){_BEHIND}{{due}}"
+    " ORDER BY 1 LIMIT ?"
 )
 IN_PASS = f"{_OF} ORDER BY s.session_id LIMIT ?"
 COUNT_BEHIND = (
@@ -82,7 +85,13 @@ class News(NamedTuple):
 
 
 def with_news(
-    tx: Transaction, consumer: str, version: int, limit: int, after: str = "", waits: bool = True
+    tx: Transaction,
+    consumer: str,
+    version: int,
+    limit: int,
+    after: str = "",
+    waits: bool = True,
+    worker: str = "",
 ) -> list[News]:
     """Return sessions with news of which a consumer has not had all events, by id.
 
@@ -93,10 +102,11 @@ def with_news(
         after: Only ids that sort after this one.
         waits: True leaves out sessions that failed before, until their pause is over, and those
             that another worker has.
+        worker: The worker that asks.
     """
     at = now()
     far = at + _MOST_AHEAD
-    due = (at, far, at, far) if waits else ()
+    due = (worker, at, far, at, far) if waits else ()
     sql = WITH_NEWS.format(due=_DUE if waits else "")
     which = (consumer, after, version, *due)
     return list(map(_news, tx.rows(sql, (*which, *which, limit))))
@@ -130,16 +140,25 @@ def settle(engine: Engine, session_ids: Iterable[str]) -> None:
             row = tx.row(HEAD, (session_id,))
         if row is None or row[0] == row[1]:
             continue
-        head = row[0]
+        head, fed = row[0], row[1] or 0
         # In this order: see the module's docstring.
         with read(engine) as tx:
             consumers = all_consumers(tx)
             positions = {name: rest for name, *rest in tx.rows(POSITIONS, (session_id,))}
-        if all(_has_had(one, positions.get(one.name), head) for one in consumers):
-            run_retried(engine, SETTLE, (head, session_id, head))
+        behind = [one for one in consumers if not _has_had(one, positions.get(one.name), head)]
+        if all(one.seen_at + LEFT_OUT < now() for one in behind):
+            absent = [one for one in behind if one.kind == "subscription"]
+            write_retried(engine, partial(_settle, session_id, head, fed, absent))
+
+
+def _settle(
+    session_id: str, head: int, fed: int, absent: Sequence[Consumer], tx: Transaction
+) -> None:
+    """Settle a session, and note for subscriptions that are left out where they go on."""
+    for one in absent:
+        begin_checkpoint(tx, session_id, one.name, fed, one.version)
+    tx.run(SETTLE, (head, session_id, head))
 
 
 def _has_had(consumer: Consumer, position: list[int] | None, head: int) -> bool:
-    if position is not None and position[0] >= head and position[1] >= consumer.version:
-        return True
-    return consumer.seen_at + LEFT_OUT < now()
+    return position is not None and position[0] >= head and position[1] >= consumer.version

@@ -16,8 +16,8 @@ from sqlalchemy import Engine
 
 from eventstore.common.arguments import check_whole
 from eventstore.errors import InvalidInputError
-from eventstore.store.consumers.projection_tables import projected_tables
-from eventstore.store.consumers.write_projected import existing_tables
+from eventstore.store.consumers.projections.projection_tables import projected_tables
+from eventstore.store.consumers.projections.write_projected import existing_tables
 from eventstore.store.database import schema
 from eventstore.store.database.connections.distribution import HAS_CITUS, refusal_of_worker
 from eventstore.store.database.connections.pool import look_again

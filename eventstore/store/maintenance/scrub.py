@@ -12,8 +12,8 @@ from sqlalchemy import Engine
 
 from eventstore.errors import DatabaseUnavailableError, InvalidInputError
 from eventstore.realtime.values import dumps, loads
-from eventstore.store.consumers.projection_tables import projected_tables
-from eventstore.store.consumers.write_projected import existing_tables
+from eventstore.store.consumers.projections.projection_tables import projected_tables
+from eventstore.store.consumers.projections.write_projected import existing_tables
 from eventstore.store.database.connections.driver_errors import unavailable
 from eventstore.store.database.connections.drivers import driver_errors
 from eventstore.store.database.engine_options import allowed_locations_of

@@ -19,7 +19,7 @@ from eventstore.projection.facets import Figures
 from eventstore.projection.handlers.session import close_session
 from eventstore.projection.state import PROJECTOR_VERSION, SessionState
 from eventstore.realtime.frames import STORE, Frame
-from eventstore.store.consumers.inline import InlineAppend, InlineProjections
+from eventstore.store.consumers.projections.inline import InlineAppend, InlineProjections
 from eventstore.store.database.connections.pool import is_known_distributed
 from eventstore.store.database.keys import keys_of
 from eventstore.store.database.retries import retried

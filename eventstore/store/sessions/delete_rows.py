@@ -6,8 +6,8 @@ tables is also used by maintenance/.
 
 from __future__ import annotations
 
-from eventstore.store.consumers.projection_tables import projected_tables
-from eventstore.store.consumers.write_projected import delete_rows_of
+from eventstore.store.consumers.projections.projection_tables import projected_tables
+from eventstore.store.consumers.projections.write_projected import delete_rows_of
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.readmodels.day_invalidation import drop_days

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from eventstore.common.arguments import check_text, check_whole
 from eventstore.realtime.metadata import Condition, check_metadata
 from eventstore.realtime.values import MAX_KEY_BYTES, is_storable
-from eventstore.store.consumers.registry import Registry
+from eventstore.store.consumers.projections.registry import Registry
 from eventstore.store.database import engine as engines
 from eventstore.store.database.connections.pool import close_for_good
 from eventstore.store.database.connections.wal import Checkpointer
@@ -35,7 +35,7 @@ from eventstore.times import now
 if TYPE_CHECKING:
     from eventstore.realtime.events import StoredEvent
     from eventstore.realtime.frames import Frame
-    from eventstore.store.consumers.projection import Projection
+    from eventstore.store.consumers.projections.projection import Projection
     from eventstore.store.sessions.append_arguments import Append, Appended
 
 Found = TypeVar("Found")

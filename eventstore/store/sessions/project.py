@@ -16,7 +16,7 @@ from eventstore.errors import (
     Failure,
 )
 from eventstore.projection.state import PROJECTOR_VERSION
-from eventstore.store.consumers.catch_up import Projected
+from eventstore.store.consumers.projections.catch_up import Projected
 from eventstore.store.database.outages import attempt
 from eventstore.store.database.retries import write_retried
 from eventstore.store.database.transaction import Transaction, read

@@ -26,7 +26,7 @@ from support.rows import read_model_rows
 from support.strategies import streams
 
 from eventstore import EventStore, Frame, InvalidInputError, ProjectionError
-from eventstore.store.consumers import inline
+from eventstore.store.consumers.projections import inline
 from eventstore.store.database.transaction import read, write
 
 FRAMES = voice_call().frames

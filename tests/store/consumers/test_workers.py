@@ -17,8 +17,9 @@ from support.calls import voice_call
 from support.own_projections import LATER, NOTE, CountTypes, expected_rows, rows_of, unsettled
 
 from eventstore import EventStore
-from eventstore.store.consumers import catch_up, checkpoints, news
+from eventstore.store.consumers import checkpoints, news
 from eventstore.store.consumers.checkpoints import read_checkpoint
+from eventstore.store.consumers.projections import catch_up
 from eventstore.store.database.transaction import read, write
 from eventstore.times import now
 

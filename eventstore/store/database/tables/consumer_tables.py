@@ -48,11 +48,11 @@ checkpoints = Table(
     Column("retry_at", BigInteger),
     Column("error", String(64)),
     Index(
-        "checkpoints_failed",
+        "checkpoints_unfinished",
         "consumer",
         "session_id",
-        sqlite_where=text("failed_at IS NOT NULL"),
-        postgresql_where=text("failed_at IS NOT NULL"),
+        sqlite_where=text("failed_at IS NOT NULL OR worker IS NOT NULL"),
+        postgresql_where=text("failed_at IS NOT NULL OR worker IS NOT NULL"),
     ),
     sqlite_with_rowid=False,
 )

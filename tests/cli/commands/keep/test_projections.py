@@ -14,7 +14,7 @@ from support.own_projections import CountTypes, Misbehaving, raises
 from support.terminal import Terminal
 
 from eventstore import EventStore
-from eventstore.store.consumers import registry
+from eventstore.store.consumers.projections import registry
 
 FRAMES = voice_call().frames
 

@@ -11,18 +11,9 @@ from typing import Any
 from sqlalchemy import Engine
 
 from eventstore.store.consumers.consumers import Consumer, all_consumers
+from eventstore.store.consumers.failures import failures_of
 from eventstore.store.consumers.news import count_behind
 from eventstore.store.database.transaction import Transaction, read
-from eventstore.times import to_iso
-
-#: How many sessions that failed are named.
-MOST_NAMED = 100
-_FAILED = "consumer = ? AND failed_at IS NOT NULL AND error IS NOT NULL"
-COUNT_FAILED = f"SELECT COUNT(*) FROM checkpoints WHERE {_FAILED}"
-LIST_FAILED = (
-    f"SELECT session_id, seq, tries, failed_at, error FROM checkpoints WHERE {_FAILED}"
-    " ORDER BY session_id LIMIT ?"
-)
 
 
 def projection_status(engine: Engine, here: Collection[str]) -> list[dict[str, Any]]:
@@ -37,8 +28,6 @@ def projection_status(engine: Engine, here: Collection[str]) -> list[dict[str, A
 
 
 def _status(tx: Transaction, consumer: Consumer, runs_here: bool) -> dict[str, Any]:
-    failed = int(tx.rows(COUNT_FAILED, (consumer.name,))[0][0])
-    named = tx.rows(LIST_FAILED, (consumer.name, MOST_NAMED)) if failed else []
     return {
         "name": consumer.name,
         "version": consumer.version,
@@ -47,15 +36,5 @@ def _status(tx: Transaction, consumer: Consumer, runs_here: bool) -> dict[str, A
         "inline": bool(consumer.definition.get("inline")),
         "runs_here": runs_here,
         "behind": count_behind(tx, consumer.name, consumer.version),
-        "failed": failed,
-        "failures": [
-            {
-                "session_id": session_id,
-                "seq": seq,
-                "tries": tries,
-                "failed_at": to_iso(at),
-                "error": error,
-            }
-            for session_id, seq, tries, at, error in named
-        ],
+        **failures_of(tx, consumer.name),
     }

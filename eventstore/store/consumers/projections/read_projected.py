@@ -15,8 +15,8 @@ from eventstore.encryption.cipher import CipherError
 from eventstore.errors import EventStoreError, InvalidInputError
 from eventstore.realtime.metadata import Condition
 from eventstore.store.consumers.consumers import find_consumer
-from eventstore.store.consumers.projection_tables import tables_of
-from eventstore.store.consumers.write_projected import read_sql, readable_row
+from eventstore.store.consumers.projections.projection_tables import tables_of
+from eventstore.store.consumers.projections.write_projected import read_sql, readable_row
 from eventstore.store.database.connections.driver_errors import translated
 from eventstore.store.database.connections.pool import pooled
 from eventstore.store.database.transaction import read

@@ -22,9 +22,9 @@ from eventstore.store.database.transaction import read
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-    from eventstore.store.consumers.inline import InlineProjections
-    from eventstore.store.consumers.projection import Projection
-    from eventstore.store.consumers.projection_run import RunningProjection
+    from eventstore.store.consumers.projections.inline import InlineProjections
+    from eventstore.store.consumers.projections.projection import Projection
+    from eventstore.store.consumers.projections.projection_run import RunningProjection
 
 _LOGGER = logging.getLogger("eventstore")
 GROUP = "eventstore.projections"
@@ -44,7 +44,7 @@ def _load(point: EntryPoint) -> Projection[Any]:
     Raises:
         InvalidInputError: It cannot be imported, is no projection, or has another name.
     """
-    from eventstore.store.consumers.projection import check_projection
+    from eventstore.store.consumers.projections.projection import check_projection
 
     try:
         found = point.load()
@@ -81,7 +81,7 @@ class Registry:
         Returns:
             Why some could not be added.
         """
-        from eventstore.store.consumers.projection_tables import add_projection
+        from eventstore.store.consumers.projections.projection_tables import add_projection
 
         failed: list[EventStoreError] = []
         for name, point in installed().items():
@@ -108,7 +108,7 @@ class Registry:
     def inline(self) -> InlineProjections | None:
         """Return the projections that appends run, or None for none; they are looked up once."""
         if not self._looked:
-            from eventstore.store.consumers.inline import InlineProjections
+            from eventstore.store.consumers.projections.inline import InlineProjections
 
             running = [one for one in self.running() if one.projection.inline]
             self._inline = InlineProjections(running) if running else None
@@ -116,7 +116,7 @@ class Registry:
         return self._inline
 
     def _find(self, consumer: Consumer) -> RunningProjection | None:
-        from eventstore.store.consumers.projection_run import RunningProjection
+        from eventstore.store.consumers.projections.projection_run import RunningProjection
 
         name = consumer.name
         if name not in self._given and name in installed():

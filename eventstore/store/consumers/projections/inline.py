@@ -25,9 +25,9 @@ from eventstore.store.consumers.checkpoints import (
     note_failure,
     read_checkpoint,
 )
-from eventstore.store.consumers.projected_rows import KeyedRows
-from eventstore.store.consumers.projection_run import RunningProjection
-from eventstore.store.consumers.write_projected import read_rows, write_rows
+from eventstore.store.consumers.projections.projected_rows import KeyedRows
+from eventstore.store.consumers.projections.projection_run import RunningProjection
+from eventstore.store.consumers.projections.write_projected import read_rows, write_rows
 from eventstore.store.database.connections import forks
 from eventstore.store.database.connections.drivers import driver_errors
 from eventstore.store.database.outages import is_outage

@@ -15,7 +15,7 @@ from sqlalchemy import Boolean, Float, LargeBinary, String, Table
 
 from eventstore.encryption.cipher import Cipher, CipherError
 from eventstore.encryption.encrypt_read_models import ENCRYPTED_SIGN
-from eventstore.store.consumers.projected_rows import KeyedRows
+from eventstore.store.consumers.projections.projected_rows import KeyedRows
 from eventstore.store.database.transaction import Row, Transaction
 
 EXISTING = {

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 from eventstore.errors import ProjectionError
 from eventstore.realtime.events import StoredEvent
-from eventstore.store.consumers.guarded_call import BusyError, GuardedCalls
-from eventstore.store.consumers.projected_rows import KeyedRows, RowError, keyed_rows
-from eventstore.store.consumers.projection import Projection, Rows
+from eventstore.store.consumers.projections.guarded_call import BusyError, GuardedCalls
+from eventstore.store.consumers.projections.projected_rows import KeyedRows, RowError, keyed_rows
+from eventstore.store.consumers.projections.projection import Projection, Rows
 
 Result = TypeVar("Result")
 

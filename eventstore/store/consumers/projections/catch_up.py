@@ -29,10 +29,10 @@ from eventstore.store.consumers.checkpoints import (
 )
 from eventstore.store.consumers.consumers import SEEN, SET_PASSED, START_AGAIN, find_consumer
 from eventstore.store.consumers.news import LEFT_OUT, News, in_pass, settle, with_news
-from eventstore.store.consumers.projected_rows import KeyedRows
-from eventstore.store.consumers.projection import folds
-from eventstore.store.consumers.projection_run import RunningProjection
-from eventstore.store.consumers.write_projected import read_rows, write_rows
+from eventstore.store.consumers.projections.projected_rows import KeyedRows
+from eventstore.store.consumers.projections.projection import folds
+from eventstore.store.consumers.projections.projection_run import RunningProjection
+from eventstore.store.consumers.projections.write_projected import read_rows, write_rows
 from eventstore.store.database.outages import attempt, is_outage
 from eventstore.store.database.retries import run_retried, write_retried
 from eventstore.store.database.transaction import Transaction, read
@@ -247,7 +247,7 @@ class ProjectionWorker:
         """Give a session back, if the database answers; otherwise its lease ends."""
         with contextlib.suppress(EventStoreError):
             write_retried(
-                self._engine, lambda tx: release(tx, session_id, self._own.name, self.name)
+                self._engine, lambda tx: release(tx, session_id, self._own.name, self.name, now())
             )
 
 

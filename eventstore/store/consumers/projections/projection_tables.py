@@ -22,8 +22,8 @@ from eventstore.store.consumers.consumers import (
     all_consumers,
     find_consumer,
 )
-from eventstore.store.consumers.projection import Projection, check_projection
-from eventstore.store.consumers.write_projected import delete_rows_of
+from eventstore.store.consumers.projections.projection import Projection, check_projection
+from eventstore.store.consumers.projections.write_projected import delete_rows_of
 from eventstore.store.database.connections.driver_errors import connecting, translated
 from eventstore.store.database.connections.pool import pooled
 from eventstore.store.database.keys import keys_of

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from eventstore.realtime.values import is_storable
-from eventstore.store.consumers.projection import Projection, Rows
+from eventstore.store.consumers.projections.projection import Projection, Rows
 
 #: How many rows a session can have in all tables of a projection, and how many bytes.
 MAX_ROWS, MAX_BYTES = 10_000, 16 * 1024 * 1024

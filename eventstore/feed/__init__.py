@@ -1,0 +1,1 @@
+"""A feed over all sessions: subscriptions that miss nothing, each with its own checkpoints."""

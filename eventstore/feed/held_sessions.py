@@ -1,0 +1,182 @@
+"""The sessions that a worker of a subscription has, and how far it is in each of them.
+
+A worker keeps a session while news come, and lets it go when it has been quiet for a while, or when
+the worker ends. If the worker dies, its lease ends, and another worker goes on behind the last
+checkpoint that was written. Called by feed.py.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from eventstore.store.consumers.checkpoints import (
+    Checkpoint,
+    begin_checkpoint,
+    claim,
+    note_failure,
+    read_checkpoint,
+    release,
+    renew,
+)
+from eventstore.store.consumers.news import News, settle
+from eventstore.store.database.retries import write_retried
+from eventstore.store.database.transaction import Transaction
+from eventstore.times import now
+
+#: After how many seconds without news a session is let go.
+_QUIET = 5.0
+
+
+@dataclass(slots=True)
+class Held:
+    """A session that this worker has.
+
+    Attributes:
+        seq: The last event that was handled.
+        ended: True if the session's end was delivered.
+        saved: The seq and the end as the checkpoint has them.
+        until: Until when this worker has the session, in microseconds since 1970 UTC.
+        head: The session's last event, when it had news last.
+        quiet_since: When that was, by the monotonic clock.
+    """
+
+    seq: int
+    ended: bool
+    saved: tuple[int, bool]
+    until: int
+    head: int = 0
+    quiet_since: float = 0.0
+
+    def handled(self, seq: int, is_end: bool) -> None:
+        """Note that a delivery was handled."""
+        self.seq, self.ended = seq, self.ended or is_end
+
+    def is_moved(self) -> bool:
+        """Return True if the checkpoint is behind."""
+        return self.saved != (self.seq, self.ended)
+
+
+class HeldSessions:
+    """The sessions that one worker of a subscription has.
+
+    Args:
+        engine: The engine of the database.
+        name: The subscription's name.
+        from_start: True if the subscription begins with the first events of each session.
+        lease: For how many microseconds a worker has a session, unless it says that it goes on.
+
+    Attributes:
+        worker: The worker's name.
+    """
+
+    def __init__(self, engine: Engine, name: str, from_start: bool, lease: int) -> None:
+        self._engine, self._name, self._from_start = engine, name, from_start
+        self._lease = lease
+        self.worker = f"{os.getpid()}-{os.urandom(6).hex()}"
+        self._held: dict[str, Held] = {}
+
+    def take(self, page: Iterable[News]) -> list[tuple[News, Held]]:
+        """Take sessions with news, as far as no other worker has them; return those taken."""
+        page = list(page)
+        new = [news for news in page if news.session_id not in self._held]
+        if new:
+            taken = write_retried(self._engine, lambda tx: self._claim(tx, new))
+            self._held.update(taken)
+        found = [(news, self._held.get(news.session_id)) for news in page]
+        for news, held in found:
+            if held is not None:
+                held.head, held.quiet_since = news.head, time.monotonic()
+        return [(news, held) for news, held in found if held is not None]
+
+    def _claim(self, tx: Transaction, page: list[News]) -> dict[str, Held]:
+        taken, at = {}, now()
+        for news in page:
+            known = news.checkpoint
+            if known is None:
+                first = 0 if self._from_start else news.fed
+                begin_checkpoint(tx, news.session_id, self._name, first, 0)
+                known = read_checkpoint(tx, news.session_id, self._name)
+            if known is not None and claim(
+                tx, news.session_id, self._name, known, self.worker, at, self._lease
+            ):
+                taken[news.session_id] = _held(known, at + self._lease)
+        return taken
+
+    def save(self) -> None:
+        """Write the checkpoints that have moved, and renew leases; let quiet sessions go."""
+        at = now()
+        moved = {id_: one for id_, one in self._held.items() if one.is_moved()}
+        old = {id_: one for id_, one in self._held.items() if one.until - at < self._lease // 2}
+        if moved or old:
+            lost = write_retried(self._engine, lambda tx: self._save(tx, {**old, **moved}, at))
+            for id_ in lost:
+                del self._held[id_]
+        long_ago = time.monotonic() - _QUIET
+        self._let_go([id_ for id_, one in self._held.items() if one.quiet_since < long_ago])
+
+    def save_in(self, tx: Transaction, session_id: str) -> bool:
+        """Write one checkpoint in a transaction; return False if another worker has the session."""
+        held = self._held[session_id]
+        return not self._save(tx, {session_id: held}, now())
+
+    def _save(self, tx: Transaction, some: dict[str, Held], at: int) -> list[str]:
+        """Write checkpoints; return the sessions that another worker has by now."""
+        lost = []
+        for id_, one in sorted(some.items()):
+            until = at + self._lease
+            to = (one.seq, int(one.ended))
+            if renew(tx, id_, self._name, to, self.worker, until):
+                one.saved, one.until = (one.seq, one.ended), until
+            else:
+                lost.append(id_)
+        return lost
+
+    def has(self, session_id: str) -> bool:
+        """Return True if this worker still has a session, as far as it knows."""
+        return session_id in self._held
+
+    def forget(self, session_id: str) -> None:
+        """Hold a session no longer, without a word to the database: it was erased, or lost."""
+        self._held.pop(session_id, None)
+
+    def fail(self, session_id: str, error: str) -> None:
+        """Let a session go, and note that its next delivery failed: it is tried again later."""
+        held = self._held.pop(session_id, None)
+        if held is None:
+            return
+
+        def note(tx: Transaction) -> None:
+            if not self._save(tx, {session_id: held}, now()):
+                note_failure(tx, session_id, self._name, 0, error, now())
+
+        write_retried(self._engine, note)
+
+    def close(self) -> None:
+        """Write all checkpoints, and let all sessions go."""
+        self.save()
+        self._let_go(list(self._held))
+
+    def _let_go(self, session_ids: list[str]) -> None:
+        if not session_ids:
+            return
+
+        def let_go(tx: Transaction) -> None:
+            for id_ in sorted(session_ids):
+                one = self._held[id_]
+                unfinished_at = now() if one.seq < one.head else None
+                release(tx, id_, self._name, self.worker, unfinished_at)
+
+        write_retried(self._engine, let_go)
+        for id_ in session_ids:
+            del self._held[id_]
+        settle(self._engine, session_ids)
+
+
+def _held(known: Checkpoint, until: int) -> Held:
+    ended = bool(known.version)
+    return Held(known.seq, ended, (known.seq, ended), until)

@@ -1,0 +1,82 @@
+"""Read what a subscription delivers of one session, behind its checkpoint. Called by feed.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Engine
+
+from eventstore.errors import NotFoundError
+from eventstore.feed.delivery import Delivery, Wanted, finished_response
+from eventstore.realtime.masking.mask import mask_value
+from eventstore.store.consumers.news import News
+from eventstore.store.database.transaction import read
+from eventstore.store.log.read_events import read_events
+from eventstore.store.log.session_facts import read_session_metadata
+from eventstore.store.queries.query_responses import read_response
+from eventstore.store.queries.query_sessions import read_session
+
+#: How many events of a session are looked at before another session has its turn.
+MOST_EVENTS = 500
+PROJECTED = "SELECT projected_seq FROM streams WHERE session_id = ?"
+
+#: What a checkpoint's version says of a session whose end was delivered.
+END_DELIVERED = 1
+
+
+def last_to_read(engine: Engine, wanted: Wanted, news: News, position: int) -> int:
+    """Return up to which event a subscription can go on in a session.
+
+    It is the head, or less: so many events at once, and no more than read models have, if what is
+    delivered is read from them.
+
+    Args:
+        position: The last event that it has had.
+    """
+    last = min(news.head, position + MOST_EVENTS) if wanted.of != "sessions" else news.head
+    if not wanted.needs_read_models():
+        return last
+    with read(engine) as tx:
+        row = tx.row(PROJECTED, (news.session_id,))
+    return min(last, row[0]) if row is not None else position
+
+
+def deliveries(
+    engine: Engine, wanted: Wanted, news: News, position: int, last: int, ended: bool
+) -> Iterator[Delivery]:
+    """Yield what a subscription delivers of a session, in the order of its events.
+
+    Args:
+        position: The last event that it has had.
+        last: The last event to look at.
+        ended: True if the session's end was delivered.
+
+    Raises:
+        ErasedError, NotFoundError: The session was erased or moved away meanwhile.
+        DamagedError, MissingKeyError: The session cannot be read.
+    """
+    id_ = news.session_id
+    if wanted.conditions and not wanted.has(read_session_metadata(engine, id_)):
+        return
+    if wanted.of == "sessions":
+        if news.closed and not ended and last == news.head:
+            yield Delivery(id_, last, "session", resource=mask_value(read_session(engine, id_)))
+        return
+    for event in read_events(engine, id_, position + 1, last, wanted.event_types()):
+        if wanted.of == "events":
+            yield Delivery(id_, event.seq, "event", event=event)
+            continue
+        response_id = finished_response(event)
+        resource = None if response_id is None else _response(engine, id_, response_id)
+        if resource is not None:
+            yield Delivery(id_, event.seq, "response", resource=resource)
+
+
+def _response(engine: Engine, session_id: str, response_id: str) -> dict[str, Any] | None:
+    """Return a response's resource, or None if the fold has none of this id."""
+    try:
+        resource: dict[str, Any] = mask_value(read_response(engine, response_id, session_id))
+    except NotFoundError:
+        return None
+    return resource

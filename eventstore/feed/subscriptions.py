@@ -1,0 +1,93 @@
+"""Add a subscription to a store's consumers, and take it away. Called by feed.py."""
+
+from __future__ import annotations
+
+import re
+
+from sqlalchemy import Engine
+
+from eventstore.brief import brief
+from eventstore.errors import InvalidInputError
+from eventstore.feed.delivery import From, Wanted
+from eventstore.realtime.values import dumps
+from eventstore.store.consumers.consumers import (
+    DROP,
+    SET_DEFINITION,
+    Consumer,
+    add_consumer,
+    find_consumer,
+    finish_pass,
+)
+from eventstore.store.database.retries import run_retried, write_retried
+from eventstore.store.database.transaction import Transaction, read
+from eventstore.times import now
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}\Z")
+#: A subscription that begins now has had what there is of the sessions that have news.
+BEGIN_NOW = (
+    "INSERT INTO checkpoints (session_id, consumer, seq, version, tries)"
+    " SELECT session_id, CAST(? AS VARCHAR(128)), head_seq, 0, 0 FROM streams"
+    " WHERE (fed_seq IS NULL OR fed_seq < head_seq) AND erased_at IS NULL"
+)
+DELETE_CHECKPOINTS = "DELETE FROM checkpoints WHERE consumer = ?"
+
+
+def add_subscription(engine: Engine, name: str, wanted: Wanted, from_: From) -> Consumer:
+    """Add a subscription if the store has none of this name, and return it as the store knows it.
+
+    Args:
+        name: Its name.
+        wanted: What it delivers. If the subscription is there, this replaces what it delivered.
+        from_: Where it begins; a subscription that is there goes on where it was.
+
+    Raises:
+        InvalidInputError: The name cannot be one, or is a projection's; or the subscription is
+            there and is of something else.
+    """
+    check_name(name)
+    found = write_retried(engine, lambda tx: _add(tx, name, wanted, from_))
+    if found.kind != "subscription":
+        raise InvalidInputError(f"{name} is a {found.kind} of this store; take another name")
+    of = found.definition.get("of")
+    if of != wanted.of:
+        raise InvalidInputError(f"the subscription {name} is of {of}; take another name")
+    told = found.definition | wanted.as_json()
+    if told != found.definition:
+        run_retried(engine, SET_DEFINITION, (dumps(told), name))
+    return found._replace(definition=told)
+
+
+def check_name(name: str) -> None:
+    """Raise InvalidInputError if a subscription cannot have this name."""
+    if not isinstance(name, str) or not _NAME.match(name):
+        raise InvalidInputError(
+            f"{brief(name)} is no name of a subscription: use letters, digits and . _ : -"
+        )
+
+
+def _add(tx: Transaction, name: str, wanted: Wanted, from_: From) -> Consumer:
+    found = find_consumer(tx, name)
+    if found is not None:
+        return found
+    definition = {**wanted.as_json(), "from": from_}
+    if add_consumer(tx, name, "subscription", 0, definition, now()) and from_ == "now":
+        finish_pass(tx, name)
+        tx.run(BEGIN_NOW, (name,))
+    added = find_consumer(tx, name)
+    if added is None:
+        raise InvalidInputError(f"the subscription {name} was dropped at this moment; try again")
+    return added
+
+
+def drop_subscription(engine: Engine, name: str) -> None:
+    """Forget a subscription, and how far it was in each session.
+
+    Raises:
+        InvalidInputError: The store has no such subscription.
+    """
+    with read(engine) as tx:
+        found = find_consumer(tx, name)
+    if found is None or found.kind != "subscription":
+        raise InvalidInputError(f"the store has no subscription {brief(name)}")
+    run_retried(engine, DROP, (name,))
+    run_retried(engine, DELETE_CHECKPOINTS, (name,))

@@ -1,0 +1,1 @@
+"""Projections of one's own: declared, added to a store, run inline and by workers, and read."""

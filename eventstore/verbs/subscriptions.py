@@ -1,0 +1,111 @@
+"""The verbs for subscriptions: follow all sessions, list subscriptions, drop one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from sqlalchemy import Engine
+
+from eventstore.common.arguments import check_seconds, check_text
+from eventstore.errors import InvalidInputError
+from eventstore.store.filters.filters import BasicFilter, checked_filter
+from eventstore.verbs.queries import Queries
+
+if TYPE_CHECKING:
+    from eventstore.feed.delivery import From, Of
+    from eventstore.feed.feed import Feed
+    from eventstore.verbs.filter_params import MetadataConditions
+    from eventstore.verbs.reports import SubscriptionStatus
+
+
+class SubscriptionVerbs(Queries):
+    """The verbs for subscriptions. `EventStore` has them all; make one of those."""
+
+    #: The same database, for work that no time limit of queries ends.
+    _work: Engine
+
+    def subscribe(
+        self,
+        name: str,
+        of: Of = "events",
+        from_: From = "now",
+        *,
+        types: Sequence[str] | None = None,
+        metadata: MetadataConditions | None = None,
+        lease: float = 30.0,
+        once: bool = False,
+    ) -> Feed:
+        """Follow all sessions: each event, each finished response, or each session that has ended.
+
+        A subscription has a checkpoint for each session in the database. So a process that ends
+        goes on where it was, and several processes with one subscription share the sessions. What
+        is of one session comes in its order, at least once; across sessions there is no order.
+
+        Args:
+            name: The subscription's name: letters, digits and `. _ : -`. It is added if the store
+                has none of this name.
+            of: `events`, `responses` or `sessions`.
+            from_: Where a new subscription begins: at the `start` of all sessions, or with what
+                comes from `now` on.
+            types: Only events of these types.
+            metadata: Only sessions with this metadata, as for `sessions`; what comes before a
+                session has it is not delivered.
+            lease: How many seconds one delivery may take. After that, another process may get the
+                session.
+            once: End when there are no more deliveries for now, and do not wait for more.
+
+        Returns:
+            What yields the deliveries: iterate over it, or give its `run` a function.
+
+        Raises:
+            InvalidInputError: An argument is wrong, or the subscription is of something else.
+            DatabaseUnavailableError: The database cannot be reached.
+        """
+        from eventstore.feed.delivery import Wanted, check_from, check_of
+        from eventstore.feed.feed import Feed
+        from eventstore.feed.subscriptions import add_subscription
+
+        check_text("name", name)
+        check_of(of)
+        check_from(from_)
+        check_seconds("lease", lease)
+        if types is not None:
+            if isinstance(types, str) or not all(isinstance(one, str) for one in types):
+                raise InvalidInputError("types: give a list of types of events")
+            if of != "events":
+                raise InvalidInputError("types are of events: leave them out, or of='events'")
+            types = tuple(types)
+        conditions = checked_filter(BasicFilter, {"metadata": metadata}).metadata
+        wanted = Wanted(of, types, tuple(conditions))
+        consumer = add_subscription(self._work, name, wanted, from_)
+        return Feed(self._work, consumer, wanted, lease, once)
+
+    def subscriptions(self) -> list[SubscriptionStatus]:
+        """Return the subscriptions that the store has, and how far each of them is.
+
+        Returns:
+            For each its name, what it is of, how many sessions are `behind`, how many of those
+            `failed`, with the first hundred of them, and when it was followed last.
+
+        Raises:
+            DatabaseUnavailableError: The database cannot be reached.
+        """
+        from eventstore.store.consumers.subscription_status import subscription_status
+
+        return cast("list[SubscriptionStatus]", subscription_status(self.reader.engine))
+
+    def drop_subscription(self, name: str) -> None:
+        """Forget a subscription, and how far it was. Subscribing again begins anew.
+
+        Args:
+            name: The subscription's name.
+
+        Raises:
+            InvalidInputError: The store has no such subscription.
+            DatabaseUnavailableError: The database cannot be reached.
+        """
+        from eventstore.feed.subscriptions import drop_subscription
+
+        check_text("name", name)
+        drop_subscription(self._work, name)

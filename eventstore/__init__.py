@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from eventstore.exports.otel.session_spans import read_spans
     from eventstore.exports.parquet.write_parquet import Written, write_parquet
     from eventstore.exports.transcript import Turn
+    from eventstore.feed.delivery import Delivery
+    from eventstore.feed.feed import Feed
     from eventstore.realtime.events import StoredEvent
     from eventstore.realtime.frames import Frame
     from eventstore.realtime.metadata import Condition
@@ -91,6 +93,7 @@ if TYPE_CHECKING:
         LatencyReport,
         ProjectionStatus,
         StoreStatus,
+        SubscriptionStatus,
         UsageEntry,
         UsageReport,
     )
@@ -151,6 +154,8 @@ _MODULES = {
             "WorkerDiedError",
         ),
         "event_store": ("EventStore",),
+        "feed.delivery": ("Delivery",),
+        "feed.feed": ("Feed",),
         "exports.chat": ("Chat", "chat"),
         "exports.html": ("write_html",),
         "exports.otel.session_spans": ("read_spans",),
@@ -189,6 +194,7 @@ _MODULES = {
             "LatencyReport",
             "ProjectionStatus",
             "StoreStatus",
+            "SubscriptionStatus",
             "UsageEntry",
             "UsageReport",
         ),
@@ -227,6 +233,7 @@ __all__ = [
     "Cue",
     "DamagedError",
     "DatabaseUnavailableError",
+    "Delivery",
     "DriftError",
     "Erased",
     "ErasedError",
@@ -235,6 +242,7 @@ __all__ = [
     "EventStoreError",
     "Failure",
     "Fault",
+    "Feed",
     "ForkError",
     "Frame",
     "Imported",
@@ -280,6 +288,7 @@ __all__ = [
     "StorageUnavailableError",
     "StoreStatus",
     "StoredEvent",
+    "SubscriptionStatus",
     "TableStep",
     "TimeLimitError",
     "Turn",

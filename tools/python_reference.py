@@ -59,6 +59,7 @@ GROUPS = {
         *("project", "rebuild", "seal", "unseal", "verify", "repair", "copy", "offload", "erase"),
         *("sum_days", "price_sessions", "vacuum", "status", "distribute", "rebalance"),
     ),
+    "Follow all sessions": ("subscribe", "subscriptions", "drop_subscription"),
     "Projections of your own": ("projections", "projected", "drop_projection"),
 }
 #: All other public names, grouped by kind.
@@ -75,7 +76,17 @@ KINDS = {
             "Unsealed",
         ),
         *("Copied", "Moved", "Erased", "Projected", "Repaired", "Fault", "Verified", "Problem"),
-        *("Protection", "SegmentDigest", "TableStep", "Cue", "Turn", "Reseed", "AudioWritten"),
+        *(
+            "Feed",
+            "Delivery",
+            "Protection",
+            "SegmentDigest",
+            "TableStep",
+            "Cue",
+            "Turn",
+            "Reseed",
+            "AudioWritten",
+        ),
     ),
     "What verbs take": (
         *("Frame", "Append", "Condition", "Moment", "microseconds", "MetadataConditions"),
@@ -86,7 +97,7 @@ KINDS = {
         *("SessionResource", "SessionNotes", "SessionSummary", "LastWords", "WholeSession"),
         *("ConversationResource", "ItemResource", "ItemNotes", "ResponseResource"),
         *("ResponseNotes", "UsageReport", "UsageEntry", "LatencyReport", "LatencyEntry"),
-        *("ContextReport", "ContextEntry", "StoreStatus", "ProjectionStatus"),
+        *("ContextReport", "ContextEntry", "StoreStatus", "ProjectionStatus", "SubscriptionStatus"),
     ),
     "Record calls": ("Recorder", "SessionRecorder", "tap", "recorded_model", "record_call"),
     "Replay calls": ("cassette", "Cassette", "replay_server", "recordings_of", "Manner"),

@@ -65,6 +65,11 @@ COMMAND_ENTRIES = {
             "Show a session: its conversations, responses and usage, now or at any moment.",
         ),
         ("events", "ask.read", "List a session's events, each frame exactly as it was received."),
+        (
+            "feed",
+            "ask.feed",
+            "Follow all sessions by a subscription: it goes on where it was, and misses nothing.",
+        ),
         ("replay", "ask.read", "Replay a conversation as it happened, at its own pace or faster."),
         ("audio", "ask.audio", "Write what was heard in a session as a sound file."),
         (

@@ -71,7 +71,9 @@ class SubscriptionVerbs(Queries):
         check_from(from_)
         check_seconds("lease", lease)
         if types is not None:
-            if isinstance(types, str) or not all(isinstance(one, str) for one in types):
+            if not isinstance(types, list | tuple | set | frozenset) or not all(
+                isinstance(one, str) for one in types
+            ):
                 raise InvalidInputError("types: give a list of types of events")
             if of != "events":
                 raise InvalidInputError("types are of events: leave them out, or of='events'")

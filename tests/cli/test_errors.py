@@ -31,6 +31,7 @@ COMMANDS = {
     "state": "sess_a",
     "events": "sess_a",
     "replay": "sess_a --instant",
+    "feed": "",
     "reseed": "sess_a",
     "sessions": "",
     "responses": "",

@@ -94,16 +94,9 @@ def _of_ids(ids: Ids) -> Iterator[tuple[str, ...]]:
 
 
 def _of_all() -> Iterator[tuple[str, ...]]:
-    for name in (
-        "init",
-        "status",
-        "projections",
-        "sessions",
-        "responses",
-        "usage",
-        "latency",
-        "context",
-    ):
+    yield ("feed", "fuzzed", "--once", "--from", "start")
+    lists = ("sessions", "responses", "usage", "latency", "context")
+    for name in ("init", "status", "projections", *lists):
         yield (name,)
         yield (name, "--json")
     yield ("sessions", "--live", "--summary", "--sort", "cost", "--min-duration", "0.1")

@@ -54,6 +54,8 @@ WRITING = frozenset(
         *(
             "distribute",
             "drop_projection",
+            "drop_subscription",
+            "subscribe",
             "offload",
             "price_sessions",
             "project",
@@ -132,6 +134,7 @@ def _of_all(store: EventStore, ids: Ids) -> Iterator[tuple[str, Asked]]:
     yield "status", store.status
     yield "models", store.models
     yield "projections", store.projections
+    yield "subscriptions", store.subscriptions
     for name in ("own_counts", *NO_IDS):
         yield "projected", lambda n=name: store.projected(n, some_id, n)
     yield "stream_ids", store.stream_ids

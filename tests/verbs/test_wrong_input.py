@@ -49,6 +49,8 @@ CALLS: dict[str, dict[str, Any]] = {
     "plot": {"session_id": SESSION, "target": io.BytesIO()},
     "projected": {"projection": "words"},
     "drop_projection": {"projection": "words"},
+    "drop_subscription": {"name": "a"},
+    "subscribe": {"name": "a", "once": True},
     "rebuild": {"session_ids": SESSION},
     "repair": {"session_ids": SESSION},
     "response": {"response_id": "resp_1"},
@@ -66,7 +68,18 @@ CALLS |= {name: {"session_id": SESSION} for name in OF_A_SESSION}
 #: Callbacks, which the caller answers for, and switches, of which anything is true or false.
 NOT_CHECKED = {
     *("check", "progress", "stopped", "away", "failures", "vacuum", "audio_only", "then_delete"),
-    *("dry_run", "waits", "close", "live", "summary", "keep_going", "redact", "audio", "self"),
+    *(
+        "once",
+        "dry_run",
+        "waits",
+        "close",
+        "live",
+        "summary",
+        "keep_going",
+        "redact",
+        "audio",
+        "self",
+    ),
 }
 VERBS = sorted(
     name

@@ -124,10 +124,10 @@ def events(
     """
     with open_to_read(url) as store:
         for event in store.reader.events(session_id, first, last, glob):
-            click.echo(_event_json(event) if as_json else _event_line(event))
+            click.echo(event_json(event) if as_json else event_line(event))
 
 
-def _event_json(event: StoredEvent) -> str:
+def event_json(event: StoredEvent) -> str:
     """Return an event as a line of JSON. Its `event` is null if the frame cannot be read."""
     text = event.text
     line = {
@@ -143,7 +143,8 @@ def _event_json(event: StoredEvent) -> str:
     return json_line(line)
 
 
-def _event_line(event: StoredEvent) -> str:
+def event_line(event: StoredEvent) -> str:
+    """Return an event as a line for people: its place, time, direction, type and frame."""
     time = (to_iso(event.at) or "")[11:23]
     arrow = {"client": "→", "server": "←", "store": "·"}[event.direction]
     kept = decode(event.text)

@@ -25,6 +25,7 @@ NAMES = (
     "memory",
     "bounds",
     "serve",
+    "feed",
     "sound",
     "relay",
     "relay_bounds",

@@ -25,9 +25,11 @@ from eventstore.errors import EventStoreError, InvalidInputError, UnforeseenErro
 if TYPE_CHECKING:
     import asyncio
 
-#: Tasks that `fault_count` leaves out: events that the fold could not process, and appends whose
-#: projection failed. In both cases the frames are in the log.
-FOLD, NOT_PROJECTED = "fold", "not projected"
+#: Tasks that `fault_count` leaves out: events that the fold could not process, appends whose
+#: projection failed (in both cases the frames are in the log), and code of the store's users: their
+#: projections, and what handles their feeds.
+FOLD, NOT_PROJECTED, OWN_CODE = "fold", "not projected", "code of one's own"
+_LEFT_OUT = frozenset({FOLD, NOT_PROJECTED, OWN_CODE})
 #: The number of faults in this process, by task.
 FAULT_COUNTS: Counter[str] = Counter()
 
@@ -65,9 +67,12 @@ def count_faults(task: str, number: int = 1) -> None:
 
 
 def fault_count() -> int:
-    """Return the number of faults in this process, without those of `FOLD` and `NOT_PROJECTED`."""
+    """Return the number of faults in this process, without those of code that is not the store's.
+
+    Faults of the fold, and of appends whose projection failed, are left out, too.
+    """
     with _lock:
-        return sum(n for task, n in FAULT_COUNTS.items() if task not in (FOLD, NOT_PROJECTED))
+        return sum(n for task, n in FAULT_COUNTS.items() if task not in _LEFT_OUT)
 
 
 def log_fault(logger: logging.Logger, task: str, error: BaseException) -> None:

@@ -20,6 +20,8 @@ from eventstore.errors import DatabaseUnavailableError, EventStoreError, Failure
 from eventstore.feed.delivery import Delivery, Wanted
 from eventstore.feed.held_sessions import Held, HeldSessions
 from eventstore.feed.read_deliveries import deliveries, last_to_read
+from eventstore.feed.read_together import MOST_OF_SESSION, Stretch, read_together
+from eventstore.realtime.events import StoredEvent
 from eventstore.store.consumers.consumers import (
     SEEN,
     START_AGAIN,
@@ -42,6 +44,10 @@ FASTEST, SLOWEST = 0.02, 0.25
 RETRY = 0.5
 #: After how many seconds checkpoints are written, if nothing else makes it time.
 _SAVE_EACH = 0.5
+#: After how many seconds what was read together is read anew: a session may be erased meanwhile.
+_FRESH = 1.0
+#: After how many seconds it is looked whether the subscription is still there.
+_CHECK_EACH = 1.0
 #: How often a feed notes that its subscription is followed, in microseconds.
 _SEEN_EACH = 30 * 1_000_000
 _PAGE = 200
@@ -57,11 +63,13 @@ class _Turn(NamedTuple):
         news: The session.
         held: How far this feed is in it.
         last: Up to which event it is read now.
+        known: The events up to there, if they were read already.
     """
 
     news: News
     held: Held
     last: int
+    known: list[StoredEvent] | None = None
 
 
 class Feed:
@@ -84,7 +92,8 @@ class Feed:
         self._from_start = consumer.definition.get("from") == "start"
         self._held = HeldSessions(engine, self.name, self._from_start, round(lease * 1_000_000))
         self._stopped = threading.Event()
-        self._next_save = 0.0
+        self._next_save = self._next_check = 0.0
+        self._has_passed = False
 
     def __enter__(self) -> Feed:
         return self
@@ -243,15 +252,34 @@ class Feed:
 
     def _taken(self, page: list[News]) -> Iterator[_Turn]:
         """Yield those sessions that this feed can have, and that it can go on in."""
+        turns = []
         for news, held in self._held.take(page):
-            last = last_to_read(self._engine, self._wanted, news, held.seq)
+            last = last_to_read(self._wanted, news, held.seq)
             if last > held.seq:
-                yield _Turn(news, held, last)
-                self._save_in_time()
+                turns.append(_Turn(news, held, last))
+        known, fresh_until = self._read_together(turns), time.monotonic() + _FRESH
+        for turn in turns:
+            is_fresh = time.monotonic() < fresh_until
+            yield turn._replace(known=known.get(turn.news.session_id)) if is_fresh else turn
+            self._save_in_time()
+
+    def _read_together(self, turns: list[_Turn]) -> dict[str, list[StoredEvent]]:
+        """Read the events of those sessions that have few new ones, as live calls have."""
+        types = self._wanted.event_types()
+        if types == () or len(turns) < 2:
+            return {}
+        stretches = [
+            Stretch(turn.news.session_id, turn.held.seq, turn.last)
+            for turn in turns
+            if turn.held.seq >= turn.news.sealed and turn.last - turn.held.seq <= MOST_OF_SESSION
+        ]
+        return read_together(self._engine, stretches, types)
 
     def _passed(self) -> str | None:
         """Return the place of the pass over all sessions, or None if there is none to make."""
-        at = now()
+        if self._has_passed and time.monotonic() < self._next_check:
+            return None
+        at, self._next_check = now(), time.monotonic() + _CHECK_EACH
         with read(self._engine) as tx:
             consumer = find_consumer(tx, self.name)
         if consumer is None:  # It was dropped.
@@ -262,15 +290,17 @@ class Feed:
             return ""
         if at - consumer.seen_at > _SEEN_EACH:
             run_retried(self._engine, SEEN, (at, self.name))
+        self._has_passed = consumer.passed is None
         return consumer.passed
 
     # The deliveries of one session
 
     def _of(self, turn: _Turn) -> Iterator[Delivery]:
         """Yield the deliveries of a session; afterwards it was read up to the turn's last event."""
-        news, held, last = turn
+        news, held, last, known = turn
+        place = held.seq, last, held.ended
         try:
-            yield from deliveries(self._engine, self._wanted, news, held.seq, last, held.ended)
+            yield from deliveries(self._engine, self._wanted, news, *place, known)
         except EventStoreError as error:
             if is_outage(error):
                 raise
@@ -289,7 +319,7 @@ class Feed:
         except Exception as error:
             if is_outage(error):
                 raise
-            unforeseen.log_fault(_LOGGER, f"the feed {self.name}", error)
+            unforeseen.log_fault(_LOGGER, unforeseen.OWN_CODE, error)
             self._fail(turn.news.session_id, unforeseen.as_store_error(self.name, error))
 
     def _fail(self, session_id: str, error: EventStoreError) -> None:

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Engine
 
@@ -22,6 +23,7 @@ from eventstore.store.consumers.checkpoints import (
     read_checkpoint,
     release,
     renew,
+    renew_all,
 )
 from eventstore.store.consumers.news import News, settle
 from eventstore.store.database.retries import write_retried
@@ -126,14 +128,15 @@ class HeldSessions:
 
     def _save(self, tx: Transaction, some: dict[str, Held], at: int) -> list[str]:
         """Write checkpoints; return the sessions that another worker has by now."""
+        until = at + self._lease
+        to = {id_: (one.seq, int(one.ended)) for id_, one in some.items()}
         lost = []
-        for id_, one in sorted(some.items()):
-            until = at + self._lease
-            to = (one.seq, int(one.ended))
-            if renew(tx, id_, self._name, to, self.worker, until):
+        if not renew_all(tx, self._name, self.worker, until, to):
+            mine = partial(renew, tx, consumer=self._name, worker=self.worker, until=until)
+            lost = [id_ for id_, place in to.items() if not mine(session_id=id_, to=place)]
+        for id_, one in some.items():
+            if id_ not in lost:
                 one.saved, one.until = (one.seq, one.ended), until
-            else:
-                lost.append(id_)
         return lost
 
     def has(self, session_id: str) -> bool:

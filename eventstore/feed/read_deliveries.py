@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Engine
 
 from eventstore.errors import NotFoundError
 from eventstore.feed.delivery import Delivery, Wanted, finished_response
+from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.masking.mask import mask_value
 from eventstore.store.consumers.news import News
-from eventstore.store.database.transaction import read
 from eventstore.store.log.read_events import read_events
 from eventstore.store.log.session_facts import read_session_metadata
 from eventstore.store.queries.query_responses import read_response
@@ -19,13 +19,12 @@ from eventstore.store.queries.query_sessions import read_session
 
 #: How many events of a session are looked at before another session has its turn.
 MOST_EVENTS = 500
-PROJECTED = "SELECT projected_seq FROM streams WHERE session_id = ?"
 
 #: What a checkpoint's version says of a session whose end was delivered.
 END_DELIVERED = 1
 
 
-def last_to_read(engine: Engine, wanted: Wanted, news: News, position: int) -> int:
+def last_to_read(wanted: Wanted, news: News, position: int) -> int:
     """Return up to which event a subscription can go on in a session.
 
     It is the head, or less: so many events at once, and no more than read models have, if what is
@@ -35,15 +34,17 @@ def last_to_read(engine: Engine, wanted: Wanted, news: News, position: int) -> i
         position: The last event that it has had.
     """
     last = min(news.head, position + MOST_EVENTS) if wanted.of != "sessions" else news.head
-    if not wanted.needs_read_models():
-        return last
-    with read(engine) as tx:
-        row = tx.row(PROJECTED, (news.session_id,))
-    return min(last, row[0]) if row is not None else position
+    return min(last, news.projected) if wanted.needs_read_models() else last
 
 
 def deliveries(
-    engine: Engine, wanted: Wanted, news: News, position: int, last: int, ended: bool
+    engine: Engine,
+    wanted: Wanted,
+    news: News,
+    position: int,
+    last: int,
+    ended: bool,
+    known: Sequence[StoredEvent] | None = None,
 ) -> Iterator[Delivery]:
     """Yield what a subscription delivers of a session, in the order of its events.
 
@@ -51,6 +52,7 @@ def deliveries(
         position: The last event that it has had.
         last: The last event to look at.
         ended: True if the session's end was delivered.
+        known: The events from `position` to `last`, of the wanted types, if they were read already.
 
     Raises:
         ErasedError, NotFoundError: The session was erased or moved away meanwhile.
@@ -63,7 +65,10 @@ def deliveries(
         if news.closed and not ended and last == news.head:
             yield Delivery(id_, last, "session", resource=mask_value(read_session(engine, id_)))
         return
-    for event in read_events(engine, id_, position + 1, last, wanted.event_types()):
+    events: Iterable[StoredEvent] | None = known
+    if events is None:
+        events = read_events(engine, id_, position + 1, last, wanted.event_types())
+    for event in events:
         if wanted.of == "events":
             yield Delivery(id_, event.seq, "event", event=event)
             continue

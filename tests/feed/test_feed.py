@@ -219,7 +219,10 @@ def test_a_session_of_a_dead_feed_is_taken_over(store: EventStore) -> None:
     assert seqs(store)[SESSION] == list(range(1, len(FRAMES) + 1))
 
 
-def test_an_erased_session_is_delivered_no_more(store: EventStore) -> None:
+def test_an_erased_session_is_delivered_no_more(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "_FRESH", 0.0)
     store.append("a", FRAMES)
     store.append("b", FRAMES)
     with store.subscribe("a", from_="start", once=True) as feed:

@@ -7,6 +7,7 @@ statement names one session, so that a distributed database routes it to one nod
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from eventstore.store.database.transaction import Transaction
@@ -138,6 +139,21 @@ def renew(
         False, with nothing written, if another worker has the session.
     """
     return tx.run(RENEW, (*to, until, session_id, consumer, worker)) == 1
+
+
+def renew_all(
+    tx: Transaction, consumer: str, worker: str, until: int, to: Mapping[str, tuple[int, int]]
+) -> bool:
+    """Move the checkpoints of many sessions, as `renew` does, by fewer round trips.
+
+    Args:
+        to: The new seq and version by session.
+
+    Returns:
+        True if all were moved. False if one was not, because another worker has the session.
+    """
+    rows = [(*one, until, id_, consumer, worker) for id_, one in sorted(to.items())]
+    return tx.run_many(RENEW, rows) == len(rows)
 
 
 def release(

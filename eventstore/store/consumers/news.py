@@ -30,8 +30,8 @@ LEFT_OUT = 15 * 60 * 1_000_000
 
 _HAS_NEWS = "(s.fed_seq IS NULL OR s.fed_seq < s.head_seq)"
 _COLUMNS = (
-    "s.session_id, s.head_seq, s.closed_at, s.fed_seq, c.seq, c.version, c.worker, c.until,"
-    " c.tries, c.failed_at, c.retry_at, c.error"
+    "s.session_id, s.head_seq, s.closed_at, s.fed_seq, s.sealed_seq, s.projected_seq,"
+    " c.seq, c.version, c.worker, c.until, c.tries, c.failed_at, c.retry_at, c.error"
 )
 _OF = (
     f"SELECT {_COLUMNS} FROM streams s LEFT JOIN checkpoints c ON c.session_id = s.session_id"
@@ -69,6 +69,8 @@ class News(NamedTuple):
         head: The seq of its last event.
         closed: True if no more events will come.
         fed: The seq up to which all consumers have had its events.
+        sealed: The last event that is in a segment; 0 for none.
+        projected: The last event that the store's read models have.
         checkpoint: How far this consumer is; None if it has had nothing of the session.
     """
 
@@ -76,6 +78,8 @@ class News(NamedTuple):
     head: int
     closed: bool
     fed: int
+    sealed: int
+    projected: int
     checkpoint: Checkpoint | None
 
     def is_behind(self, version: int) -> bool:
@@ -128,9 +132,10 @@ def count_behind(tx: Transaction, consumer: str, version: int) -> int:
 
 
 def _news(row: Row) -> News:
-    session_id, head, closed_at, fed, *known = row
+    session_id, head, closed_at, fed, sealed, projected, *known = row
     checkpoint = None if known[0] is None else Checkpoint._make(known)
-    return News(session_id, head, closed_at is not None, fed or 0, checkpoint)
+    closed = closed_at is not None
+    return News(session_id, head, closed, fed or 0, sealed or 0, projected, checkpoint)
 
 
 def settle(engine: Engine, session_ids: Iterable[str]) -> None:

@@ -116,11 +116,13 @@ class Transaction(forks.ConnectionUser):
         finally:
             self.calling = False
 
-    def run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Execute a statement once for each row of parameters."""
+    def run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
+        """Execute a statement once for each row of parameters; return how many rows it changed."""
         self.begin_call()
         try:
-            self.connection.cursor().executemany(self._sql(sql), rows)
+            cursor = self.connection.cursor()
+            cursor.executemany(self._sql(sql), rows)
+            return int(cursor.rowcount)
         finally:
             self.calling = False
 

@@ -361,6 +361,8 @@ def test_a_call_of_each_shape_has_rows_to_erase(store: EventStore) -> None:
     with store.engine.begin() as connection:
         connection.execute(text("UPDATE streams SET projector_version = 0"))
     note_projection_failure(store.engine, "a", EventStoreError("some fault"))
+    with store.subscribe("followed", from_="start", once=True) as feed:
+        assert list(feed)
     assert set(counts(store.engine, "a")) >= OF_SESSIONS - {"segments", "erasures", "left_bytes"}
     store.erase(["a", "b", "c"]).raise_for_errors()
     for name in "abc":

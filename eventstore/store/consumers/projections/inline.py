@@ -201,7 +201,7 @@ class InlineAppend:
         error = one.error
         if error is None or (isinstance(error, ProjectionError) and error.kind == "ConflictError"):
             return
-        unforeseen.log_fault(_LOGGER, f"the projection {one.own.name}", error)
+        unforeseen.log_fault(_LOGGER, unforeseen.OWN_CODE, error)
         kind = Failure(self.session_id, error).kind
         note_failure(self._tx, self.session_id, one.own.name, one.own.version, kind, now())
 

@@ -60,6 +60,16 @@ class Wanted:
         types = None if self.types is None else list(self.types)
         return {"of": self.of, "types": types, "metadata": [list(one) for one in self.conditions]}
 
+    @classmethod
+    def of_json(cls, told: Mapping[str, Any]) -> Wanted:
+        """Return what `as_json` made of it."""
+        types, conditions = told.get("types"), told.get("metadata") or ()
+        return cls(
+            told.get("of", "events"),
+            None if types is None else tuple(types),
+            tuple(Condition(*one) for one in conditions),
+        )
+
     def needs_read_models(self) -> bool:
         """Return True if what is delivered is read from read models."""
         return self.of != "events" or bool(self.conditions)

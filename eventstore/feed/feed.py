@@ -84,11 +84,9 @@ class Feed:
         name: The subscription's name.
     """
 
-    def __init__(
-        self, engine: Engine, consumer: Consumer, wanted: Wanted, lease: float, once: bool
-    ) -> None:
+    def __init__(self, engine: Engine, consumer: Consumer, lease: float, once: bool) -> None:
         self.name = consumer.name
-        self._engine, self._wanted, self._once = engine, wanted, once
+        self._engine, self._wanted, self._once = engine, Wanted.of_json(consumer.definition), once
         self._from_start = consumer.definition.get("from") == "start"
         self._held = HeldSessions(engine, self.name, self._from_start, round(lease * 1_000_000))
         self._stopped = threading.Event()

@@ -26,6 +26,9 @@ MOST_OF_SESSION, MOST_TOGETHER = 100, 500
 _COLUMNS = (
     "seq, at, direction, type, frame, audio_offset, COALESCE(audio_bytes, LENGTH(audio)), audio"
 )
+READ_STRETCHES = (
+    f"SELECT session_id, {_COLUMNS} FROM events WHERE ({{where}}){{which}} ORDER BY session_id, seq"
+)
 _ONE = "(session_id = ? AND seq > ? AND seq <= ?)"
 
 
@@ -83,10 +86,10 @@ def _rows(
 ) -> dict[str, list[EventRow]]:
     where = " OR ".join([_ONE] * len(some))
     which = "" if types is None else f" AND type IN ({', '.join('?' * len(types))})"
-    order = "ORDER BY session_id, seq"
-    sql = f"SELECT session_id, {_COLUMNS} FROM events WHERE ({where}){which} {order}"
+    sql = READ_STRETCHES.format(where=where, which=which)
     found: dict[str, list[EventRow]] = defaultdict(list)
-    for session_id, *row in tx.rows_with_bytes(sql, (*chain.from_iterable(some), *(types or ()))):
+    parameters = (*chain.from_iterable(some), *(types or ()))
+    for session_id, *row in tx.rows_with_bytes(sql, parameters):
         found[session_id].append(EventRow._make(row))
     return found
 

@@ -8,7 +8,8 @@ from sqlalchemy import Engine
 
 from eventstore.brief import brief
 from eventstore.errors import InvalidInputError
-from eventstore.feed.delivery import From, Wanted
+from eventstore.feed.delivery import From, Of, Wanted
+from eventstore.realtime.metadata import Condition
 from eventstore.realtime.values import dumps
 from eventstore.store.consumers.consumers import (
     DROP,
@@ -32,25 +33,42 @@ BEGIN_NOW = (
 DELETE_CHECKPOINTS = "DELETE FROM checkpoints WHERE consumer = ?"
 
 
-def add_subscription(engine: Engine, name: str, wanted: Wanted, from_: From) -> Consumer:
+def add_subscription(
+    engine: Engine,
+    name: str,
+    of: Of | None,
+    from_: From,
+    types: tuple[str, ...] | None,
+    conditions: tuple[Condition, ...] | None,
+) -> Consumer:
     """Add a subscription if the store has none of this name, and return it as the store knows it.
 
     Args:
         name: Its name.
-        wanted: What it delivers. If the subscription is there, this replaces what it delivered.
+        of: What it is of; None for what it is of already, or for events.
         from_: Where it begins; a subscription that is there goes on where it was.
+        types: Only events of these types; None for those that it has already, or all.
+        conditions: Conditions on metadata; None for those that it has already, or none.
 
     Raises:
         InvalidInputError: The name cannot be one, or is a projection's; or the subscription is
             there and is of something else.
     """
     check_name(name)
+    wanted = Wanted(of or "events", types, conditions or ())
     found = write_retried(engine, lambda tx: _add(tx, name, wanted, from_))
     if found.kind != "subscription":
         raise InvalidInputError(f"{name} is a {found.kind} of this store; take another name")
-    of = found.definition.get("of")
-    if of != wanted.of:
-        raise InvalidInputError(f"the subscription {name} is of {of}; take another name")
+    before = Wanted.of_json(found.definition)
+    if of is not None and of != before.of:
+        raise InvalidInputError(f"the subscription {name} is of {before.of}; take another name")
+    if types is not None and before.of != "events":
+        raise InvalidInputError(f"types are of events, and {name} is of {before.of}")
+    wanted = Wanted(
+        before.of,
+        before.types if types is None else types,
+        before.conditions if conditions is None else conditions,
+    )
     told = found.definition | wanted.as_json()
     if told != found.definition:
         run_retried(engine, SET_DEFINITION, (dumps(told), name))

@@ -28,7 +28,7 @@ class SubscriptionVerbs(Queries):
     def subscribe(
         self,
         name: str,
-        of: Of = "events",
+        of: Of | None = None,
         from_: From = "now",
         *,
         types: Sequence[str] | None = None,
@@ -45,10 +45,12 @@ class SubscriptionVerbs(Queries):
         Args:
             name: The subscription's name: letters, digits and `. _ : -`. It is added if the store
                 has none of this name.
-            of: `events`, `responses` or `sessions`.
+            of: `events` (which a new subscription is of by default), `responses` or `sessions`. A
+                subscription that is there stays of what it is.
             from_: Where a new subscription begins: at the `start` of all sessions, or with what
                 comes from `now` on.
-            types: Only events of these types.
+            types: Only events of these types. Without it, and without `metadata`, a subscription
+                that is there delivers what it did before.
             metadata: Only sessions with this metadata, as for `sessions`; what comes before a
                 session has it is not delivered.
             lease: How many seconds one delivery may take. After that, another process may get the
@@ -62,12 +64,13 @@ class SubscriptionVerbs(Queries):
             InvalidInputError: An argument is wrong, or the subscription is of something else.
             DatabaseUnavailableError: The database cannot be reached.
         """
-        from eventstore.feed.delivery import Wanted, check_from, check_of
+        from eventstore.feed.delivery import check_from, check_of
         from eventstore.feed.feed import Feed
         from eventstore.feed.subscriptions import add_subscription
 
         check_text("name", name)
-        check_of(of)
+        if of is not None:
+            check_of(of)
         check_from(from_)
         check_seconds("lease", lease)
         if types is not None:
@@ -75,13 +78,12 @@ class SubscriptionVerbs(Queries):
                 isinstance(one, str) for one in types
             ):
                 raise InvalidInputError("types: give a list of types of events")
-            if of != "events":
-                raise InvalidInputError("types are of events: leave them out, or of='events'")
             types = tuple(types)
-        conditions = checked_filter(BasicFilter, {"metadata": metadata}).metadata
-        wanted = Wanted(of, types, tuple(conditions))
-        consumer = add_subscription(self._work, name, wanted, from_)
-        return Feed(self._work, consumer, wanted, lease, once)
+        conditions = None
+        if metadata is not None:
+            conditions = tuple(checked_filter(BasicFilter, {"metadata": metadata}).metadata)
+        consumer = add_subscription(self._work, name, of, from_, types, conditions)
+        return Feed(self._work, consumer, lease, once)
 
     def subscriptions(self) -> list[SubscriptionStatus]:
         """Return the subscriptions that the store has, and how far each of them is.

@@ -25,9 +25,7 @@ from eventstore.realtime.values import loads
 @click.option(
     "--of",
     type=click.Choice(get_args(Of)),
-    default="events",
-    show_default=True,
-    help="Each event, each finished response, or each session that has ended.",
+    help="Each event (a new subscription's default), finished response, or session that has ended.",
 )
 @click.option(
     "--from",
@@ -51,7 +49,7 @@ from eventstore.realtime.values import loads
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each delivery.")
 def feed(
     name: str | None,
-    of: Of,
+    of: Of | None,
     from_: From,
     types: tuple[str, ...],
     metadata: tuple[str, ...],

@@ -12,7 +12,7 @@ from eventstore.realtime.metadata import Condition
 from eventstore.realtime.values import identifier, mapping
 
 #: What a subscription can be of.
-Of = Literal["events", "responses", "sessions"]
+Of = Literal["events", "responses", "sessions", "endings"]
 #: Where a subscription can begin.
 From = Literal["start", "now"]
 
@@ -46,7 +46,7 @@ class Wanted:
     """What a subscription delivers.
 
     Attributes:
-        of: `events`, `responses` or `sessions`.
+        of: `events`, `responses`, `sessions`, or `endings` for both of the latter.
         types: Only events of these types; None for all.
         conditions: Conditions on the session's metadata, all of which must hold.
     """
@@ -78,7 +78,7 @@ class Wanted:
         """Return the types of the events to read; None for all."""
         if self.of == "events":
             return self.types
-        return (RESPONSE_DONE, BACKEND_EVENT) if self.of == "responses" else ()
+        return () if self.of == "sessions" else (RESPONSE_DONE, BACKEND_EVENT)
 
     def has(self, metadata: Mapping[str, str]) -> bool:
         """Return True if a session with this metadata is wanted."""
@@ -88,7 +88,7 @@ class Wanted:
 def check_of(of: str) -> None:
     """Raise InvalidInputError if a subscription cannot be of this."""
     if of not in get_args(Of):
-        raise InvalidInputError(f"of {of!r}: use events, responses or sessions")
+        raise InvalidInputError(f"of {of!r}: use events, responses, sessions or endings")
 
 
 def check_from(from_: str) -> None:

@@ -61,10 +61,21 @@ def deliveries(
     id_ = news.session_id
     if wanted.conditions and not wanted.has(read_session_metadata(engine, id_)):
         return
-    if wanted.of == "sessions":
-        if news.closed and not ended and last == news.head:
-            yield Delivery(id_, last, "session", resource=mask_value(read_session(engine, id_)))
-        return
+    if wanted.of != "sessions":
+        yield from _of_events(engine, wanted, id_, position, last, known)
+    if wanted.of in ("sessions", "endings") and news.closed and not ended and last == news.head:
+        yield Delivery(id_, last, "session", resource=mask_value(read_session(engine, id_)))
+
+
+def _of_events(
+    engine: Engine,
+    wanted: Wanted,
+    id_: str,
+    position: int,
+    last: int,
+    known: Sequence[StoredEvent] | None,
+) -> Iterator[Delivery]:
+    """Yield events, or the responses that they finish."""
     events: Iterable[StoredEvent] | None = known
     if events is None:
         events = read_events(engine, id_, position + 1, last, wanted.event_types())

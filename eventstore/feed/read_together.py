@@ -23,11 +23,10 @@ from eventstore.store.log.decrypted_events import decrypted_events
 #: How many new events a session may have, and how many there are in one query: audio frames have
 #: some ten kilobytes each.
 MOST_OF_SESSION, MOST_TOGETHER = 100, 500
-_COLUMNS = (
-    "seq, at, direction, type, frame, audio_offset, COALESCE(audio_bytes, LENGTH(audio)), audio"
-)
 READ_STRETCHES = (
-    f"SELECT session_id, {_COLUMNS} FROM events WHERE ({{where}}){{which}} ORDER BY session_id, seq"
+    "SELECT session_id, seq, at, direction, type, frame, audio_offset,"
+    " COALESCE(audio_bytes, LENGTH(audio)), audio FROM events WHERE ({where}){which}"
+    " ORDER BY session_id, seq"
 )
 _ONE = "(session_id = ? AND seq > ? AND seq <= ?)"
 

@@ -178,20 +178,29 @@ class ProjectionStatus(TypedDict):
     failures: list[ConsumerFailure]
 
 
-SubscriptionStatus = TypedDict(
-    "SubscriptionStatus",
-    {
-        "name": str,
-        "of": str,
-        "from": str,
-        "types": list[str] | None,
-        "metadata": list[str],
-        "behind": int,
-        "failed": int,
-        "failures": list[ConsumerFailure],
-        "followed_at": str | None,
-    },
-)
+class SubscriptionStatus(TypedDict):
+    """A subscription, and how far it is.
+
+    Attributes:
+        name: Its name.
+        of: What it is of: `events`, `responses`, `sessions` or `endings`.
+        begins: Where it began: at the `start` of all sessions, or with what came from `now` on.
+        types: The types of its events; None for all.
+        metadata: Its conditions on the metadata of sessions.
+        behind: How many sessions have something that it has not had.
+        failed: With how many sessions it failed; `failures` has the first hundred.
+        followed_at: When it was followed last, to half a minute.
+    """
+
+    name: str
+    of: str
+    begins: str
+    types: list[str] | None
+    metadata: list[str]
+    behind: int
+    failed: int
+    failures: list[ConsumerFailure]
+    followed_at: str | None
 
 
 class StoreStatus(TypedDict):

@@ -49,6 +49,18 @@ def upgrade() -> None:
         sqlite_where=UNFINISHED,
         postgresql_where=UNFINISHED,
     )
+    op.create_table(
+        "dead_letters",
+        sa.Column("session_id", sa.String(128), primary_key=True),
+        sa.Column("consumer", sa.String(128), primary_key=True),
+        sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("kind", sa.String(16), primary_key=True),
+        sa.Column("response_id", sa.String(128)),
+        sa.Column("tries", sa.Integer, nullable=False),
+        sa.Column("failed_at", sa.BigInteger, nullable=False),
+        sa.Column("error", sa.String(64), nullable=False),
+        sqlite_with_rowid=False,
+    )
     op.add_column("streams", sa.Column("fed_seq", sa.BigInteger))
     op.create_index(
         "streams_news", "streams", ["session_id"], sqlite_where=NEWS, postgresql_where=NEWS
@@ -58,5 +70,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("streams_news", "streams")
     op.drop_column("streams", "fed_seq")
+    op.drop_table("dead_letters")
     op.drop_table("checkpoints")
     op.drop_table("consumers")

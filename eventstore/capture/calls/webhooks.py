@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hmac
 import re
-from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from eventstore.errors import InvalidInputError
+from eventstore.common.standard_webhooks import parse_secret as read_secret
+from eventstore.common.standard_webhooks import signature
 from eventstore.realtime.masking.mask import mask_words
 from eventstore.realtime.values import MAX_VALUE_LENGTH, loads, mapping, sequence
 
@@ -33,8 +33,6 @@ _NAMED = {
     "live.transport.incoming": _LIVE_SESSION,
     "live.transport.connected": _LIVE_SESSION,
 }
-_PREFIX = "whsec_"
-_SHORTEST_KEY = 16
 _TIME = re.compile("[0-9]{1,12}")
 _ID = re.compile("[!-~]{1,256}")
 _CALL_ID = re.compile("[A-Za-z0-9_.:-]{1,128}")
@@ -73,23 +71,7 @@ def parse_secret(text: str) -> bytes:
     Raises:
         InvalidInputError: If it is not a secret. The message does not contain it.
     """
-    text = text.strip()
-    try:
-        encoded = text.removeprefix(_PREFIX)
-        key = b64decode(encoded, validate=True) if text.startswith(_PREFIX) else text.encode()
-    except ValueError:  # not base64, or half a character
-        key = b""
-    if len(key) < _SHORTEST_KEY:
-        raise InvalidInputError(
-            "the webhook's secret is none: use the whsec_… that OpenAI showed when you made it"
-        )
-    return key
-
-
-def signature(key: bytes, webhook_id: str, timestamp: str, body: bytes) -> str:
-    """Return the signature of a webhook, as its header has it."""
-    signed = f"{webhook_id}.{timestamp}.".encode() + body
-    return f"v1,{b64encode(hmac.digest(key, signed, 'sha256')).decode()}"
+    return read_secret(text, "use the whsec_… that OpenAI showed when you made it")
 
 
 def check(key: bytes, headers: Mapping[str, str], body: bytes, now: float) -> str:

@@ -35,7 +35,7 @@ def _status(tx: Transaction, consumer: Consumer) -> dict[str, Any]:
     return {
         "name": consumer.name,
         "of": wanted.get("of"),
-        "from": wanted.get("from"),
+        "begins": wanted.get("from"),
         "types": wanted.get("types"),
         "metadata": ["".join(one) for one in wanted.get("metadata", ())],
         "behind": behind,

@@ -17,6 +17,7 @@ _TABLES = (
     tables.segments,
     tables.projection_failures,
     tables.checkpoints,
+    tables.dead_letters,
     *tables.READ_MODELS,
     tables.session_costs,
 )

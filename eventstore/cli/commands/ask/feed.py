@@ -127,7 +127,7 @@ def _list(store: EventStore, as_json: bool) -> None:
     for one in found:
         failed = f", {one['failed']:,} failed" if one["failed"] else ""
         behind = f"{counted(one['behind'], 'session')} behind{failed}"
-        print_line(f"{clean(one['name'])} ({one['of']} from {one['from']}): {behind}")
+        print_line(f"{clean(one['name'])} ({one['of']} from {one['begins']}): {behind}")
     if not found:
         print_line("There are no subscriptions; add one: eventstore feed NAME")
 

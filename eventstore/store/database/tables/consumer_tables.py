@@ -56,3 +56,19 @@ checkpoints = Table(
     ),
     sqlite_with_rowid=False,
 )
+
+#: What could not be delivered to a webhook, and was given up. The content is in the session alone.
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    session_id(),
+    Column("consumer", String(128), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    # `response` or `session`.
+    Column("kind", String(16), primary_key=True),
+    Column("response_id", String(128)),
+    Column("tries", Integer, nullable=False),
+    Column("failed_at", BigInteger, nullable=False),
+    Column("error", String(64), nullable=False),
+    sqlite_with_rowid=False,
+)

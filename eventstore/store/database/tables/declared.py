@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from eventstore.store.database.tables.columns import KEY_TYPE, VALUE_TYPE, metadata, session_id
-from eventstore.store.database.tables.consumer_tables import checkpoints, consumers
+from eventstore.store.database.tables.consumer_tables import checkpoints, consumers, dead_letters
 from eventstore.store.database.tables.list_tables import (
     response_facets,
     session_costs,
@@ -35,6 +35,7 @@ from eventstore.store.database.tables.list_tables import (
 __all__ = [
     "checkpoints",
     "consumers",
+    "dead_letters",
     "metadata",
     "response_facets",
     "session_costs",

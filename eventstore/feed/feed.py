@@ -133,7 +133,12 @@ class Feed:
                 if not self._held.has(turn.news.session_id):
                     break  # The lease has ended, and another feed has the session.
 
-    def run(self, handle: Callable[[Delivery], object]) -> None:
+    def run(
+        self,
+        handle: Callable[[Delivery], object],
+        most_tries: int | None = None,
+        give_up: Callable[[Delivery, Exception, int], object] | None = None,
+    ) -> None:
         """Call a function with each delivery, until the feed is stopped.
 
         If it raises an error, the delivery's session is noted as failed and left alone for a pause,
@@ -141,11 +146,21 @@ class Feed:
 
         Args:
             handle: The function.
+            most_tries: How often the same delivery comes; None for as often as it takes.
+            give_up: Called with a delivery that came so often, the last error, and how often it
+                came. The session then goes on behind it.
         """
 
         def handle_all(turn: _Turn) -> None:
             for delivery in self._of(turn):
-                handle(delivery)
+                try:
+                    handle(delivery)
+                except Exception as error:
+                    tries = turn.held.tries + 1
+                    if most_tries is None or tries < most_tries or _is_away(error):
+                        raise
+                    if give_up is not None:
+                        give_up(delivery, error, tries)
                 self._note_handled(turn, delivery)
                 if self._stopped.is_set() or not self._held.has(delivery.session_id):
                     return
@@ -315,7 +330,7 @@ class Feed:
         try:
             work(turn)
         except Exception as error:
-            if is_outage(error):
+            if _is_away(error):
                 raise
             unforeseen.log_fault(_LOGGER, unforeseen.OWN_CODE, error)
             self._fail(turn.news.session_id, unforeseen.as_store_error(self.name, error))
@@ -327,6 +342,11 @@ class Feed:
         if time.monotonic() >= self._next_save:
             self._held.save()
             self._next_save = time.monotonic() + _SAVE_EACH
+
+
+def _is_away(error: Exception) -> bool:
+    """Return True if an error is of the whole database, not of the delivery."""
+    return isinstance(error, EventStoreError) and is_outage(error)
 
 
 class _LostError(Exception):

@@ -41,6 +41,7 @@ class Held:
     Attributes:
         seq: The last event that was handled.
         ended: True if the session's end was delivered.
+        tries: How often the delivery behind `seq` failed.
         saved: The seq and the end as the checkpoint has them.
         until: Until when this worker has the session, in microseconds since 1970 UTC.
         head: The session's last event, when it had news last.
@@ -51,12 +52,13 @@ class Held:
     ended: bool
     saved: tuple[int, bool]
     until: int
+    tries: int = 0
     head: int = 0
     quiet_since: float = 0.0
 
     def handled(self, seq: int, is_end: bool) -> None:
         """Note that a delivery was handled."""
-        self.seq, self.ended = seq, self.ended or is_end
+        self.seq, self.ended, self.tries = seq, self.ended or is_end, 0
 
     def is_moved(self) -> bool:
         """Return True if the checkpoint is behind."""
@@ -182,4 +184,4 @@ class HeldSessions:
 
 def _held(known: Checkpoint, until: int) -> Held:
     ended = bool(known.version)
-    return Held(known.seq, ended, (known.seq, ended), until)
+    return Held(known.seq, ended, (known.seq, ended), until, known.tries)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, cast
 
 from sqlalchemy import Engine
 
-from eventstore.common.arguments import check_seconds, check_text
+from eventstore.common.arguments import check_seconds, check_text, check_whole
 from eventstore.errors import InvalidInputError
 from eventstore.store.filters.filters import BasicFilter, checked_filter
 from eventstore.verbs.queries import Queries
@@ -15,8 +15,14 @@ from eventstore.verbs.queries import Queries
 if TYPE_CHECKING:
     from eventstore.feed.delivery import From, Of
     from eventstore.feed.feed import Feed
+    from eventstore.feed.webhooks.dead_letters import DeadLetter
+    from eventstore.feed.webhooks.webhooks import Webhooks
     from eventstore.verbs.filter_params import MetadataConditions
     from eventstore.verbs.reports import SubscriptionStatus
+
+
+#: How many seconds a lease has at most.
+_MOST_LEASE = 12 * 3600
 
 
 class SubscriptionVerbs(Queries):
@@ -74,6 +80,8 @@ class SubscriptionVerbs(Queries):
             check_of(of)
         check_from(from_)
         check_seconds("lease", lease)
+        if lease > _MOST_LEASE:
+            raise InvalidInputError(f"lease: at most {_MOST_LEASE:,} seconds")
         if types is not None:
             if not isinstance(types, list | tuple | set | frozenset) or not all(
                 isinstance(one, str) for one in types
@@ -85,6 +93,80 @@ class SubscriptionVerbs(Queries):
             conditions = tuple(checked_filter(BasicFilter, {"metadata": metadata}).metadata)
         consumer = add_subscription(self._work, name, of, from_, types, conditions)
         return Feed(self._work, consumer, lease, once)
+
+    def webhooks(
+        self,
+        to: str,
+        secret: str,
+        *,
+        on: str | Collection[str] = ("session.ended",),
+        name: str = "webhooks",
+        from_: From = "now",
+        metadata: MetadataConditions | None = None,
+        link: str | None = None,
+        allow_private: bool = False,
+        once: bool = False,
+    ) -> Webhooks:
+        """Post each finished response, or each session that has ended, to an app.
+
+        Webhooks are signed as Standard Webhooks says, and sent in their order for each session. One
+        that is not taken is sent again, with pauses that grow up to ten minutes. After 14 times it
+        is given up: `dead_letters` lists it.
+
+        Args:
+            to: The app's URL, `https://…`.
+            secret: The secret that signs them: `whsec_` and 24 bytes or more in base64.
+            on: `session.ended`, `response.done` or both.
+            name: The name of their subscription: webhooks to two apps have two names.
+            from_: Where they begin: at the `start` of all sessions, or with what comes from `now`.
+            metadata: Only sessions with this metadata, as for `sessions`.
+            link: Where the store's pages are, such as `https://calls.example.com`: each webhook has
+                a link to its session.
+            allow_private: Let them go to a private address, and by HTTP.
+            once: End when all are sent, and do not wait for more.
+
+        Returns:
+            What sends them: call its `run`.
+
+        Raises:
+            InvalidInputError: An argument is wrong.
+            DatabaseUnavailableError: The database cannot be reached.
+        """
+        from eventstore.common.standard_webhooks import parse_secret
+        from eventstore.feed.webhooks.payload import subscription_of
+        from eventstore.feed.webhooks.post import parse_destination
+        from eventstore.feed.webhooks.webhooks import Webhooks
+
+        check_text("to", to)
+        check_text("secret", secret)
+        if link is not None:
+            check_text("link", link)
+        of = subscription_of([on] if isinstance(on, str) else on)
+        destination = parse_destination(to, allow_private)
+        key = parse_secret(secret, "use whsec_ and 24 random bytes or more in base64")
+
+        def feed() -> Feed:
+            return self.subscribe(name, of, from_, metadata=metadata, once=once)
+
+        feed().close()
+        return Webhooks(self._work, name, feed, destination, key, link)
+
+    def dead_letters(self, name: str | None = None, limit: int = 100) -> list[DeadLetter]:
+        """Return webhooks that were given up; `Webhooks.send_again` sends them once more.
+
+        Args:
+            name: Only those of this subscription; None for all.
+            limit: How many at most.
+
+        Raises:
+            DatabaseUnavailableError: The database cannot be reached.
+        """
+        from eventstore.feed.webhooks.dead_letters import dead_letters
+
+        if name is not None:
+            check_text("name", name)
+        check_whole("limit", limit, 1)
+        return dead_letters(self.reader.engine, name, limit)
 
     def subscriptions(self) -> list[SubscriptionStatus]:
         """Return the subscriptions that the store has, and how far each of them is.

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
 from support.databases import (  # noqa: F401 (fixtures)
     database_url,
     elsewhere,
     shared_postgres_url,
     store,
 )
+
+from eventstore.store.consumers import checkpoints
+
+
+@pytest.fixture(autouse=True)
+def long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails is tried again when a test says so, however slow the machine is."""
+    monkeypatch.setattr(checkpoints, "FIRST_PAUSE", 3_600_000_000)
+    monkeypatch.setattr(checkpoints, "MOST_PAUSE", 3_600_000_000)

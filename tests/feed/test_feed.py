@@ -23,8 +23,8 @@ from eventstore import EventStore, Frame, InvalidInputError
 from eventstore.feed import feed as feeds
 from eventstore.feed import read_deliveries
 from eventstore.feed.delivery import Delivery
-from eventstore.store.consumers import news
-from eventstore.store.database.transaction import write
+from eventstore.store.consumers import checkpoints, news
+from eventstore.store.database.transaction import read, write
 
 FRAMES = voice_call().frames
 
@@ -219,6 +219,20 @@ def test_a_session_of_a_dead_feed_is_taken_over(store: EventStore) -> None:
     assert seqs(store)[SESSION] == list(range(1, len(FRAMES) + 1))
 
 
+def test_a_session_is_not_taken_from_a_worker_with_a_longer_lease(store: EventStore) -> None:
+    store.append(SESSION, FRAMES)
+    with store.subscribe("a", from_="start", lease=600) as long:
+        assert next(iter(long)).seq == 1
+        assert seqs(store, lease=1) == {}
+        with read(store.engine) as tx:
+            known = checkpoints.read_checkpoint(tx, SESSION, "a")
+        assert known is not None
+        earlier = checkpoints.Checkpoint(known.seq, known.version)
+        for at in (news.now() - 10_000_000, news.now()):  # who asks waited for a lock meanwhile
+            with write(store.engine) as tx:
+                assert not checkpoints.claim(tx, SESSION, "a", earlier, "b", at, 1_000_000)
+
+
 def test_an_erased_session_is_delivered_no_more(
     store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,6 +280,7 @@ def test_a_subscription_that_nobody_followed_for_long_misses_nothing(
         {"of": "sessions", "types": ["a"]},
         {"types": "a"},
         {"lease": 0},
+        {"lease": 1e6},
         {"metadata": 5},
     ],
     ids=str,

@@ -16,6 +16,9 @@ from eventstore.store.database.transaction import Transaction
 #: long as the one before.
 FIRST_PAUSE, MOST_PAUSE = 1_000_000, 600_000_000
 _MOST_DOUBLINGS = 20
+#: No pause and no lease is longer, in microseconds: a time that is further away was noted before
+#: the clock was set back. Workers may have leases of several lengths.
+MOST_AHEAD = 24 * 3600 * 1_000_000
 
 READ = (
     "SELECT seq, version, worker, until, tries, failed_at, retry_at, error FROM checkpoints"
@@ -119,10 +122,8 @@ def claim(
     """
     until = at + lease
     again = until + pause_behind(known.tries + 1)
-    # A time further away than a lease was noted before the clock was set back.
-    free = (at, at + lease)
     key = (session_id, consumer, known.seq, known.version)
-    return tx.run(CLAIM, (worker, until, again, *key, *free)) == 1
+    return tx.run(CLAIM, (worker, until, again, *key, at, at + MOST_AHEAD)) == 1
 
 
 def renew(

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.store.consumers.checkpoints import Checkpoint, begin_checkpoint
+from eventstore.store.consumers.checkpoints import MOST_AHEAD, Checkpoint, begin_checkpoint
 from eventstore.store.consumers.consumers import Consumer, all_consumers
 from eventstore.store.database.retries import write_retried
 from eventstore.store.database.transaction import Row, Transaction, read
@@ -109,16 +109,11 @@ def with_news(
         worker: The worker that asks.
     """
     at = now()
-    far = at + _MOST_AHEAD
+    far = at + MOST_AHEAD
     due = (worker, at, far, at, far) if waits else ()
     sql = WITH_NEWS.format(due=_DUE if waits else "")
     which = (consumer, after, version, *due)
     return list(map(_news, tx.rows(sql, (*which, *which, limit))))
-
-
-#: No pause and no lease is longer, in microseconds: a time that is further away was noted before
-#: the clock was set back.
-_MOST_AHEAD = 24 * 3600 * 1_000_000
 
 
 def in_pass(tx: Transaction, consumer: str, limit: int, after: str) -> list[News]:

@@ -1,0 +1,1 @@
+"""Webhooks: each finished response and each ended session is posted to an app, signed."""

@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from eventstore.exports.transcript import Turn
     from eventstore.feed.delivery import Delivery
     from eventstore.feed.feed import Feed
+    from eventstore.feed.webhooks.dead_letters import DeadLetter
+    from eventstore.feed.webhooks.webhooks import Webhooks
     from eventstore.realtime.events import StoredEvent
     from eventstore.realtime.frames import Frame
     from eventstore.realtime.metadata import Condition
@@ -156,6 +158,8 @@ _MODULES = {
         "event_store": ("EventStore",),
         "feed.delivery": ("Delivery",),
         "feed.feed": ("Feed",),
+        "feed.webhooks.dead_letters": ("DeadLetter",),
+        "feed.webhooks.webhooks": ("Webhooks",),
         "exports.chat": ("Chat", "chat"),
         "exports.html": ("write_html",),
         "exports.otel.session_spans": ("read_spans",),
@@ -233,6 +237,7 @@ __all__ = [
     "Cue",
     "DamagedError",
     "DatabaseUnavailableError",
+    "DeadLetter",
     "Delivery",
     "DriftError",
     "Erased",
@@ -297,6 +302,7 @@ __all__ = [
     "UsageEntry",
     "UsageReport",
     "Verified",
+    "Webhooks",
     "WholeSession",
     "WorkerDiedError",
     "Written",

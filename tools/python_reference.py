@@ -59,7 +59,9 @@ GROUPS = {
         *("project", "rebuild", "seal", "unseal", "verify", "repair", "copy", "offload", "erase"),
         *("sum_days", "price_sessions", "vacuum", "status", "distribute", "rebalance"),
     ),
-    "Follow all sessions": ("subscribe", "subscriptions", "drop_subscription"),
+    "Follow all sessions": (
+        *("subscribe", "subscriptions", "drop_subscription", "webhooks", "dead_letters"),
+    ),
     "Projections of your own": ("projections", "projected", "drop_projection"),
 }
 #: All other public names, grouped by kind.
@@ -77,6 +79,8 @@ KINDS = {
         ),
         *("Copied", "Moved", "Erased", "Projected", "Repaired", "Fault", "Verified", "Problem"),
         *(
+            "Webhooks",
+            "DeadLetter",
             "Feed",
             "Delivery",
             "Protection",

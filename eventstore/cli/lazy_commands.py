@@ -70,6 +70,11 @@ COMMAND_ENTRIES = {
             "ask.feed",
             "Follow all sessions by a subscription: it goes on where it was, and misses nothing.",
         ),
+        (
+            "webhooks",
+            "serve.webhooks",
+            "Post each session that has ended, or each finished response, to an app, signed.",
+        ),
         ("replay", "ask.read", "Replay a conversation as it happened, at its own pace or faster."),
         ("audio", "ask.audio", "Write what was heard in a session as a sound file."),
         (

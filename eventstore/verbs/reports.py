@@ -221,6 +221,8 @@ class StoreStatus(TypedDict):
         replica: The replica that queries run on; None if there is none.
         open_to_others: Files of the store that other users may read or write.
         projections: The projections of one's own.
+        subscriptions: The subscriptions.
+        dead_letters: How many webhooks were given up; 10,000 at most.
     """
 
     object: str
@@ -243,3 +245,5 @@ class StoreStatus(TypedDict):
     fold_errors: int
     with_fold_errors: list[dict[str, Any]]
     projections: list[ProjectionStatus]
+    subscriptions: list[SubscriptionStatus]
+    dead_letters: int

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from eventstore.verbs.reports import StoreStatus
 
 
+#: How many webhooks that were given up `status` counts.
+_MOST_COUNTED = 10_000
+
+
 class Upkeep(ReadModelVerbs):
     """The verbs that keep a store in order. `EventStore` has them all; make one of those."""
 
@@ -302,7 +306,8 @@ class Upkeep(ReadModelVerbs):
         replica = replica_of(self._reads)
         found = status(self.engine)
         found["replica"] = None if replica is None else replica.state()
-        found["projections"] = self.projections()
+        found["projections"], found["subscriptions"] = self.projections(), self.subscriptions()
+        found["dead_letters"] = len(self.dead_letters(limit=_MOST_COUNTED))
         return cast("StoreStatus", found)
 
     def distribute(self, shards: int = 32, dry_run: bool = False) -> list[TableStep]:

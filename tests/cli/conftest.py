@@ -10,11 +10,12 @@ import pytest
 from support.databases import database_url, shared_postgres_url, store
 from support.postgres import PostgresServer
 from support.terminal import Terminal
+from support.webhook_app import app
 
 from eventstore import EventStore
 from eventstore.demo import call_lines
 
-__all__ = ["database_url", "shared_postgres_url", "store"]
+__all__ = ["app", "database_url", "shared_postgres_url", "store"]
 
 
 @pytest.fixture(autouse=True)

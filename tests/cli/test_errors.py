@@ -32,6 +32,7 @@ COMMANDS = {
     "events": "sess_a",
     "replay": "sess_a --instant",
     "feed": "",
+    "webhooks": "--dead-letters",
     "reseed": "sess_a",
     "sessions": "",
     "responses": "",

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from support.databases import (  # noqa: F401 (fixtures)
-    database_url,
-    elsewhere,
-    shared_postgres_url,
-    store,
-)
+from support.databases import database_url, shared_postgres_url, store
+from support.webhook_app import app
 
 from eventstore.store.consumers import checkpoints
+
+__all__ = ["app", "database_url", "shared_postgres_url", "store"]
 
 
 @pytest.fixture(autouse=True)

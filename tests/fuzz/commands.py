@@ -95,6 +95,7 @@ def _of_ids(ids: Ids) -> Iterator[tuple[str, ...]]:
 
 def _of_all() -> Iterator[tuple[str, ...]]:
     yield ("feed", "fuzzed", "--once", "--from", "start")
+    yield ("webhooks", "--dead-letters", "--json")
     lists = ("sessions", "responses", "usage", "latency", "context")
     for name in ("init", "status", "projections", *lists):
         yield (name,)

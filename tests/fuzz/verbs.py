@@ -56,6 +56,7 @@ WRITING = frozenset(
             "drop_projection",
             "drop_subscription",
             "subscribe",
+            "webhooks",
             "offload",
             "price_sessions",
             "project",
@@ -135,6 +136,7 @@ def _of_all(store: EventStore, ids: Ids) -> Iterator[tuple[str, Asked]]:
     yield "models", store.models
     yield "projections", store.projections
     yield "subscriptions", store.subscriptions
+    yield "dead_letters", store.dead_letters
     for name in ("own_counts", *NO_IDS):
         yield "projected", lambda n=name: store.projected(n, some_id, n)
     yield "stream_ids", store.stream_ids

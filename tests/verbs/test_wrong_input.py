@@ -51,6 +51,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "drop_projection": {"projection": "words"},
     "drop_subscription": {"name": "a"},
     "subscribe": {"name": "a", "once": True},
+    "webhooks": {"to": "https://example.com", "secret": "whsec_" + "c2VjcmV0" * 4},
     "rebuild": {"session_ids": SESSION},
     "repair": {"session_ids": SESSION},
     "response": {"response_id": "resp_1"},
@@ -70,6 +71,7 @@ NOT_CHECKED = {
     *("check", "progress", "stopped", "away", "failures", "vacuum", "audio_only", "then_delete"),
     *(
         "once",
+        "allow_private",
         "dry_run",
         "waits",
         "close",

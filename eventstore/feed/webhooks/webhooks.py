@@ -46,7 +46,7 @@ class Webhooks:
         to: Where they go.
         key: The key that signs them.
         link: Where the store's pages are; None leaves links out.
-        most_tries: How often a webhook is sent before it is given up.
+        most_tries: How often a webhook is sent before it is given up; None for `MOST_TRIES`.
 
     Attributes:
         name: As given.
@@ -63,11 +63,11 @@ class Webhooks:
         to: Destination,
         key: bytes,
         link: str | None,
-        most_tries: int = MOST_TRIES,
+        most_tries: int | None = None,
     ) -> None:
         self.name = name
         self._engine, self._make, self._to, self._key, self._link = engine, feeds, to, key, link
-        self._most_tries = most_tries
+        self._most_tries = most_tries or MOST_TRIES
         self._lock = threading.Lock()
         self._feeds: list[Feed] = []
         self._stopped = False

@@ -41,6 +41,8 @@ CLAIM = (
     " WHERE session_id = ? AND consumer = ? AND seq = ? AND version = ?"
     " AND (worker IS NULL OR until < ? OR until > ?)"
 )
+#: Another worker may have failed since the checkpoint was read.
+CLAIM_DUE = f"{CLAIM} AND (retry_at IS NULL OR retry_at <= ? OR retry_at > ?)"
 #: A worker that goes on has not failed: what the claim counted is taken back.
 RENEW = (
     "UPDATE checkpoints SET seq = ?, version = ?, until = ?, tries = 0, failed_at = NULL,"
@@ -108,6 +110,7 @@ def claim(
     worker: str,
     at: int,
     lease: int,
+    waits: bool = True,
 ) -> bool:
     """Take a session for a worker, so that no other one works on it.
 
@@ -116,6 +119,7 @@ def claim(
         worker: The worker's name.
         at: The time now, in microseconds since 1970 UTC.
         lease: For how many microseconds the worker has the session.
+        waits: True leaves a session alone that failed, until its pause is over.
 
     Returns:
         False if another worker has the session, or the checkpoint is another one.
@@ -123,7 +127,10 @@ def claim(
     until = at + lease
     again = until + pause_behind(known.tries + 1)
     key = (session_id, consumer, known.seq, known.version)
-    return tx.run(CLAIM, (worker, until, again, *key, at, at + MOST_AHEAD)) == 1
+    soon = (at, at + MOST_AHEAD)
+    if waits:
+        return tx.run(CLAIM_DUE, (worker, until, again, *key, *soon, *soon)) == 1
+    return tx.run(CLAIM, (worker, until, again, *key, *soon)) == 1
 
 
 def renew(

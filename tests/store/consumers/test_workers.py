@@ -109,7 +109,7 @@ def test_a_session_whose_worker_died_waits_and_stops_no_other(
         with read(store.engine) as tx:
             found = read_checkpoint(tx, "a", own.name)
         assert found is not None and found.tries == 1
-        later = now() + 10 * 60_000_000
+        later = now() + 3 * 3600 * 1_000_000
         for module in (news, catch_up):
             monkeypatch.setattr(module, "now", lambda: later)
         assert [one.session_id for one in store.project(waits=True).done if one.projection] == ["a"]

@@ -286,6 +286,9 @@ def status(url: str, as_json: bool) -> None:
         print_line(f"unfolded   {number} could not be read by a fault of the fold: {named}")
     for own in found["projections"]:
         print_line(f"projection {projection_line(own)}")
+    if found["dead_letters"]:
+        given_up = counted(found["dead_letters"], "webhook")
+        print_line(f"given up   {given_up}; see: eventstore webhooks --dead-letters")
     for node in found["nodes"]:
         role = " (coordinator)" if node["coordinator"] else ""
         held = f"{counted(node['sessions'], 'session')}, {size(node['bytes'])}"

@@ -98,15 +98,15 @@ class ProjectionWorker:
             Each session that was projected, or why it could not be.
         """
         tried: set[str] = set()
-        yield from self._pass_over_all(tried)
+        yield from self._pass_over_all(tried, waits)
         after = ""
         while page := self._page(after, waits):
             for news in page:
                 if news.session_id not in tried:
-                    yield from self._attempt(news, tried)
+                    yield from self._attempt(news, tried, waits)
             settle(self._engine, [news.session_id for news in page])
             after = page[-1].session_id
-            yield from self._pass_over_all(tried)
+            yield from self._pass_over_all(tried, waits)
 
     def _passed(self) -> str | None:
         """Return the place of the pass over all sessions, or None if there is none to make.
@@ -130,22 +130,22 @@ class ProjectionWorker:
         with read(self._engine) as tx:
             return with_news(tx, self._own.name, self._own.version, _PAGE, after, waits)
 
-    def _pass_over_all(self, tried: set[str]) -> Iterator[Projected | Failure]:
+    def _pass_over_all(self, tried: set[str], waits: bool) -> Iterator[Projected | Failure]:
         """Pass over all sessions once, if the projection is new, or was left out for a while."""
         while (after := self._passed()) is not None:
             with read(self._engine) as tx:
                 page = in_pass(tx, self._own.name, _PAGE, after)
             for news in page:
                 if news.is_behind(self._own.version):
-                    yield from self._attempt(news, tried)
+                    yield from self._attempt(news, tried, waits)
             settle(self._engine, [news.session_id for news in page])
             passed = page[-1].session_id if page else None
             run_retried(self._engine, SET_PASSED, (passed, self._own.name))
 
-    def _attempt(self, news: News, tried: set[str]) -> Iterator[Projected | Failure]:
+    def _attempt(self, news: News, tried: set[str], waits: bool) -> Iterator[Projected | Failure]:
         """Project a session; add it to `tried` if it failed, so that it fails once a call."""
         id_ = news.session_id
-        done = attempt(f"session {id_}", lambda: self.project(id_))
+        done = attempt(f"session {id_}", lambda: self.project(id_, waits=waits))
         if isinstance(done, ErasedError):
             return
         if isinstance(done, EventStoreError):
@@ -154,11 +154,12 @@ class ProjectionWorker:
         elif done is not None:
             yield done
 
-    def project(self, session_id: str, anew: bool = False) -> Projected | None:
+    def project(self, session_id: str, anew: bool = False, waits: bool = False) -> Projected | None:
         """Project one session up to its last event.
 
         Args:
             anew: True makes all of its rows anew, also if they are current: a rebuild.
+            waits: True leaves it alone if it failed before, until its pause is over.
 
         Returns:
             What was done; None if the session is current, or another worker has it.
@@ -167,7 +168,7 @@ class ProjectionWorker:
             ProjectionError: The projection failed; the session is tried again later.
             NotFoundError, ErasedError, DamagedError, MissingKeyError: The session cannot be read.
         """
-        known = write_retried(self._engine, lambda tx: self._claim(tx, session_id, anew))
+        known = write_retried(self._engine, lambda tx: self._claim(tx, session_id, anew, waits))
         if known is None:
             return None
         try:
@@ -181,7 +182,9 @@ class ProjectionWorker:
                 self._release(session_id)
             raise
 
-    def _claim(self, tx: Transaction, session_id: str, anew: bool) -> Checkpoint | None:
+    def _claim(
+        self, tx: Transaction, session_id: str, anew: bool, waits: bool
+    ) -> Checkpoint | None:
         name, version = self._own.name, self._own.version
         begin_checkpoint(tx, session_id, name, 0, version)
         known = read_checkpoint(tx, session_id, name)
@@ -192,7 +195,7 @@ class ProjectionWorker:
             return None
         if not anew and (known.seq, known.version) == (head.seq, version):
             return None
-        is_mine = claim(tx, session_id, name, known, self.name, now(), LEASE)
+        is_mine = claim(tx, session_id, name, known, self.name, now(), LEASE, waits)
         return known if is_mine else None
 
     def _project(self, session_id: str, known: Checkpoint, anew: bool) -> Projected:

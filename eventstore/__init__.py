@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 from eventstore.common.version import VERSION
 
 if TYPE_CHECKING:
+    from eventstore.aio.async_event_store import AsyncEventStore
+    from eventstore.aio.async_items import AsyncItems
+    from eventstore.aio.async_page import AsyncPage
+    from eventstore.aio.verbs.queries import AsyncQueries
     from eventstore.archive.copy_sessions import Copied
     from eventstore.archive.move_segments import Moved
     from eventstore.archive.seal import Sealed, Unsealed
@@ -117,6 +121,10 @@ __version__ = VERSION
 _MODULES = {
     name: module
     for module, names in {
+        "aio.async_event_store": ("AsyncEventStore",),
+        "aio.async_items": ("AsyncItems",),
+        "aio.async_page": ("AsyncPage",),
+        "aio.verbs.queries": ("AsyncQueries",),
         "archive.copy_sessions": ("Copied",),
         "archive.move_segments": ("Moved",),
         "archive.seal": ("Sealed", "Unsealed"),
@@ -219,6 +227,10 @@ __all__ = [
     "AmbiguousError",
     "Append",
     "Appended",
+    "AsyncEventStore",
+    "AsyncItems",
+    "AsyncPage",
+    "AsyncQueries",
     "AudioWritten",
     "BrokenHeadError",
     "Cassette",

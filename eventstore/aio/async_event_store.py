@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -89,7 +88,7 @@ class AsyncEventStore(AsyncFileVerbs):
         Transactions that have begun come to their end. Iterators that are being read raise
         `ClosedError`. Closing again does nothing.
         """
-        await asyncio.shield(asyncio.wrap_future(self._threads.close(self._close)))
+        await self._threads.close(self._close)
 
     def _close(self) -> None:
         with self._opening:

@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar
 
 from eventstore.aio.threads import Threads
 from eventstore.common.pauses import Pause, waited
+from eventstore.common.shared_future import awaited
 from eventstore.errors import ClosedError
 
 Item = TypeVar("Item")
@@ -61,7 +62,7 @@ class AsyncItems(AsyncIterator[Item]):
                 database's files then.
         """
         self._reading.stop()
-        await asyncio.shield(asyncio.wrap_future(self._reading.closed))
+        await awaited(self._reading.closed)
 
     async def __aenter__(self) -> AsyncItems[Item]:
         return self
@@ -74,7 +75,7 @@ class AsyncItems(AsyncIterator[Item]):
     ) -> None:
         await self.aclose()
 
-    def in_thread(self) -> Iterator[Item]:
+    def _in_thread(self) -> Iterator[Item]:
         """Yield the items in the current thread, for a verb that is given them as an argument."""
         yield from waited(self._begin(), lambda: False)
 

@@ -10,10 +10,12 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 from threading import Lock, Thread
 from typing import Protocol, TypeVar
 from weakref import WeakSet
 
+from eventstore.common.shared_future import awaited
 from eventstore.errors import ClosedError
 from eventstore.store.database.connections import forks
 
@@ -42,6 +44,7 @@ class Threads:
     def _start(self) -> None:
         self._lock = Lock()
         self._closing: Future[None] | None = None
+        self._closer: Thread | None = None
         self._unfinished: WeakSet[Endable] = WeakSet()
         self._pool = ThreadPoolExecutor(self._count, thread_name_prefix="eventstore-async")
 
@@ -80,32 +83,39 @@ class Threads:
         with self._lock:
             self._unfinished.add(work)
 
-    def close(self, last: Callable[[], object]) -> Future[None]:
-        """Take no more work, and return a future that is done when no thread is left.
+    async def close(self, last: Callable[[], object]) -> None:
+        """Take no more work, and wait until no thread is left.
+
+        If the caller is cancelled, closing goes on.
 
         Args:
             last: Called in a thread when no more work is taken.
         """
         with self._lock:
-            if self._closing is not None:
-                return self._closing
-            closing = self._closing = Future()
+            is_first = self._closing is None
+            closing = self._closing = self._closing or Future()
             unfinished = list(self._unfinished)
+        if is_first:
+            # It is not one of the pool's threads: those may all be busy.
+            work = partial(self._end_all, closing, unfinished, last)
+            self._closer = Thread(target=work, name="eventstore-async-close", daemon=True)
+            self._closer.start()
+        await awaited(closing)
+        if self._closer is not None:
+            self._closer.join()  # It ends at this moment.
 
-        def end_all() -> None:
-            try:
-                for work in unfinished:
-                    work.end(closed_error())
-                last()
-                self._pool.shutdown(wait=True)
-            except BaseException as error:
-                closing.set_exception(error)
-            else:
-                closing.set_result(None)
-
-        # It is not one of the pool's threads: those may all be busy.
-        Thread(target=end_all, name="eventstore-async-close", daemon=True).start()
-        return closing
+    def _end_all(
+        self, closing: Future[None], unfinished: list[Endable], last: Callable[[], object]
+    ) -> None:
+        try:
+            for work in unfinished:
+                work.end(closed_error())
+            last()
+            self._pool.shutdown(wait=True)
+        except BaseException as error:
+            closing.set_exception(error)
+        else:
+            closing.set_result(None)
 
 
 def closed_error() -> ClosedError:

@@ -30,7 +30,7 @@ class VerbCalls:
     def __init__(self, threads: Threads, source: Callable[[], Any]) -> None:
         self._threads, self._source = threads, source
 
-    def in_thread(self) -> Any:
+    def _in_thread(self) -> Any:
         """Return the store whose verbs are called. It may block: call it in a thread."""
         return self._source()
 
@@ -56,9 +56,9 @@ class VerbCalls:
         return AsyncPage(await self._run(verb, *args, **kwargs), self._threads)
 
     def _call(self, verb: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
-        return verb(self._source(), *map(_in_thread, args), **kwargs)
+        return verb(self._source(), *map(_as_sync, args), **kwargs)
 
 
-def _in_thread(argument: Any) -> Any:
+def _as_sync(argument: Any) -> Any:
     """Return an argument as a verb of `EventStore` takes it."""
-    return argument.in_thread() if isinstance(argument, AsyncItems | VerbCalls) else argument
+    return argument._in_thread() if isinstance(argument, AsyncItems | VerbCalls) else argument

@@ -23,6 +23,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import click
@@ -67,6 +68,19 @@ class Source:
     tree: ast.Module
     imported: dict[str, str] = field(default_factory=dict)
 
+    @cached_property
+    def lines(self) -> list[bytes]:
+        """The lines of the text. The positions of a syntax tree count their bytes."""
+        return self.text.encode().splitlines(keepends=True)
+
+    @cached_property
+    def defined(self) -> set[str]:
+        """The names that the module defines."""
+        assigned = (node.targets[0] for node in self.tree.body if isinstance(node, ast.Assign))
+        names = {target.id for target in assigned if isinstance(target, ast.Name)}
+        classes = (node for node in self.tree.body if isinstance(node, ast.ClassDef | Verb))
+        return names | {node.name for node in classes}
+
     @classmethod
     def read(cls, path: str) -> Source:
         """Return the source of a module of the package."""
@@ -78,9 +92,13 @@ class Source:
                 found.imported.update({alias.name: node.module for alias in node.names})
         return found
 
-    def written(self, node: ast.AST) -> str:
+    def written(self, node: ast.expr | ast.stmt) -> str:
         """Return a part of the module as it is written there."""
-        return ast.get_source_segment(self.text, node) or ""
+        first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
+        lines = self.lines[first : last + 1]
+        lines[-1] = lines[-1][: node.end_col_offset]
+        lines[0] = lines[0][node.col_offset :]
+        return b"".join(lines).decode()
 
     def classes(self) -> Iterator[ast.ClassDef]:
         """Yield the classes that have twins."""
@@ -92,14 +110,7 @@ class Source:
         """Return the module that a name is of; None for a builtin."""
         if name in self.imported:
             return self.imported[name]
-        defined = (getattr(node, "name", None) or self._target(node) for node in self.tree.body)
-        return self.name if name in set(defined) else None
-
-    @staticmethod
-    def _target(node: ast.AST) -> str | None:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            return node.targets[0].id
-        return None
+        return self.name if name in self.defined else None
 
 
 class Module:

@@ -131,6 +131,8 @@ class _Reading(Generic[Item]):
             waiter = loop.create_future()
             self._waiter, self._wakes_soon = (loop, waiter), False
             pause = self._paused_until - time.monotonic()
+        if self.ready:  # It came before the thread could see that somebody waits for it.
+            _resolve(waiter)
         if pause > 0:
             timer = loop.call_later(pause, self._start_reading)
         else:
@@ -160,7 +162,7 @@ class _Reading(Generic[Item]):
         """End the reading without waiting for it."""
         with self._lock:
             self._ended = True
-            self.ready.clear()
+            self.ready = deque()  # A thread may still add to the old one.
             self._wake()
             if self._in_use or self.closed.done():
                 return  # The thread that uses the iterator closes it.
@@ -205,24 +207,30 @@ class _Reading(Generic[Item]):
 
     def _read_some(self, items: Iterable[Item | Pause]) -> bool:
         """Read some items; return False if no more will be read."""
-        size = 0
+        ready, size = self.ready, 0
         for item in items:
-            with self._lock:
-                if self._ended:
-                    return False
-                if isinstance(item, Pause):
-                    self._paused_until = time.monotonic() + item.seconds
-                    is_enough = True
-                else:
-                    self.ready.append(item)
-                    size += _size_of(item)
-                    is_enough = len(self.ready) >= MOST_ITEMS or size >= MOST_BYTES
-                if is_enough:
-                    self._in_use = False
-                    self._wake()
-                    return True
-                self._wake_soon()
+            if self._ended:
+                return False
+            if isinstance(item, Pause):
+                self._paused_until = time.monotonic() + item.seconds
+                return self._leave()
+            ready.append(item)
+            size += _size_of(item)
+            if len(ready) >= MOST_ITEMS or size >= MOST_BYTES:
+                return self._leave()
+            if self._waiter is not None and not self._wakes_soon:
+                with self._lock:
+                    self._wake_soon()
         return False
+
+    def _leave(self) -> bool:
+        """Let another thread go on later; return True unless no more will be read."""
+        with self._lock:
+            if self._ended:
+                return False
+            self._in_use = False
+            self._wake()
+        return True
 
     def _finish(self, error: BaseException | None) -> None:
         """Hand on the iterator's end, or its error, behind the items that are ready."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -99,6 +100,10 @@ class AsyncEventStore(AsyncFileVerbs):
     async def __aenter__(self) -> AsyncEventStore:
         try:
             await self._threads.run(self._opened)
+        except asyncio.CancelledError:
+            # The database may not answer for long. Whoever cancels does not wait for it.
+            self._threads.begin_to_close(self._close)
+            raise
         except BaseException:
             await self.close()
             raise

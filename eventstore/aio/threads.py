@@ -91,27 +91,33 @@ class Threads:
         Args:
             last: Called in a thread when no more work is taken.
         """
-        with self._lock:
-            is_first = self._closing is None
-            closing = self._closing = self._closing or Future()
-            unfinished = list(self._unfinished)
-        if is_first:
-            # It is not one of the pool's threads: those may all be busy.
-            work = partial(self._end_all, closing, unfinished, last)
-            self._closer = Thread(target=work, name="eventstore-async-close", daemon=True)
-            self._closer.start()
-        await awaited(closing)
+        await awaited(self.begin_to_close(last))
         if self._closer is not None:
             self._closer.join()  # It ends at this moment.
+
+    def begin_to_close(self, last: Callable[[], object]) -> Future[None]:
+        """Close as `close` does, without waiting for it."""
+        with self._lock:
+            if self._closing is not None:
+                return self._closing
+            closing = self._closing = Future()
+            unfinished = list(self._unfinished)
+        # It is not one of the pool's threads: those may all be busy.
+        work = partial(self._end_all, closing, unfinished, last)
+        self._closer = Thread(target=work, name="eventstore-async-close", daemon=True)
+        self._closer.start()
+        return closing
 
     def _end_all(
         self, closing: Future[None], unfinished: list[Endable], last: Callable[[], object]
     ) -> None:
         try:
-            for work in unfinished:
-                work.end(closed_error())
-            last()
-            self._pool.shutdown(wait=True)
+            try:
+                for work in unfinished:
+                    work.end(closed_error())
+                last()
+            finally:
+                self._pool.shutdown(wait=True)
         except BaseException as error:
             closing.set_exception(error)
         else:

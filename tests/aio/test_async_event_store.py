@@ -112,6 +112,28 @@ def test_what_cannot_be_opened_raises_where_it_is_opened_and_may_be_tried_again(
         asyncio.run(main())
 
 
+def test_opening_that_is_cancelled_returns_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = Door()
+    monkeypatch.setattr("eventstore.event_store.schema.ensure", door)
+
+    async def main() -> None:
+        store = AsyncEventStore(f"sqlite:///{tmp_path}/calls.db")
+        opening = asyncio.create_task(store.__aenter__())
+        await reached(door)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening  # the door is still shut
+        door.open()
+        await store.close()
+        with pytest.raises(ClosedError):
+            await store.models()
+
+    with nothing_left():
+        asyncio.run(main())
+
+
 @pytest.mark.parametrize("wrong", [0, 65, -1, 1.5, "4", True, None])
 def test_a_wrong_number_of_threads_is_refused(wrong: Any) -> None:
     with pytest.raises(InvalidInputError, match="threads"):

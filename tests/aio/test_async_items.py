@@ -169,6 +169,30 @@ def test_an_item_does_not_wait_for_the_next_one() -> None:
     run(read)
 
 
+def test_an_item_that_comes_as_one_begins_to_wait_wakes_who_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The thread adds an item, and cannot see yet that somebody waits: at that very moment."""
+    later = Event()
+
+    async def read(threads: Threads) -> None:
+        items: AsyncItems[str] = AsyncItems(threads, Source(later, "later"))
+        loop = asyncio.get_running_loop()
+        create_future = loop.create_future
+
+        def adding() -> asyncio.Future[Any]:
+            monkeypatch.undo()
+            items._reading.ready.append("now")
+            return create_future()
+
+        monkeypatch.setattr(loop, "create_future", adding)
+        assert await anext(items) == "now"
+        later.set()
+        assert [item async for item in items] == ["later"]
+
+    run(read)
+
+
 def test_a_cancelled_wait_loses_no_item() -> None:
     later = Event()
 

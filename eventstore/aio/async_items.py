@@ -47,12 +47,12 @@ class AsyncItems(AsyncIterator[Item]):
 
     async def __anext__(self) -> Item:
         """Return the next item. If it is cancelled, no item is lost."""
-        self._loop = asyncio.get_running_loop()
-        while True:
-            with suppress(IndexError):
-                return self._reading.ready.popleft()
-            if not await self._reading.more(self._loop):
+        reading = self._reading
+        while not reading.ready:
+            self._loop = asyncio.get_running_loop()
+            if not await reading.more(self._loop):
                 raise StopAsyncIteration
+        return reading.ready.popleft()
 
     async def aclose(self) -> None:
         """End the reading, and wait until no thread works for it any more.

@@ -40,6 +40,8 @@ what names no time zone is in UTC.
 A verb that works on several sessions takes one id or many, does its work when it is called, and
 returns [`Results`](#results). Its twin, whose name begins with `iter_`, yields the same one after
 the other, for progress.
+
+In asyncio programs, [`AsyncEventStore`](#asyncio) has the same verbs ([how](asyncio.md)).
 """
 
 #: The verbs of `EventStore`, grouped by task. A test fails if a verb is in no group.

@@ -34,12 +34,15 @@ class AsyncItems(AsyncIterator[Item]):
     """What a verb yields, for `async for`: events, lines, ids, cues, or what was done.
 
     Nothing is read before the first item is asked for, and errors come then, too. At most 256 items
-    or 1 MB are read ahead. To stop early is safe: `break`, an exception or a cancelled task end the
-    reading. `aclose`, or `async with`, also waits until the last thread has let go.
+    or 1 MB are read ahead. A verb whose name begins with `iter_` works on a session only when it is
+    asked for. To stop early is safe: `break`, an exception or a cancelled task end the reading.
+    `aclose`, or `async with`, also waits until the last thread has let go.
     """
 
-    def __init__(self, threads: Threads, begin: Callable[[], Iterator[Item | Pause]]) -> None:
-        self._begin, self._reading = begin, _Reading(threads, begin)
+    def __init__(
+        self, threads: Threads, begin: Callable[[], Iterator[Item | Pause]], most: int = MOST_ITEMS
+    ) -> None:
+        self._begin, self._reading = begin, _Reading(threads, begin, most)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __aiter__(self) -> AsyncItems[Item]:
@@ -92,13 +95,20 @@ class _Reading(Generic[Item]):
 
     It does not know the `AsyncItems`, which can thus be garbage while a thread still reads.
 
+    Args:
+        threads: The threads.
+        begin: Makes the iterator. It is called in a thread.
+        most: How many items are read ahead at most.
+
     Attributes:
         ready: The items that were read and not handed on yet.
         closed: Done when the iterator is closed, and no thread uses it.
     """
 
-    def __init__(self, threads: Threads, begin: Callable[[], Iterator[Item | Pause]]) -> None:
-        self._threads, self._begin = threads, begin
+    def __init__(
+        self, threads: Threads, begin: Callable[[], Iterator[Item | Pause]], most: int
+    ) -> None:
+        self._threads, self._begin, self._most = threads, begin, most
         self.ready: deque[Item] = deque()
         self.closed: Future[None] = Future()
         self._lock = Lock()
@@ -216,7 +226,7 @@ class _Reading(Generic[Item]):
                 return self._leave()
             ready.append(item)
             size += _size_of(item)
-            if len(ready) >= MOST_ITEMS or size >= MOST_BYTES:
+            if len(ready) >= self._most or size >= MOST_BYTES:
                 return self._leave()
             if self._waiter is not None and not self._wakes_soon:
                 with self._lock:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from eventstore.aio.async_items import AsyncItems
+from eventstore.aio.async_items import MOST_ITEMS, AsyncItems
 from eventstore.aio.async_page import AsyncPage
 from eventstore.aio.threads import Threads
 from eventstore.common.pauses import Pause
@@ -46,8 +46,12 @@ class VerbCalls:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> AsyncItems[T]:
-        """Call a verb when its first item is asked for, and yield its items."""
-        return AsyncItems(self._threads, partial(self._call, verb, args, kwargs))
+        """Call a verb when its first item is asked for, and yield its items.
+
+        Who stops after one session wants no work on the next ones. So work is not done ahead.
+        """
+        most = 1 if getattr(verb, "__name__", "").startswith("iter_") else MOST_ITEMS
+        return AsyncItems(self._threads, partial(self._call, verb, args, kwargs), most)
 
     async def _page(
         self, verb: Callable[Concatenate[Any, P], Page[T]], *args: P.args, **kwargs: P.kwargs

@@ -103,6 +103,26 @@ def test_each_verb_that_reads_answers_as_in_a_thread(store: EventStore, database
     assert asked > 300
 
 
+def test_no_work_is_done_on_sessions_that_nobody_asked_for(
+    store: EventStore, database_url: str
+) -> None:
+    """As in a thread: who stops after the first session has sealed that one alone."""
+    ids = [f"sess_{number}" for number in range(5)]
+    for id_ in ids:
+        store.append(id_, voice_call().frames[:3], close=True)
+
+    async def seal() -> None:
+        async with AsyncEventStore(database_url, threads=1) as twin:
+            sealing = twin.iter_seal(ids)
+            assert (await anext(sealing)).session_id == "sess_0"  # type: ignore[union-attr]
+            assert await twin.last_seq(ids[1]) == 3  # the thread has come so far
+            await sealing.aclose()
+
+    with nothing_left():
+        asyncio.run(seal())
+    assert store.status()["sealed_sessions"] == 1
+
+
 def test_each_verb_that_writes_does_the_same(store: EventStore, database_url: str) -> None:
     async def write() -> None:
         lines = io.BytesIO(b"".join(store.export(SESSION)))

@@ -1,8 +1,9 @@
 """Makes the verbs of `AsyncEventStore` from those of `EventStore`: `python -m tools.async_verbs`.
 
-Called by `make docs`. It writes the modules of `eventstore/aio/verbs/`, one for each module in
-`MODULES`, with a class for each class of it. Each verb has the name, the arguments and the
-docstring of the verb that it calls in a thread. What the verb returns decides what is made of it:
+Called by `make docs`. It writes the modules of `eventstore/aio/verbs/`, one for each module that
+has verbs: `EventStore` and each class below it get a twin. A verb of a twin has the name, the
+arguments and the docstring of the verb that it calls in a thread. What the verb returns decides
+what is made of it:
 
 | the verb returns | its twin |
 |---|---|
@@ -14,8 +15,8 @@ docstring of the verb that it calls in a thread. What the verb returns decides w
 If a class has a method `_NAME_steps`, the twin of the verb `NAME` calls that one. It yields what
 the verb yields, and a `Pause` (common/pauses.py) where the verb would sleep.
 
-A new verb in one of these classes needs nothing else. A test fails if the modules are not up to
-date.
+A new verb, or a new class below `EventStore`, needs nothing else. A test fails if the modules are
+not up to date.
 """
 
 from __future__ import annotations
@@ -30,19 +31,6 @@ import click
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "eventstore" / "aio" / "verbs"
-#: The modules with verbs, in the order in which their classes build on each other, and how the
-#: classes that are made of theirs are called.
-MODULES: dict[str, dict[str, str]] = {
-    "store/sessions/log": {"Log": "AsyncLog", "WritableLog": "AsyncWritableLog"},
-    "verbs/analytics": {"Totals": "AsyncTotals"},
-    "verbs/conversations": {"Conversations": "AsyncConversations"},
-    "verbs/log_queries": {"LogQueries": "AsyncLogQueries"},
-    "verbs/queries": {"Queries": "AsyncQueries"},
-    "verbs/read_models": {"ReadModelVerbs": "AsyncReadModelVerbs"},
-    "verbs/upkeep": {"Upkeep": "AsyncUpkeep"},
-    "event_store": {"EventStore": "AsyncFileVerbs"},
-}
-TWINS = {name: twin for classes in MODULES.values() for name, twin in classes.items()}
 #: What `AsyncEventStore` has of its own.
 OWN = {"close"}
 #: Arguments that are typed otherwise: ids may also come of `async for`'s iterators.
@@ -142,7 +130,7 @@ class Module:
         return "\n".join([*lines, "", "", "\n\n".join(classes)])
 
     def _class(self, node: ast.ClassDef) -> str:
-        bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
+        bases = [one for one in _bases(node) if one in TWINS]
         twins = []
         for base in bases:
             twins.append(TWINS[base])
@@ -167,7 +155,10 @@ class Module:
         called = f"{owner}._{verb.name}_steps" if in_steps else f"{owner}.{verb.name}"
         arguments = self._arguments(verb)
         returned = self._source.written(verb.returns) if verb.returns else "None"
-        kind, _, inner = returned.rstrip("]").partition("[")
+        kind, inner = "", ""
+        if isinstance(verb.returns, ast.Subscript):
+            kind = self._source.written(verb.returns.value)
+            inner = self._source.written(verb.returns.slice)
         begin = "def"
         if returned in TWINS:
             twin = TWINS[returned]
@@ -257,6 +248,29 @@ def _names(node: ast.AST) -> Iterator[str]:
     return (one.id for one in ast.walk(node) if isinstance(one, ast.Name))
 
 
+def _bases(node: ast.ClassDef) -> list[str]:
+    return [base.id for base in node.bases if isinstance(base, ast.Name)]
+
+
+def _verb_modules(path: str, name: str) -> dict[str, dict[str, str]]:
+    """Return the modules of a class and of those below it, with the twin of each class by its name.
+
+    Args:
+        path: The module of the class, below `eventstore/`.
+        name: The class.
+    """
+    source = Source.read(path)
+    # `AsyncEventStore` itself is written by hand: it has this class below it.
+    found = {path: {name: "AsyncFileVerbs" if name == "EventStore" else f"Async{name}"}}
+    (node,) = (one for one in source.tree.body if getattr(one, "name", "") == name)
+    for base in _bases(node) if isinstance(node, ast.ClassDef) else ():
+        package, _, module = (source.where(base) or "").partition(".")
+        if package == "eventstore":
+            for other, classes in _verb_modules(module.replace(".", "/"), base).items():
+                found.setdefault(other, {}).update(classes)
+    return found
+
+
 def _module_of(name: str) -> str:
     """Return the name of the module that has the twin of a class."""
     (path,) = (path for path, classes in MODULES.items() if name in classes)
@@ -311,6 +325,11 @@ def _imports(names: dict[str, str], indent: str) -> list[str]:
 def _group(module: str) -> int:
     package = module.partition(".")[0]
     return 2 if package == "eventstore" else 1 if package in ("typing_extensions",) else 0
+
+
+#: The modules with verbs, by their paths below `eventstore/`: the classes, and their twins.
+MODULES = _verb_modules("event_store", "EventStore")
+TWINS = {name: twin for classes in MODULES.values() for name, twin in classes.items()}
 
 
 def modules() -> dict[str, str]:

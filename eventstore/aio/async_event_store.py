@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 from eventstore.aio.threads import Threads, closed_error
 from eventstore.aio.verbs.event_store import AsyncFileVerbs
 from eventstore.common.arguments import check_whole
 from eventstore.errors import InvalidInputError
 from eventstore.event_store import READ_LAG, EventStore
-from eventstore.store.sessions.log import Projection
+from eventstore.store.sessions.log import ProjectionMode
+
+if TYPE_CHECKING:
+    from eventstore.store.consumers.projection import Projection
 
 #: How many threads a store has, by default.
 THREADS = 8
@@ -37,6 +42,7 @@ class AsyncEventStore(AsyncFileVerbs):
         prices: As for `EventStore`.
         read_url: As for `EventStore`.
         read_lag: As for `EventStore`.
+        projections: As for `EventStore`.
         threads: How many verbs run at once, 1 to 64. Others wait for their turn.
 
     Raises:
@@ -46,13 +52,14 @@ class AsyncEventStore(AsyncFileVerbs):
     def __init__(
         self,
         url: str = "sqlite:///eventstore.db",
-        projection: Projection = "inline",
+        projection: ProjectionMode = "inline",
         check_schema: bool = True,
         keys: str | None = None,
         time_limit: float | None = None,
         prices: str | Path | None = None,
         read_url: str | None = None,
         read_lag: float = READ_LAG,
+        projections: Sequence[Projection[Any]] = (),
         *,
         threads: int = THREADS,
     ) -> None:
@@ -62,6 +69,7 @@ class AsyncEventStore(AsyncFileVerbs):
         self._make = partial(
             EventStore,
             *(url, projection, check_schema, keys, time_limit, prices, read_url, read_lag),
+            projections,
         )
         self._store: EventStore | None = None
         self._opening, self._is_closed = Lock(), False

@@ -106,6 +106,8 @@ class Queries(LogQueries):
         """Count."""
     def each(self, session_ids: Ids | None = None) -> Iterator[Thing | None]:
         """Yield each."""
+    def rows(self) -> Iterator[dict[str, list[Thing]]]:
+        """Yield rows."""
     def waited(self, stopped: Callable[[], bool] | None = None) -> Iterator[Thing]:
         """Yield later."""
     def _waited_steps(self, stopped: Callable[[], bool] | None = None) -> Iterator[Thing | Pause]:
@@ -127,6 +129,7 @@ def test_a_new_verb_gets_its_twin() -> None:
         "    def each(self, session_ids: AsyncIds | None = None) -> AsyncItems[Thing | None]:"
         in text
     )
+    assert "    def rows(self) -> AsyncItems[dict[str, list[Thing]]]:" in text
     assert 'self._items(Queries.each, cast("Ids | None", session_ids))' in text
     assert "        return self._items(Queries._waited_steps, stopped)" in text
     assert "        another_long_argument: str,\n" in text and "-> AsyncPage[Thing]:" in text

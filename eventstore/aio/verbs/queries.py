@@ -139,6 +139,32 @@ class AsyncQueries(AsyncLogQueries):
         """
         return await self._run(Queries.state, session_id, at, dialect)
 
+    def projected(
+        self,
+        projection: str,
+        session_id: str | None = None,
+        table: str | None = None,
+    ) -> AsyncItems[dict[str, Any]]:
+        """Yield the rows that a projection of one's own has made, decrypted, by session.
+
+        The tables are in the database: any SQL reads them, too.
+
+        Args:
+            projection: The projection's name.
+            session_id: Only the rows of this session.
+            table: Which of its tables; it may be left out if there is one.
+
+        Yields:
+            The columns of a row by their names.
+
+        Raises:
+            InvalidInputError: The store has no such projection or table.
+            NotFoundError: There is no such session.
+            ErasedError: The session was erased.
+            MissingKeyError: The store is encrypted, and a session's key is not at hand.
+        """
+        return self._items(Queries.projected, projection, session_id, table)
+
     async def transcript(self, session_id: str) -> list[Turn]:
         """Return a session as people read it: what was said and heard, called and answered.
 

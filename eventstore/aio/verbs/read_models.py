@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from eventstore.aio.verbs.queries import AsyncQueries
+from eventstore.aio.verbs.own_projections import AsyncOwnProjectionVerbs
 from eventstore.verbs.read_models import ReadModelVerbs
 
 if TYPE_CHECKING:
     from eventstore.aio.async_items import AsyncItems
     from eventstore.aio.verb_calls import AsyncIds
     from eventstore.errors import Failure
-    from eventstore.store.sessions.project import Projected
+    from eventstore.store.consumers.catch_up import Projected
     from eventstore.verbs.read_models import Ids
     from eventstore.verbs.results import Results
 
 
-class AsyncReadModelVerbs(AsyncQueries):
+class AsyncReadModelVerbs(AsyncOwnProjectionVerbs):
     """The verbs of `ReadModelVerbs`, each called in a thread."""
 
     async def rebuild(
         self,
         session_ids: AsyncIds | None = None,
         workers: int = 1,
+        projection: str | None = None,
     ) -> Results[Projected]:
         """Rebuild the read models of sessions from their logs, each session in one transaction.
 
@@ -32,6 +33,7 @@ class AsyncReadModelVerbs(AsyncQueries):
         Args:
             session_ids: One session id, or several; None for all sessions.
             workers: How many processes share the work.
+            projection: Rebuild the rows of this projection of your own, and no others.
 
         Returns:
             For each session, its last sequence number and how many of its rows were wrong. A
@@ -41,23 +43,35 @@ class AsyncReadModelVerbs(AsyncQueries):
             InvalidInputError: An argument is wrong.
             DatabaseUnavailableError: The database cannot be reached. What was done before stays.
         """
-        return await self._run(ReadModelVerbs.rebuild, cast("Ids | None", session_ids), workers)
+        return await self._run(
+            ReadModelVerbs.rebuild,
+            cast("Ids | None", session_ids),
+            workers,
+            projection,
+        )
 
     def iter_rebuild(
         self,
         session_ids: AsyncIds | None = None,
         workers: int = 1,
+        projection: str | None = None,
     ) -> AsyncItems[Projected | Failure]:
         """Rebuild read models as `rebuild` does, and yield each session as it is done.
 
         Yields:
             What was done with a session, or the `Failure` that says why it could not be.
         """
-        return self._items(ReadModelVerbs.iter_rebuild, cast("Ids | None", session_ids), workers)
+        return self._items(
+            ReadModelVerbs.iter_rebuild,
+            cast("Ids | None", session_ids),
+            workers,
+            projection,
+        )
 
     async def project(self, waits: bool = False) -> Results[Projected]:
         """Project every session that is behind its log or was projected by an older version.
 
+        Projections of your own that are installed are added to the store, and run as well.
         `status` names each session that could not be projected, until it can be.
 
         Args:

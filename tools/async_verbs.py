@@ -9,14 +9,15 @@ what is made of it:
 |---|---|
 | `Iterator[X]` | returns `AsyncItems[X]`, for `async for` |
 | `Page[X]` | is awaited, and returns `AsyncPage[X]` |
-| a class with a twin, such as `Queries` | returns the twin, such as `AsyncQueries` |
+| a class with a twin, such as `Queries` | returns the twin, such as `AsyncQueries`, at once |
 | anything else | is awaited, and returns the same |
 
 If a class has a method `_NAME_steps`, the twin of the verb `NAME` calls that one. It yields what
 the verb yields, and a `Pause` (common/pauses.py) where the verb would sleep.
 
 A new verb, or a new class below `EventStore`, needs nothing else. A test fails if the modules are
-not up to date.
+not up to date, or if a verb is awaited whose result would block the event loop later: such a class
+gets a twin that is written by hand, and stands in `WRITTEN`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ FOLDER = ROOT / "eventstore" / "aio" / "verbs"
 OWN = {"close"}
 #: Arguments that are typed otherwise: ids may also come of `async for`'s iterators.
 IDS = {"Ids": "AsyncIds", "str | Iterable[str]": "AsyncIds", "Ids | None": "AsyncIds | None"}
+#: Twins that are written by hand, and the modules that they are in, by the classes that verbs
+#: return. A twin is made as `AsyncQueries` is: of the threads, and of what calls the verb.
+WRITTEN: dict[str, tuple[str, str]] = {}
 WIDTH = 100
 
 Verb = ast.FunctionDef
@@ -160,16 +164,19 @@ class Module:
             kind = self._source.written(verb.returns.value)
             inner = self._source.written(verb.returns.slice)
         begin = "def"
-        if returned in TWINS:
-            twin = TWINS[returned]
+        if returned in TWINS or returned in WRITTEN:
+            module, twin = "", TWINS.get(returned, "")
+            if returned in WRITTEN:
+                twin, module = WRITTEN[returned]
             if returned != owner:
-                self._used[twin] = f"eventstore.aio.verbs.{_module_of(returned)}"
-            at = f"self._source().{verb.name}"
-            body = [f"return {twin}(self._threads, lambda: {_call(at, arguments)})"]
+                self._used[twin] = module or f"eventstore.aio.verbs.{_module_of(returned)}"
+            returned = twin
             if any(_is_property(one) for one in verb.decorator_list):
                 yield "    @property"
-                body = [f"return {twin}(self._threads, lambda: {at})"]
-            returned = twin
+                body = [f"return {twin}(self._threads, lambda: self._source().{verb.name})"]
+            else:
+                body = _wrapped("later = ", "self._later", [called, *arguments])
+                body.append(f"return {twin}(self._threads, later)")
         elif kind == "Iterator":
             returned = f"AsyncItems[{inner}]"
             self._annotate(verb.returns)

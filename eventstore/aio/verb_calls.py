@@ -38,7 +38,7 @@ class VerbCalls:
         self, verb: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> Coroutine[Any, Any, T]:
         """Call a verb, and return its result."""
-        return self._threads.run(partial(self._call, verb, args, kwargs))
+        return self._threads.run(self._later(verb, *args, **kwargs))
 
     def _items(
         self,
@@ -51,13 +51,19 @@ class VerbCalls:
         Who stops after one session wants no work on the next ones. So work is not done ahead.
         """
         most = 1 if getattr(verb, "__name__", "").startswith("iter_") else MOST_ITEMS
-        return AsyncItems(self._threads, partial(self._call, verb, args, kwargs), most)
+        return AsyncItems(self._threads, self._later(verb, *args, **kwargs), most)
 
     async def _page(
         self, verb: Callable[Concatenate[Any, P], Page[T]], *args: P.args, **kwargs: P.kwargs
     ) -> AsyncPage[T]:
         """Call a verb, and return its page."""
         return AsyncPage(await self._run(verb, *args, **kwargs), self._threads)
+
+    def _later(
+        self, verb: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> Callable[[], T]:
+        """Return what calls a verb, in a thread."""
+        return partial(self._call, verb, args, kwargs)
 
     def _call(self, verb: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
         return verb(self._source(), *map(_as_sync, args), **kwargs)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections.abc import Iterator
+from dataclasses import is_dataclass
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from typing_extensions import is_typeddict
 
-from eventstore import AsyncEventStore, AsyncQueries, EventStore
+from eventstore import AsyncEventStore, AsyncQueries, EventStore, Page
 from eventstore.aio.async_event_store import THREADS
 from tools import async_verbs
-from tools.async_verbs import FOLDER, IDS, MODULES, TWINS, Module, Source, modules
+from tools.async_verbs import FOLDER, IDS, MODULES, TWINS, WRITTEN, Module, Source, modules
 
 #: What is there for asyncio alone.
 ADDED = {"sync"}
@@ -138,6 +142,55 @@ def test_a_new_verb_gets_its_twin() -> None:
     assert "    from eventstore.other import Thing\n" in text
     assert "    from eventstore.verbs.queries import Age\n" in text
     assert "def old" not in text and "def _waited_steps" not in text
+
+
+FEED = '''
+class Queries(LogQueries):
+    def subscribe(self, name: str, a_long_argument: str, another_long_argument: int = 5) -> Feed:
+        """Follow."""
+'''
+
+
+def test_what_a_verb_returns_may_have_a_twin_that_is_written_by_hand(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(WRITTEN, "Feed", ("AsyncFeed", "eventstore.aio.async_feed"))
+    text = Module(made_up(FEED)).text()
+    ast.parse(text)
+    assert "from eventstore.aio.async_feed import AsyncFeed\n" in text
+    assert "    def subscribe(" in text and "-> AsyncFeed:" in text
+    assert "later = self._later(" in text and "return AsyncFeed(self._threads, later)" in text
+
+
+def classes_of(annotation: ast.expr, source: Source) -> Iterator[type]:
+    """The store's own classes that a type consists of."""
+    for node in ast.walk(annotation):
+        module = source.where(node.id) if isinstance(node, ast.Name) else None
+        if module is not None and module.startswith("eventstore."):
+            found = getattr(import_module(module), node.id)  # type: ignore[attr-defined]
+            if isinstance(found, type):
+                yield found
+
+
+def is_data(kind: type) -> bool:
+    return is_typeddict(kind) or is_dataclass(kind) or issubclass(kind, tuple | Exception)
+
+
+def test_what_is_awaited_is_data_and_does_nothing_more() -> None:
+    """A result that asks the database later, by itself, would have the event loop wait for it."""
+    seen = set()
+    for path in MODULES:
+        source = Source.read(path)
+        for node in source.classes():
+            for verb in node.body:
+                if not isinstance(verb, ast.FunctionDef) or verb.returns is None:
+                    continue
+                if verb.name.startswith("_") or source.written(verb.returns) in {*TWINS, *WRITTEN}:
+                    continue
+                for kind in classes_of(verb.returns, source):
+                    seen.add(kind)
+                    assert kind is Page or is_data(kind), f"{verb.name}: put {kind} into WRITTEN"
+    assert len(seen) > 20
 
 
 def made_up(text: str) -> Source:

@@ -43,7 +43,8 @@ class AsyncQueries(AsyncLogQueries):
         Raises:
             InvalidInputError: This cannot be a pair of metadata.
         """
-        return AsyncQueries(self._threads, lambda: self._source().scoped(key, value))
+        later = self._later(Queries.scoped, key, value)
+        return AsyncQueries(self._threads, later)
 
     async def sessions(
         self,

@@ -12,6 +12,7 @@ from eventstore.common.version import VERSION
 
 if TYPE_CHECKING:
     from eventstore.aio.async_event_store import AsyncEventStore
+    from eventstore.aio.async_feed import AsyncFeed
     from eventstore.aio.async_items import AsyncItems
     from eventstore.aio.async_page import AsyncPage
     from eventstore.aio.verbs.queries import AsyncQueries
@@ -122,6 +123,7 @@ _MODULES = {
     name: module
     for module, names in {
         "aio.async_event_store": ("AsyncEventStore",),
+        "aio.async_feed": ("AsyncFeed",),
         "aio.async_items": ("AsyncItems",),
         "aio.async_page": ("AsyncPage",),
         "aio.verbs.queries": ("AsyncQueries",),
@@ -228,6 +230,7 @@ __all__ = [
     "Append",
     "Appended",
     "AsyncEventStore",
+    "AsyncFeed",
     "AsyncItems",
     "AsyncPage",
     "AsyncQueries",

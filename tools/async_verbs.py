@@ -38,7 +38,7 @@ OWN = {"close"}
 IDS = {"Ids": "AsyncIds", "str | Iterable[str]": "AsyncIds", "Ids | None": "AsyncIds | None"}
 #: Twins that are written by hand, and the modules that they are in, by the classes that verbs
 #: return. A twin is made as `AsyncQueries` is: of the threads, and of what calls the verb.
-WRITTEN: dict[str, tuple[str, str]] = {}
+WRITTEN = {"Feed": ("AsyncFeed", "eventstore.aio.async_feed")}
 WIDTH = 100
 
 Verb = ast.FunctionDef

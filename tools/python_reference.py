@@ -101,7 +101,7 @@ KINDS = {
         *("ResponseNotes", "UsageReport", "UsageEntry", "LatencyReport", "LatencyEntry"),
         *("ContextReport", "ContextEntry", "StoreStatus", "ProjectionStatus", "SubscriptionStatus"),
     ),
-    "asyncio": ("AsyncEventStore", "AsyncItems", "AsyncPage", "AsyncQueries"),
+    "asyncio": ("AsyncEventStore", "AsyncItems", "AsyncPage", "AsyncQueries", "AsyncFeed"),
     "Record calls": ("Recorder", "SessionRecorder", "tap", "recorded_model", "record_call"),
     "Replay calls": ("cassette", "Cassette", "replay_server", "recordings_of", "Manner"),
     "Hand sessions on": ("chat", "Chat", "write_html", "write_parquet", "Written", "read_spans"),
@@ -159,6 +159,7 @@ def _async_verbs() -> str:
         "async for … in store.VERB(…)": [],
         "store.VERB(…), which returns AsyncQueries": [],
         "store.VERB, which is AsyncQueries": ["reader"],
+        "store.VERB(…), which returns an AsyncFeed": [],
     }
     for name in dir(EventStore):
         twin = getattr(AsyncEventStore, name, None)
@@ -166,7 +167,7 @@ def _async_verbs() -> str:
             continue
         returned = str(inspect.signature(twin).return_annotation)
         kind = 1 if returned.startswith("AsyncPage") else 2 if "AsyncItems" in returned else 0
-        kind = 3 if returned == "AsyncQueries" else kind
+        kind = {"AsyncQueries": 3, "AsyncFeed": 5}.get(returned, kind)
         list(called.values())[kind].append(name)
     rows = [
         f"| `{how}` | {', '.join(f'`{one}`' for one in sorted(verbs))} |"

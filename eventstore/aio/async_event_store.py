@@ -18,7 +18,7 @@ from eventstore.event_store import READ_LAG, EventStore
 from eventstore.store.sessions.log import ProjectionMode
 
 if TYPE_CHECKING:
-    from eventstore.store.consumers.projection import Projection
+    from eventstore.store.consumers.projections.projection import Projection
 
 #: How many threads a store has, by default.
 THREADS = 8

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Engine
 
 from eventstore.common import unforeseen
+from eventstore.common.pauses import Pause
 from eventstore.errors import DatabaseUnavailableError, EventStoreError, Failure
 from eventstore.feed.delivery import Delivery, Wanted
 from eventstore.feed.held_sessions import Held, HeldSessions
@@ -35,6 +36,8 @@ from eventstore.store.database.outages import is_outage
 from eventstore.store.database.retries import run_retried, write_retried
 from eventstore.store.database.transaction import Row, read, write
 from eventstore.times import now
+
+T = TypeVar("T")
 
 _LOGGER = logging.getLogger("eventstore")
 #: The shortest and the longest pause between two looks for news, in seconds. The pause grows while
@@ -92,6 +95,7 @@ class Feed:
         self._stopped = threading.Event()
         self._next_save = self._next_check = 0.0
         self._has_passed = False
+        self._error: Exception | None = None
 
     def __enter__(self) -> Feed:
         return self
@@ -124,9 +128,20 @@ class Feed:
 
         If the database goes away, the iteration goes on once it is back.
         """
+        return self._waited(self._steps())
+
+    def _steps(self) -> Iterator[Delivery | Pause]:
+        """Yield deliveries. When there are none, yield how long to wait for more."""
         for turn in self._turns():
+            if isinstance(turn, Pause):
+                yield turn
+                continue
             for delivery in self._of(turn):
                 yield delivery
+                error, self._error = self._error, None
+                if error is not None:
+                    self._note_error(delivery.session_id, error)
+                    break
                 self._note_handled(turn, delivery)
                 if self._stopped.is_set():
                     return
@@ -150,8 +165,19 @@ class Feed:
                 if self._stopped.is_set() or not self._held.has(delivery.session_id):
                     return
 
-        for turn in self._turns():
+        for turn in self._waited(self._turns()):
             self._attempt(turn, handle_all)
+
+    def failed(self, error: Exception) -> None:
+        """Note that the delivery that an iteration yielded last could not be handled.
+
+        What `run` does for a function that raises an error is done when the next delivery is asked
+        for: the session is left alone for a pause, and then the same delivery comes again.
+
+        Args:
+            error: Why it could not be handled.
+        """
+        self._error = error
 
     def run_in_transaction(self, handle: Callable[[Delivery, Execute], object]) -> None:
         """Call a function with each delivery, in the transaction that moves the checkpoint.
@@ -164,13 +190,24 @@ class Feed:
                 store's database: `execute("INSERT INTO mine VALUES (?, ?)", [1, "a"])`.
         """
 
+        for _ in self._waited(self._steps_in_transaction(handle)):
+            pass
+
+    def _steps_in_transaction(
+        self, handle: Callable[[Delivery, Execute], object]
+    ) -> Iterator[Pause]:
+        """Do what `run_in_transaction` does. When there is nothing, yield how long to wait."""
+
         def handle_all(turn: _Turn) -> None:
             for delivery in self._of(turn):
                 if not self._in_transaction(turn, delivery, handle) or self._stopped.is_set():
                     return
 
         for turn in self._turns():
-            self._attempt(turn, handle_all)
+            if isinstance(turn, Pause):
+                yield turn
+            else:
+                self._attempt(turn, handle_all)
 
     def _in_transaction(
         self, turn: _Turn, delivery: Delivery, handle: Callable[[Delivery, Execute], object]
@@ -193,8 +230,16 @@ class Feed:
 
     # The sessions
 
-    def _turns(self) -> Iterator[_Turn]:
-        """Yield the sessions of this feed that have news, one after the other."""
+    def _waited(self, steps: Iterable[T | Pause]) -> Iterator[T]:
+        """Yield what some steps yield, and wait during their pauses, unless the feed is stopped."""
+        for step in steps:
+            if isinstance(step, Pause):
+                self._stopped.wait(step.seconds)
+            else:
+                yield step
+
+    def _turns(self) -> Iterator[_Turn | Pause]:
+        """Yield the sessions of this feed that have news, and pauses while there are none."""
         pause, reached = FASTEST, True
         while not self._stopped.is_set():
             try:
@@ -212,13 +257,13 @@ class Feed:
                 if reached:
                     _LOGGER.warning("the feed %s waits for the database: %s", self.name, error)
                 reached = False
-                self._stopped.wait(RETRY)
+                yield Pause(RETRY)
                 continue
             if self._once and not found:
                 return
             pause = FASTEST if found else min(pause * 1.25, SLOWEST)
             if not found:
-                self._stopped.wait(pause)
+                yield Pause(pause)
 
     def _look(self) -> Iterator[_Turn]:
         while (passed := self._passed()) is not None and not self._stopped.is_set():
@@ -315,10 +360,13 @@ class Feed:
         try:
             work(turn)
         except Exception as error:
-            if is_outage(error):
-                raise
-            unforeseen.log_fault(_LOGGER, unforeseen.OWN_CODE, error)
-            self._fail(turn.news.session_id, unforeseen.as_store_error(self.name, error))
+            self._note_error(turn.news.session_id, error)
+
+    def _note_error(self, session_id: str, error: Exception) -> None:
+        if is_outage(error):
+            raise error
+        unforeseen.log_fault(_LOGGER, unforeseen.OWN_CODE, error)
+        self._fail(session_id, unforeseen.as_store_error(self.name, error))
 
     def _fail(self, session_id: str, error: EventStoreError) -> None:
         self._held.fail(session_id, Failure(session_id, error).kind)

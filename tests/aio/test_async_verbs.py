@@ -33,7 +33,7 @@ def twin_of(returned: str) -> str:
     for kind, twin in (("Iterator[", "AsyncItems["), ("Page[", "AsyncPage[")):
         if returned.startswith(kind):
             return twin + returned.removeprefix(kind)
-    return TWINS.get(returned, returned)
+    return WRITTEN[returned][0] if returned in WRITTEN else TWINS.get(returned, returned)
 
 
 def annotation_of(annotation: str) -> str:
@@ -58,7 +58,9 @@ def test_a_twin_is_called_as_the_verb_is(name: str) -> None:
         if one.name != "self":
             assert one.annotation == annotation_of(other.annotation)
     assert found.return_annotation == twin_of(wanted.return_annotation)
-    is_awaited = not found.return_annotation.startswith(("AsyncItems[", "AsyncQueries"))
+    is_awaited = not found.return_annotation.startswith(
+        ("AsyncItems[", "AsyncQueries", "AsyncFeed")
+    )
     assert inspect.iscoroutinefunction(twin) == is_awaited
     first, other_first = ((inspect.getdoc(one) or "").split("\n")[0] for one in (twin, verb))
     assert first == other_first or name == "close"
@@ -144,22 +146,22 @@ def test_a_new_verb_gets_its_twin() -> None:
     assert "def old" not in text and "def _waited_steps" not in text
 
 
-FEED = '''
+BY_HAND = '''
 class Queries(LogQueries):
-    def subscribe(self, name: str, a_long_argument: str, another_long_argument: int = 5) -> Feed:
-        """Follow."""
+    def listen(self, name: str, a_long_argument: str, another_long_argument: int = 5) -> Ear:
+        """Listen."""
 '''
 
 
 def test_what_a_verb_returns_may_have_a_twin_that_is_written_by_hand(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(WRITTEN, "Feed", ("AsyncFeed", "eventstore.aio.async_feed"))
-    text = Module(made_up(FEED)).text()
+    monkeypatch.setitem(WRITTEN, "Ear", ("AsyncEar", "eventstore.aio.async_ear"))
+    text = Module(made_up(BY_HAND)).text()
     ast.parse(text)
-    assert "from eventstore.aio.async_feed import AsyncFeed\n" in text
-    assert "    def subscribe(" in text and "-> AsyncFeed:" in text
-    assert "later = self._later(" in text and "return AsyncFeed(self._threads, later)" in text
+    assert "from eventstore.aio.async_ear import AsyncEar\n" in text
+    assert "    def listen(" in text and "-> AsyncEar:" in text
+    assert "later = self._later(" in text and "return AsyncEar(self._threads, later)" in text
 
 
 def classes_of(annotation: ast.expr, source: Source) -> Iterator[type]:

@@ -88,6 +88,8 @@ async def with_asyncio(url: str, other: EventStore) -> list[str]:
         event: StoredEvent = await anext(store.events("s"))
         async with store.follow("s", stopped=lambda: False) as cues:
             ids += [cue.text async for cue in cues]
+        async with store.subscribe("crm", of="responses") as feed:
+            ids += [delivery.session_id async for delivery in feed]
         scoped: AsyncQueries = store.scoped("customer", "42")
         usage: UsageReport = await scoped.usage(by="day")
         done: Results[Sealed] = await store.seal(store.closed_sessions("7d"), workers=2)
@@ -141,6 +143,7 @@ BAD = {
     'later.session("s")["id"]': "index",
     'later.archive(["s"])': "attr-defined",
     "later.sesions()": "attr-defined",
+    'later.subscribe("crm", of="calls")': "arg-type",
     'AsyncEventStore(threads="4")': "arg-type",
 }
 

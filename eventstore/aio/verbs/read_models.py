@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from eventstore.aio.verbs.own_projections import AsyncOwnProjectionVerbs
+from eventstore.aio.verbs.subscriptions import AsyncSubscriptionVerbs
 from eventstore.verbs.read_models import ReadModelVerbs
 
 if TYPE_CHECKING:
     from eventstore.aio.async_items import AsyncItems
     from eventstore.aio.verb_calls import AsyncIds
     from eventstore.errors import Failure
-    from eventstore.store.consumers.catch_up import Projected
+    from eventstore.store.consumers.projections.catch_up import Projected
     from eventstore.verbs.read_models import Ids
     from eventstore.verbs.results import Results
 
 
-class AsyncReadModelVerbs(AsyncOwnProjectionVerbs):
+class AsyncReadModelVerbs(AsyncOwnProjectionVerbs, AsyncSubscriptionVerbs):
     """The verbs of `ReadModelVerbs`, each called in a thread."""
 
     async def rebuild(

@@ -64,8 +64,10 @@ endurance: $(VENV)/.test $(VENV)/.bench
 	$(BIN)/python -m benchmarks relay outage soak
 	PYTHONPATH=tests $(BIN)/python -m fuzz --minutes $(FUZZ)
 
-# Writes the commands' help into docs/commands.md, and the docstrings into docs/python.md.
+# Writes the verbs of AsyncEventStore into eventstore/aio/verbs/, the commands' help into docs/commands.md, and the
+# docstrings into docs/python.md.
 docs: $(VENV)/.test
+	$(BIN)/python -m tools.async_verbs
 	$(BIN)/python -m tools.command_reference docs/commands.md
 	$(BIN)/python -m tools.python_reference docs/python.md
 

@@ -14,6 +14,7 @@ from benchmarks.rounds import progress
 NAMES = (
     "start",
     "append",
+    "async_calls",
     "frame_cost",
     "peer",
     "rebuild",

@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING, Any
 from eventstore.common.version import VERSION
 
 if TYPE_CHECKING:
+    from eventstore.aio.async_event_store import AsyncEventStore
+    from eventstore.aio.async_feed import AsyncFeed
+    from eventstore.aio.async_items import AsyncItems
+    from eventstore.aio.async_page import AsyncPage
+    from eventstore.aio.async_webhooks import AsyncWebhooks
+    from eventstore.aio.verbs.queries import AsyncQueries
     from eventstore.archive.copy_sessions import Copied
     from eventstore.archive.move_segments import Moved
     from eventstore.archive.seal import Sealed, Unsealed
@@ -119,6 +125,12 @@ __version__ = VERSION
 _MODULES = {
     name: module
     for module, names in {
+        "aio.async_event_store": ("AsyncEventStore",),
+        "aio.async_feed": ("AsyncFeed",),
+        "aio.async_webhooks": ("AsyncWebhooks",),
+        "aio.async_items": ("AsyncItems",),
+        "aio.async_page": ("AsyncPage",),
+        "aio.verbs.queries": ("AsyncQueries",),
         "archive.copy_sessions": ("Copied",),
         "archive.move_segments": ("Moved",),
         "archive.seal": ("Sealed", "Unsealed"),
@@ -223,6 +235,12 @@ __all__ = [
     "AmbiguousError",
     "Append",
     "Appended",
+    "AsyncEventStore",
+    "AsyncFeed",
+    "AsyncItems",
+    "AsyncPage",
+    "AsyncQueries",
+    "AsyncWebhooks",
     "AudioWritten",
     "BrokenHeadError",
     "Cassette",

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 import eventstore
-from eventstore import EventStore
+from eventstore import AsyncEventStore, EventStore
 
 HEADER = """# Python
 
@@ -40,6 +40,8 @@ what names no time zone is in UTC.
 A verb that works on several sessions takes one id or many, does its work when it is called, and
 returns [`Results`](#results). Its twin, whose name begins with `iter_`, yields the same one after
 the other, for progress.
+
+In asyncio programs, [`AsyncEventStore`](#asyncio) has the same verbs ([how](asyncio.md)).
 """
 
 #: The verbs of `EventStore`, grouped by task. A test fails if a verb is in no group.
@@ -103,6 +105,14 @@ KINDS = {
         *("ResponseNotes", "UsageReport", "UsageEntry", "LatencyReport", "LatencyEntry"),
         *("ContextReport", "ContextEntry", "StoreStatus", "ProjectionStatus", "SubscriptionStatus"),
     ),
+    "asyncio": (
+        "AsyncEventStore",
+        "AsyncItems",
+        "AsyncPage",
+        "AsyncQueries",
+        "AsyncFeed",
+        "AsyncWebhooks",
+    ),
     "Record calls": ("Recorder", "SessionRecorder", "tap", "recorded_model", "record_call"),
     "Replay calls": ("cassette", "Cassette", "replay_server", "recordings_of", "Manner"),
     "Hand sessions on": ("chat", "Chat", "write_html", "write_parquet", "Written", "read_spans"),
@@ -140,6 +150,8 @@ def reference() -> str:
     for title, names in KINDS.items():
         sections.append(f"## {title}\n")
         sections.extend(_of_name(name) for name in names)
+        if title == "asyncio":
+            sections.append(_async_verbs())
     sections.append(
         "## Old names\n\nThey go with the next release, and say so by a `DeprecationWarning`.\n"
     )
@@ -150,12 +162,39 @@ def reference() -> str:
     return "\n".join(sections)
 
 
+def _async_verbs() -> str:
+    """Return the verbs of `AsyncEventStore` as a table, by how they are called."""
+    called: dict[str, list[str]] = {
+        "await store.VERB(…)": [],
+        "await store.VERB(…), which returns an AsyncPage": [],
+        "async for … in store.VERB(…)": [],
+        "store.VERB(…), which returns AsyncQueries": [],
+        "store.VERB, which is AsyncQueries": ["reader"],
+        "store.VERB(…), which returns an AsyncFeed": [],
+        "store.VERB(…), which returns AsyncWebhooks": [],
+    }
+    for name in dir(EventStore):
+        twin = getattr(AsyncEventStore, name, None)
+        if name.startswith("_") or name == "check_seen" or not inspect.isfunction(twin):
+            continue
+        returned = str(inspect.signature(twin).return_annotation)
+        kind = 1 if returned.startswith("AsyncPage") else 2 if "AsyncItems" in returned else 0
+        kind = {"AsyncQueries": 3, "AsyncFeed": 5, "AsyncWebhooks": 6}.get(returned, kind)
+        list(called.values())[kind].append(name)
+    rows = [
+        f"| `{how}` | {', '.join(f'`{one}`' for one in sorted(verbs))} |"
+        for how, verbs in called.items()
+    ]
+    told = "Each verb has the arguments, the result and the errors of the verb of `EventStore`."
+    return "\n".join([f"{told}\n", "| called | verbs |", "|---|---|", *rows, ""])
+
+
 def _of_name(name: str) -> str:
     if name in ALIASES:
         return f"### {name}\n\n{ALIASES[name]}\n"
     found = getattr(eventstore, name)
     lines = [_described(name, found, found)]
-    if isinstance(found, type) and not issubclass(found, Exception) and name != "Queries":
+    if isinstance(found, type) and not issubclass(found, Exception) and "Queries" not in name:
         lines += [_described(f"{name}.{own}", method) for own, method in _methods(found)]
     return "\n".join(lines)
 
@@ -200,6 +239,7 @@ def _signature(title: str, found: Any) -> str:
     result = signature.return_annotation
     is_told = not isinstance(found, type) and result is not signature.empty
     answer = f" -> {_plain(str(result))}" if is_told else ""
+    title = f"await {title}" if inspect.iscoroutinefunction(found) else title
     line = f"{title}({told}){answer}"
     if len(line) <= 100:
         return line
@@ -227,7 +267,7 @@ def _default(value: object) -> str:
 
 def _is_data(kind: type) -> bool:
     """Return True if only the store makes objects of a class: its signature is not shown."""
-    made = {"EventStore", "Recorder", "Frame", "Append", "Condition", "Manner"}
+    made = {"EventStore", "AsyncEventStore", "Recorder", "Frame", "Append", "Condition", "Manner"}
     return kind.__name__ not in made
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
+from eventstore.common.pauses import Pause, waited
 from eventstore.errors import DatabaseUnavailableError, Failure, InvalidInputError
 from eventstore.verbs.conversations import Conversations
 from eventstore.verbs.results import Results, attempted, collected, ids_of
@@ -91,6 +92,15 @@ class LogQueries(Conversations):
             NotFoundError: There is no such session.
             ErasedError: The session was erased.
         """
+        return waited(self._follow_steps(session_id, stopped, away), stopped or (lambda: False))
+
+    def _follow_steps(
+        self,
+        session_id: str,
+        stopped: Callable[[], bool] | None = None,
+        away: Callable[[DatabaseUnavailableError], None] | None = None,
+    ) -> Iterator[Cue | Pause]:
+        """Yield what `follow` does. When there is nothing new, yield how long to wait."""
         from eventstore.replay.player.session_cues import followed_cues
 
         self.last_seq(session_id)

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from support.calls import SAMPLE_STREAMS, voice_call
 from support.events import SESSION
 from support.examples import examples
+from support.gate import gate_to_database
 from support.gpt_live import responses_call
 from support.own_projections import NOTE, unsettled
+from support.postgres import PostgresServer
 from support.strategies import streams
 
 from eventstore import EventStore, Frame, InvalidInputError
-from eventstore.feed import feed as feeds
-from eventstore.feed import read_deliveries
+from eventstore.feed import read_deliveries, turns
 from eventstore.feed.delivery import Delivery
 from eventstore.store.consumers import checkpoints, news
 from eventstore.store.database.transaction import read, write
@@ -236,7 +237,7 @@ def test_a_session_is_not_taken_from_a_worker_with_a_longer_lease(store: EventSt
 def test_an_erased_session_is_delivered_no_more(
     store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feeds, "_FRESH", 0.0)
+    monkeypatch.setattr(turns, "_FRESH", 0.0)
     store.append("a", FRAMES)
     store.append("b", FRAMES)
     with store.subscribe("a", from_="start", once=True) as feed:
@@ -333,7 +334,7 @@ def test_any_appends_are_delivered_in_order(store: EventStore) -> None:
 def test_a_long_session_that_was_let_go_half_way_is_gone_on_with(
     store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feeds, "_PAGE", 1)
+    monkeypatch.setattr(turns, "_PAGE", 1)
     monkeypatch.setattr(read_deliveries, "MOST_EVENTS", 10)
     store.append("a", FRAMES[:35])
     store.append("b", FRAMES[:5])
@@ -347,3 +348,28 @@ def test_a_long_session_that_was_let_go_half_way_is_gone_on_with(
             found.append(one.seq)
     assert found == list(range(1, 11))
     assert seqs(store) == {"b": [1, 2, 3, 4, 5], "a": list(range(11, 36))}
+
+
+def test_a_database_that_goes_is_waited_for(
+    request: pytest.FixtureRequest, postgres: PostgresServer
+) -> None:
+    name = postgres.create_database(request.getfixturevalue("postgres_template"))
+    url = postgres.url(name)
+    with (
+        gate_to_database(url) as (gate, through),
+        EventStore(url) as store,
+        EventStore(through) as other,
+    ):
+        store.append(SESSION, FRAMES[:20])
+        found = []
+        with other.subscribe("a", from_="start", lease=0.5) as feed:
+            for one in feed:
+                found.append(one.seq)
+                if one.seq in (5, 25):
+                    gate.shut()
+                    store.append(SESSION, FRAMES[:20])
+                    threading.Timer(0.3, gate.open).start()
+                if one.seq == 60:
+                    break
+        assert sorted(set(found)) == list(range(1, 61))
+    postgres.drop_database(name)

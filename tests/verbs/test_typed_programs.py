@@ -18,8 +18,9 @@ from datetime import date, datetime, timedelta
 
 import eventstore
 from eventstore import (
-    Copied, EventStore, Failure, Frame, InvalidInputError, ItemResource, Page, ResponseResource,
-    Results, Sealed, SessionFilterParams, SessionResource, SomeFailedError, UsageReport,
+    AsyncEventStore, AsyncItems, AsyncPage, AsyncQueries, Copied, EventStore, Failure, Frame,
+    InvalidInputError, ItemResource, Page, Recorder, ResponseResource, Results, Sealed,
+    SessionFilterParams, SessionResource, SomeFailedError, StoredEvent, UsageReport,
 )
 
 
@@ -72,6 +73,33 @@ def appends(store: EventStore) -> int:
         return store.append("s", [Frame("client", "{}")], expected_seq=0).last_seq
     except InvalidInputError:
         return eventstore.EventStore().last_seq("s")
+
+
+async def with_asyncio(url: str, other: EventStore) -> list[str]:
+    wanted: SessionFilterParams = {"model": "gpt-realtime", "min_turns": 2}
+    async with AsyncEventStore(url, threads=4) as store, Recorder(store.sync) as recorder:
+        await recorder.session().committed()
+        recorder.session().committed().result(10)
+        page: AsyncPage[SessionResource] = await store.sessions(limit=5, **wanted)
+        entries: AsyncItems[SessionResource] = page.iter_all()
+        first: SessionResource = page[0]
+        ids: list[str] = [session["id"] async for session in entries]
+        ids += [session_id async for session_id in store.session_ids(since=date(2026, 5, 1))]
+        event: StoredEvent = await anext(store.events("s"))
+        async with store.follow("s", stopped=lambda: False) as cues:
+            ids += [cue.text async for cue in cues]
+        async with store.subscribe("crm", of="responses") as feed:
+            ids += [delivery.session_id async for delivery in feed]
+        scoped: AsyncQueries = store.scoped("customer", "42")
+        usage: UsageReport = await scoped.usage(by="day")
+        done: Results[Sealed] = await store.seal(store.closed_sessions("7d"), workers=2)
+        copied: Results[Copied] = await store.copy(["a"], other)
+        async with AsyncEventStore() as target:
+            await store.copy(("a", "b"), target, then_delete=True)
+        async for one in store.iter_erase("a", reason="asked for"):
+            ids.append(one.session_id or "" if isinstance(one, Failure) else one.session_id)
+        await store.append("s", [Frame("client", "{}")], expected_seq=0)
+        return [first["model"], *ids, str((event.seq, usage, done, copied))]
 """
 
 #: Each mistake, and the code with which mypy refuses it.
@@ -107,6 +135,16 @@ BAD = {
     'EventStore(projection="later")': "arg-type",
     'store.show("s")': "deprecated",
     'store.archive(["s"])': "deprecated",
+    'page = later.sessions(metdata={"a": "b"})': "call-arg",
+    'later.responses(status="complete")': "arg-type",
+    'later.events("s", first="1")': "arg-type",
+    "later.seal(5)": "arg-type",
+    'later.copy("s", "sqlite:///b.db")': "arg-type",
+    'later.session("s")["id"]': "index",
+    'later.archive(["s"])': "attr-defined",
+    "later.sesions()": "attr-defined",
+    'later.subscribe("crm", of="calls")': "arg-type",
+    'AsyncEventStore(threads="4")': "arg-type",
 }
 
 
@@ -118,7 +156,8 @@ def errors_of(out: str, name: str) -> Iterator[tuple[int, str]]:
 # One test, since mypy takes half a minute: several would each ask it anew, in workers of their own.
 def test_what_is_right_passes_and_each_mistake_is_refused(tmp_path: Path) -> None:
     (tmp_path / "good.py").write_text(GOOD)
-    head = "from eventstore import EventStore\nstore = EventStore()\n"
+    head = "from eventstore import AsyncEventStore, EventStore\n"
+    head += "store = EventStore(); later = AsyncEventStore()\n"
     (tmp_path / "bad.py").write_text(head + "".join(f"{line}\n" for line in BAD))
     cache = f"--cache-dir={ROOT / '.mypy_cache' / 'programs'}"
     files = [str(tmp_path / name) for name in ("good.py", "bad.py")]

@@ -265,7 +265,7 @@ async def _wait_for_id(session: RecordedSession) -> None:
     A recorder in another process reports no id of a session that is closed.
     """
     with suppress(EventStoreError, RuntimeError, TimeoutError):
-        await asyncio.wait_for(asyncio.wrap_future(session.committed()), _COMMIT_TIMEOUT)
+        await asyncio.wait_for(session.committed(), _COMMIT_TIMEOUT)
 
 
 async def _join_again(address: CallAddress) -> ClientConnection | None:

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Condition, Lock
 
+from eventstore.capture.recorder.commit_future import CommitFuture
 from eventstore.capture.recorder.spool.spool_format import Entry, TargetSession
 from eventstore.capture.recording import notes
 from eventstore.capture.recording.session_ids import session_event
@@ -191,13 +192,13 @@ class PendingFrames:
         self.changed = Condition(self.lock)
         self.is_closed = self.delivery_ended = self.in_forked_child = True
 
-    def delivery(self, recording: ActiveRecording) -> Future[None]:
+    def delivery(self, recording: ActiveRecording) -> CommitFuture:
         """Return a future that is done once all that a session has handed over is in the database.
 
         The writer does not wait for the next interval then. The future fails if frames were missed,
         if the session was erased, or if the recorder is closed before.
         """
-        future: Future[None] = Future()
+        future = CommitFuture()
         with self.lock:
             if recording.missed is not None:
                 future.set_exception(RuntimeError("memory is full, and frames are missed"))

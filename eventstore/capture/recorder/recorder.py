@@ -10,7 +10,6 @@ Apps make a `Recorder` for taps; the relay's child process, sidebands and tests 
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import logging
 import os
@@ -20,10 +19,10 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from types import TracebackType
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+from eventstore.capture.recorder.closing import ClosedAtEnd
 from eventstore.capture.recorder.pending_frames import (
     CLOSED_UNWRITTEN,
     ActiveRecording,
@@ -77,7 +76,7 @@ class Counters(NamedTuple):
     fold_errors: int = 0
 
 
-class Recorder:
+class Recorder(ClosedAtEnd):
     """Records live sessions. Make one for a process, and use it with `with` or `async with`.
 
     A forked child process must make its own: a recorder of its parent takes nothing there.
@@ -217,7 +216,7 @@ class Recorder:
     def close(self, timeout: float = 10.0, reason: str = "the recorder was stopped") -> None:
         """End all sessions, write what is left, and stop the threads.
 
-        Futures of `committed` that are not done by then fail. CallEnd again does nothing.
+        Futures of `committed` that are not done by then fail. Closing again does nothing.
 
         Args:
             timeout: Seconds to wait for the database. Entries that it has not taken by then stay in
@@ -255,28 +254,6 @@ class Recorder:
         # A writer that still waits for its database uses the store.
         if self._owns_store and not writer.is_alive():
             self._store.close()
-
-    def __enter__(self) -> Recorder:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Recorder:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await asyncio.to_thread(self.close)
 
     def _detach_after_fork(self) -> None:
         """Detach from the parent in a forked child, where its threads do not run."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from threading import Lock
 from typing import Any, cast
 
 from eventstore.capture.messages.message_unpacking import joined
 from eventstore.capture.recorder.arrival_clock import ArrivalClock
+from eventstore.capture.recorder.commit_future import CommitFuture
 from eventstore.capture.recorder.pending_frames import ActiveRecording, PendingFrames
 from eventstore.capture.recording import notes
 from eventstore.errors import InvalidInputError
@@ -91,12 +91,12 @@ class SessionRecorder:
         """Note in the log that the wall clock jumped by so many microseconds; the log's did not."""
         self._pending.put(self._recording, notes.clock(jump, at))
 
-    def committed(self) -> Future[None]:
+    def committed(self) -> CommitFuture:
         """Return a future that is done once all frames handed over so far are in the database.
 
-        Await it by `await asyncio.wrap_future(session.committed())`. It waits for as long as the
-        database is away. It fails if frames were missed or refused, or if the recorder is closed
-        before they are in the database.
+        Await it, as in `await session.committed()`, or wait in a thread, as in
+        `session.committed().result(10)`. It waits for as long as the database is away. It fails if
+        frames were missed or refused, or if the recorder is closed before they are in the database.
         """
         return self._pending.delivery(self._recording)
 
@@ -111,7 +111,7 @@ class SessionRecorder:
         reason: str | None = None,
         at: int | None = None,
     ) -> None:
-        """End the session: no more frames will come. CallEnd again does nothing.
+        """End the session: no more frames will come. Closing again does nothing.
 
         Args:
             by: Who closed the connection: client, server or recorder.

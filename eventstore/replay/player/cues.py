@@ -66,47 +66,66 @@ METADATA_EVENT = "eventstore.session.metadata"
 _Told = Iterator[tuple[CueKind, str | None, str, str | None]]
 
 
-def cues(events: Iterable[StoredEvent | Quiet]) -> Iterator[Cue]:
-    """Yield the cues of a session's events, in order. Only the items' ids are held in memory.
+class CueMaker:
+    """Makes the cues of a session's events, which it takes one after the other.
 
-    The cues of a GPT-Live session come in the order of its timeline, as long as no event is
-    awaited. After that, what was said while the other one spoke comes when it is clear what it is,
-    which is up to two seconds later, with the time at which it began.
-
-    Args:
-        events: The events. If they are awaited, also how long none came.
+    Only the items' ids are held in memory. The cues of a GPT-Live session come in the order of its
+    timeline, as long as no event is awaited. After that, what was said while the other one spoke
+    comes when it is clear what it is, which is up to two seconds later, with the time at which it
+    began.
     """
-    memory = _Memory()
-    order = CueOrder()
-    awaited = False
-    for event in events:
+
+    def __init__(self) -> None:
+        self._memory, self._order = _Memory(), CueOrder()
+        self._awaited = False
+
+    def cues_of(self, event: StoredEvent | Quiet) -> Iterator[Cue]:
+        """Yield the cues that the next event makes, or how long none came if it is awaited."""
+        memory = self._memory
         if isinstance(event, Quiet):
-            awaited = True
-            yield from order.rest()
+            self._awaited = True
+            yield from self._order.rest()
             yield from _quiet_cues(memory, event)
-            continue
+            return
         # Only these types are read from a store: others must not change what is told.
         is_read = event.type in _READ_TYPES
         if memory.protocol is None and is_read:
             body = parse(event.text) if isinstance(event.text, str) else None
             memory.protocol = told_protocol(event.direction, event.type, body)
         if memory.protocol == LIVE:
-            if not is_read:
-                continue
-            memory.last = event
-            found = _live_cues(memory, event)
-            yield from found if awaited else order.after(found, memory.live_ms)
-            continue
+            if is_read:
+                memory.last = event
+                yield from self._in_order(_live_cues(memory, event))
+            return
         # Metadata may be set long after the call, so their time is not a time of the call.
         at = None if event.type == METADATA_EVENT else event.at
         moment = memory.clock.moment(at)
         offset = None if at is None else moment / 1000
         for kind, speaker, words, id_ in _cues_of(memory, event):
             yield Cue(event.seq, event.at, offset, kind, speaker, words, id_)
-    if memory.last is not None:
-        found = _as_cues(memory, memory.last, last_cues(memory.live))
-        yield from found if awaited else order.after(found, memory.live_ms)
-    yield from order.rest()
+
+    def rest(self) -> Iterator[Cue]:
+        """Yield the cues that were held back, when no more events come."""
+        memory = self._memory
+        if memory.last is not None:
+            found = _as_cues(memory, memory.last, last_cues(memory.live))
+            yield from self._in_order(found)
+        yield from self._order.rest()
+
+    def _in_order(self, found: Iterator[Cue]) -> Iterator[Cue]:
+        return found if self._awaited else self._order.after(found, self._memory.live_ms)
+
+
+def cues(events: Iterable[StoredEvent | Quiet]) -> Iterator[Cue]:
+    """Yield the cues of a session's events, in order: see `CueMaker`.
+
+    Args:
+        events: The events. If they are awaited, also how long none came.
+    """
+    maker = CueMaker()
+    for event in events:
+        yield from maker.cues_of(event)
+    yield from maker.rest()
 
 
 def _quiet_cues(memory: _Memory, quiet: Quiet) -> Iterator[Cue]:

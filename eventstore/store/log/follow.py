@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
+from eventstore.common.pauses import Pause
 from eventstore.errors import DatabaseUnavailableError, MissingKeyError
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE
@@ -47,14 +48,14 @@ def follow_events(
     types: Sequence[str],
     stopped: Callable[[], bool],
     away: Callable[[DatabaseUnavailableError], None],
-) -> Iterator[StoredEvent | Quiet]:
+) -> Iterator[StoredEvent | Quiet | Pause]:
     """Yield a session's events so far, and then each new one, until the session is closed.
 
-    Several times a second it also yields how long no event came.
+    Several times a second it also yields how long no event came, and for how long to wait then.
 
     Args:
         types: Only events of these types; the types that close a session must be among them.
-        stopped: Called between events, and at least five times a second; True ends the iteration.
+        stopped: Called between events, and after each pause; True ends the iteration.
         away: Called once each time that the database goes away. The function then retries until the
             database is back.
 
@@ -83,12 +84,12 @@ def follow_events(
             if reached:
                 away(error)
             reached = False
-            _sleep(RETRY, stopped)
+            yield Pause(RETRY)
             continue
         if closed or (closing is not None and time.monotonic() > closing + CLOSING_WAIT):
             return
         yield Quiet(time.monotonic() - last)
-        _sleep(pause, stopped)
+        yield Pause(pause)
 
 
 def _look(engine: Engine, session_id: str) -> tuple[int, bool]:
@@ -105,10 +106,3 @@ def _closes(event: StoredEvent) -> bool:
     """Return True if an event says that its session is closed."""
     noted = event.type == "eventstore.session.closed" and event.direction == STORE
     return noted or event.type == "session.closed"
-
-
-def _sleep(seconds: float, stopped: Callable[[], bool]) -> None:
-    """Sleep in short parts, so that a signal or another thread can end it soon."""
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0 and not stopped():
-        time.sleep(min(left, SLOWEST / 2))

@@ -13,7 +13,6 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import Mapping
-from concurrent.futures import Future
 from contextlib import suppress
 from itertools import count
 from multiprocessing.connection import Connection
@@ -23,6 +22,8 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from eventstore.capture.messages.message_unpacking import Message, size_of
+from eventstore.capture.recorder.closing import ClosedAtEnd
+from eventstore.capture.recorder.commit_future import CommitFuture
 from eventstore.capture.recorder.process.memory_shares import has_room, holds_much
 from eventstore.capture.recorder.process.pipe_messages import (
     LARGEST_MESSAGE,
@@ -49,7 +50,7 @@ _RESTART_PAUSE = 1.0
 _MOST_MESSAGES, _STUCK_SECONDS = 500, 1.0
 
 
-class RecorderProcess:
+class RecorderProcess(ClosedAtEnd):
     """Records live sessions as `Recorder` does, in a child process.
 
     If the child ends by itself, it is started again. Sessions in progress go on as new ones, whose
@@ -88,7 +89,7 @@ class RecorderProcess:
         self._sessions: dict[int, RemoteSession] = {}
         self._closing_sessions: dict[int, RemoteSession] = {}
         self._begun = WeakValueDictionary[int, RemoteSession]()
-        self._tickets: dict[int, Future[None]] = {}
+        self._tickets: dict[int, CommitFuture] = {}
         self._numbers = count(1)
         self._accepted = self._sent = self._missed = 0
         self._sent_at = time.monotonic()
@@ -214,9 +215,9 @@ class RecorderProcess:
         with self._lock:
             self._put(*message)
 
-    def commit(self, session: RemoteSession) -> Future[None]:
+    def commit(self, session: RemoteSession) -> CommitFuture:
         """Return a future that is done once all frames of a session so far are in the database."""
-        future: Future[None] = Future()
+        future = CommitFuture()
         if self._in_forked_child:
             future.set_exception(EventStoreError("the recorder is another process's"))
             return future

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from typing import Any, Protocol
 
 from eventstore.capture.messages.message_unpacking import Message
 from eventstore.capture.recorder.arrival_clock import ArrivalClock
+from eventstore.capture.recorder.commit_future import CommitFuture
 
 
 class FrameTaker(Protocol):
@@ -21,7 +21,7 @@ class FrameTaker(Protocol):
     def is_pressed(self, number: int) -> bool:
         """Return True if the session with this number should slow down."""
 
-    def commit(self, session: RemoteSession) -> Future[None]:
+    def commit(self, session: RemoteSession) -> CommitFuture:
         """Return a future that is done once all frames so far are in the database."""
 
     def end(self, session: RemoteSession, *closing: Any) -> None:
@@ -67,8 +67,11 @@ class RemoteSession:
         """Return True if producers should slow down: see `RecorderProcess.is_pressed`."""
         return self._recorder.is_pressed(self.number)
 
-    def committed(self) -> Future[None]:
-        """Return a future that is done once all frames handed over so far are in the database."""
+    def committed(self) -> CommitFuture:
+        """Return a future that is done once all frames so far are in the database, to be awaited.
+
+        It is as that of `SessionRecorder.committed`.
+        """
         return self._recorder.commit(self)
 
     def close(

@@ -52,7 +52,7 @@ def keyed_rows(projection: Projection[Any], session_id: str, made: Rows) -> Keye
         table = tables.get(name)
         if table is None:
             raise RowError("returned rows of a table that is not its own")
-        if isinstance(rows, str | bytes | Mapping):
+        if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
             raise RowError(f"returned no rows for {name}")
         for row in islice(rows, MAX_ROWS - count + 1):
             count += 1

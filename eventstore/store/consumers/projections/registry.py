@@ -72,6 +72,7 @@ class Registry:
         self._engine = engine
         self._given = {one.name: one for one in given}
         self._running: dict[str, RunningProjection] = {}
+        self._not_added: set[str] = set()
         self._inline: InlineProjections | None = None
         self._looked = False
 
@@ -79,18 +80,19 @@ class Registry:
         """Add the projections of installed packages to the store, as far as it has them not.
 
         Returns:
-            Why some could not be added.
+            Why some could not be added. Each is told once, and tried by the next process.
         """
         from eventstore.store.consumers.projections.projection_tables import add_projection
 
         failed: list[EventStoreError] = []
         for name, point in installed().items():
-            if name in self._given:
+            if name in self._given or name in self._not_added:
                 continue
             try:
                 made = self._given[name] = _load(point)
                 add_projection(self._engine, made)
             except InvalidInputError as error:
+                self._not_added.add(name)
                 failed.append(error)
         return failed
 

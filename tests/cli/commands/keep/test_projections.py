@@ -59,6 +59,11 @@ def test_an_installed_projection_is_run(terminal: Terminal, store: EventStore) -
     assert terminal("projections", "--json").json["data"] == []
 
 
+def test_what_cannot_be_loaded_is_told_once(store: EventStore) -> None:
+    assert [one.name for one in store.project().failed] == ["projections"]
+    assert store.project().failed == []
+
+
 def test_a_failure_is_named(terminal: Terminal, store: EventStore) -> None:
     url = store.engine.url.render_as_string(hide_password=False)
     with EventStore(url, projections=[Misbehaving(raises), CountTypes(inline=True)]) as writer:

@@ -96,6 +96,22 @@ def test_rows_are_made_anew_once_the_audio_is_erased(database_url: str) -> None:
         assert store.projections()[0]["behind"] == 0
 
 
+def test_a_list_that_was_changed_leads_to_no_other_table(store: EventStore) -> None:
+    with EventStore(
+        store.engine.url.render_as_string(hide_password=False),
+        projections=[CountTypes(inline=True)],
+    ) as other:
+        other.append(SESSION, call().frames)
+        other.append("other", call().frames)
+    with write(store.engine) as tx:
+        told = '{"tables": ["events", "own_types", "x\\" --", 5, null], "older_tables": 7}'
+        tx.run("UPDATE consumers SET definition = ?", (told,))
+    store.erase(SESSION, vacuum=False).raise_for_errors()
+    assert len(list(store.events("other"))) == len(call().frames)
+    assert store.drop_projection("own_counts") == ["own_types"]
+    assert list(store.events("other"))
+
+
 def test_a_copied_session_is_projected_where_it_is(database_url: str, tmp_path: Path) -> None:
     own = CountTypes(inline=True)
     target = f"sqlite:///{tmp_path / 'target.db'}"

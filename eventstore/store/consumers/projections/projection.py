@@ -140,11 +140,17 @@ def check_projection(projection: object) -> None:
         raise _wrong(projection, "two of its tables have one name")
 
 
+def can_be_table(name: object) -> bool:
+    """Return True if a projection can have a table of this name: it is none of the store's own."""
+    if not isinstance(name, str) or not _NAME.match(name):
+        return False
+    return name not in tables.metadata.tables and name not in _UNDECLARED
+
+
 def _check_table(projection: Projection[Any], table: object) -> None:
     if not isinstance(table, Table):
         raise _wrong(projection, f"{brief(table)} is no table of SQLAlchemy")
-    known = table.name in tables.metadata.tables or table.name in _UNDECLARED
-    if not _NAME.match(table.name) or table.schema is not None or known:
+    if not can_be_table(table.name) or table.schema is not None:
         raise _wrong(projection, f"no table can have the name {brief(table.fullname)}")
     keys = list(table.primary_key.columns)
     if not keys or keys[0].name != "session_id" or not isinstance(keys[0].type, String):

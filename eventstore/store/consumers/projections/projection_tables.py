@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, String, Table, inspect
 
 from eventstore.errors import InvalidInputError
-from eventstore.realtime.values import dumps
+from eventstore.realtime.values import dumps, sequence
 from eventstore.store.consumers.checkpoints import make_anew
 from eventstore.store.consumers.consumers import (
     DROP,
@@ -22,7 +22,11 @@ from eventstore.store.consumers.consumers import (
     all_consumers,
     find_consumer,
 )
-from eventstore.store.consumers.projections.projection import Projection, check_projection
+from eventstore.store.consumers.projections.projection import (
+    Projection,
+    can_be_table,
+    check_projection,
+)
 from eventstore.store.consumers.projections.write_projected import delete_rows_of
 from eventstore.store.database.connections.driver_errors import connecting, translated
 from eventstore.store.database.connections.pool import pooled
@@ -104,9 +108,13 @@ def _check_room(projection: Projection[Any]) -> None:
 
 
 def tables_of(consumer: Consumer) -> list[str]:
-    """Return the names of all tables of a projection, also those of its older versions."""
+    """Return the names of all tables of a projection, also those of its older versions.
+
+    Another program may have changed the list of consumers: what no projection can have is left out.
+    """
     definition = consumer.definition
-    return [*definition.get("tables", ()), *definition.get("older_tables", ())]
+    listed = [*sequence(definition.get("tables")), *sequence(definition.get("older_tables"))]
+    return [name for name in listed if can_be_table(name)]
 
 
 def begin_anew(tx: Transaction, session_id: str) -> None:

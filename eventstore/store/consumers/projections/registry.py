@@ -121,10 +121,11 @@ class Registry:
         from eventstore.store.consumers.projections.projection_run import RunningProjection
 
         name = consumer.name
-        if name not in self._given and name in installed():
+        if name not in self._given and name in installed() and name not in self._not_added:
             try:
                 self._given[name] = _load(installed()[name])
             except InvalidInputError as error:
+                self._not_added.add(name)
                 _LOGGER.warning("%s; its sessions wait for a process that can", error)
         made = self._given.get(name)
         if made is None or made.version != consumer.version:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.events import StoredEvent
-from eventstore.realtime.metadata import Condition
-from eventstore.realtime.values import identifier, mapping
+from eventstore.realtime.metadata import Condition, Operator
+from eventstore.realtime.values import identifier, mapping, sequence
 
 #: What a subscription can be of.
 Of = Literal["events", "responses", "sessions", "endings"]
@@ -62,12 +62,20 @@ class Wanted:
 
     @classmethod
     def of_json(cls, told: Mapping[str, Any]) -> Wanted:
-        """Return what `as_json` made of it."""
-        types, conditions = told.get("types"), told.get("metadata") or ()
+        """Return what `as_json` made of it.
+
+        Raises:
+            InvalidInputError: Another program has changed it to something else.
+        """
+        of, types, conditions = told.get("of"), told.get("types"), told.get("metadata")
+        check_of(of if isinstance(of, str) else "")
+        listed = sequence(types)
+        if not all(isinstance(one, str) for one in listed):
+            raise InvalidInputError("the types of the subscription are damaged; drop it")
         return cls(
-            told.get("of", "events"),
-            None if types is None else tuple(types),
-            tuple(Condition(*one) for one in conditions),
+            cast("Of", of),
+            None if types is None else tuple(listed),
+            tuple(_condition(one) for one in sequence(conditions)),
         )
 
     def needs_read_models(self) -> bool:
@@ -83,6 +91,14 @@ class Wanted:
     def has(self, metadata: Mapping[str, str]) -> bool:
         """Return True if a session with this metadata is wanted."""
         return all(_holds(one, metadata) for one in self.conditions)
+
+
+def _condition(told: object) -> Condition:
+    if isinstance(told, list) and len(told) == 3 and all(isinstance(one, str) for one in told):
+        key, operator, value = told
+        if operator in get_args(Operator):
+            return Condition(key, operator, value)
+    raise InvalidInputError("the conditions of the subscription are damaged; drop it")
 
 
 def check_of(of: str) -> None:

@@ -301,6 +301,24 @@ def test_a_subscription_stays_of_what_it_is(store: EventStore) -> None:
         store.drop_subscription("b")
 
 
+@pytest.mark.parametrize(
+    "told",
+    ["", "{", "[]", '{"of": 5}', '{"of": "events", "types": [5]}', "[" * 9999,
+     '{"of": "events", "metadata": [[1, 2]]}', '{"of": "events", "metadata": [["a", "~", "b"]]}'],
+)  # fmt: skip
+def test_a_list_that_was_changed_stops_nothing(store: EventStore, told: str) -> None:
+    seqs(store)
+    with write(store.engine) as tx:
+        tx.run("UPDATE consumers SET definition = ?", (told,))
+    with pytest.raises(InvalidInputError):
+        store.subscribe("a")
+    assert store.append(SESSION, [NOTE]).last_seq == 1
+    assert seqs(store, "b", from_="start") == {SESSION: [1]}
+    assert len(store.subscriptions()) == 2 and store.status()["projections"] == []
+    store.drop_subscription("a")
+    assert store.erase(SESSION, vacuum=False).done
+
+
 def test_any_appends_are_delivered_in_order(store: EventStore) -> None:
     names = itertools.count()
 

@@ -92,4 +92,12 @@ def finish_pass(tx: Transaction, name: str) -> None:
 
 def _consumer(row: Row) -> Consumer:
     name, kind, version, definition, created_at, seen_at, passed = row
-    return Consumer(name, kind, version, mapping(loads(definition)), created_at, seen_at, passed)
+    return Consumer(name, kind, version, _definition(definition), created_at, seen_at, passed)
+
+
+def _definition(text: object) -> dict[str, Any]:
+    """Return a definition; an empty one if another program has changed it to no JSON object."""
+    try:
+        return mapping(loads(text)) if isinstance(text, str) else {}
+    except (ValueError, RecursionError):
+        return {}

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from eventstore.realtime.values import sequence
 from eventstore.store.consumers.consumers import Consumer, all_consumers
 from eventstore.store.consumers.failures import failures_of
 from eventstore.store.consumers.news import count_behind
@@ -37,7 +38,7 @@ def _status(tx: Transaction, consumer: Consumer) -> dict[str, Any]:
         "of": wanted.get("of"),
         "begins": wanted.get("from"),
         "types": wanted.get("types"),
-        "metadata": ["".join(one) for one in wanted.get("metadata", ())],
+        "metadata": ["".join(map(str, sequence(one))) for one in sequence(wanted.get("metadata"))],
         "behind": behind,
         **failures_of(tx, consumer.name),
         "followed_at": to_iso(consumer.seen_at),

@@ -78,6 +78,7 @@ if TYPE_CHECKING:
         MetadataConditions,
         Moment,
         ResponseFilterParams,
+        ScoreFilterParams,
         SessionFilterParams,
     )
     from eventstore.verbs.moments import microseconds
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
         ContextReport,
         LatencyEntry,
         LatencyReport,
+        SessionSummary,
         StoreStatus,
         UsageEntry,
         UsageReport,
@@ -100,10 +102,10 @@ if TYPE_CHECKING:
         ResponseResource,
         SessionNotes,
         SessionResource,
-        SessionSummary,
         WholeSession,
     )
     from eventstore.verbs.results import Results
+    from eventstore.verbs.score_reports import ScoreEntry, ScoreReport, ScoreResource
 
 __version__ = VERSION
 
@@ -173,6 +175,7 @@ _MODULES = {
             "MetadataConditions",
             "Moment",
             "ResponseFilterParams",
+            "ScoreFilterParams",
             "SessionFilterParams",
         ),
         "verbs.moments": ("microseconds",),
@@ -182,6 +185,7 @@ _MODULES = {
             "ContextReport",
             "LatencyEntry",
             "LatencyReport",
+            "SessionSummary",
             "StoreStatus",
             "UsageEntry",
             "UsageReport",
@@ -195,10 +199,10 @@ _MODULES = {
             "ResponseResource",
             "SessionNotes",
             "SessionResource",
-            "SessionSummary",
             "WholeSession",
         ),
         "verbs.results": ("Results",),
+        "verbs.score_reports": ("ScoreEntry", "ScoreReport", "ScoreResource"),
     }.items()
     for name in names
 }
@@ -260,6 +264,10 @@ __all__ = [
     "ResponseResource",
     "Results",
     "SchemaError",
+    "ScoreEntry",
+    "ScoreFilterParams",
+    "ScoreReport",
+    "ScoreResource",
     "Sealed",
     "SegmentDigest",
     "SessionFilterParams",

@@ -36,7 +36,7 @@ _INDEXES = {
     "latency": "responses_answer",
     "tokens": "responses_tokens",
 }
-_FIGURES = {"tool", "language", "kind", *LEAST}
+_FIGURES = {"tool", "language", "kind", "score", "label", *LEAST}
 _VALUE = "SELECT {} FROM responses WHERE session_id = ? AND response_id = ?"
 
 

@@ -15,6 +15,7 @@ from eventstore.store.filters import search
 from eventstore.store.filters.filters import SessionFilter, SessionPaging
 from eventstore.store.filters.forced_joins import row_by_row
 from eventstore.store.filters.narrowing import Narrowing, narrowest, narrowing_conditions
+from eventstore.store.filters.score_conditions import add_scores
 from eventstore.store.filters.session_conditions import (
     LIVE,
     SESSION_ID,
@@ -265,6 +266,7 @@ def _add_conditions(
     add_scope(where, filters.scope, "f")
     facets, lacked = filters.facets(), filters.lacked_facets()
     add_facets(where, tx, "session_facets", "f", SESSION_ID, facets, lacked)
+    add_scores(where, tx, filters, "f", SESSION_ID)
     for name, column in _LEAST.items():
         least = getattr(filters, name)
         if least is not None:

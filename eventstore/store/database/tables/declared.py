@@ -29,9 +29,17 @@ from eventstore.store.database.tables.list_tables import (
     session_facets,
     session_figures,
 )
+from eventstore.store.database.tables.score_tables import scores
 
 #: Names that other modules declare, and that are imported from here.
-__all__ = ["metadata", "response_facets", "session_costs", "session_facets", "session_figures"]
+__all__ = [
+    "metadata",
+    "response_facets",
+    "scores",
+    "session_costs",
+    "session_facets",
+    "session_figures",
+]
 
 # `sqlite_with_rowid=False` stores the rows in the index of the primary key, so that a commit of a
 # few rows writes half as many pages.
@@ -359,4 +367,5 @@ READ_MODELS = (
     response_metadata,
     response_facets,
     usage,
+    scores,
 )

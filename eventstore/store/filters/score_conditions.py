@@ -1,0 +1,66 @@
+"""SQL conditions on scores, for lists of responses and of sessions.
+
+A score of an item counts for the response that the item belongs to, and each score for its session.
+Called by response_conditions.py, narrowing.py and queries/ranked_sessions.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from eventstore.errors import InvalidInputError
+from eventstore.realtime.resources.scores import ScoreCondition
+from eventstore.store.database.transaction import Transaction
+from eventstore.store.filters.forced_joins import row_by_row
+
+if TYPE_CHECKING:
+    from eventstore.store.filters.filters import ResponseFilter, SessionFilter
+    from eventstore.store.filters.sql_conditions import Where
+
+#: SQL of a condition on a row of `scores`, with `{0}` for its alias, and its parameters.
+ScoreTest = tuple[str, list[Any]]
+
+
+def score_tests(filters: SessionFilter | ResponseFilter) -> list[ScoreTest]:
+    """Return the conditions of a filter on scores, each of which some row must pass."""
+    labels: list[ScoreTest] = [("{0}.label = ?", [label]) for label in filters.label]
+    return [_test(condition) for condition in filters.score] + labels
+
+
+def _test(condition: ScoreCondition) -> ScoreTest:
+    name, operator, value = condition
+    if operator == "has":
+        return "{0}.name = ?", [name]
+    if isinstance(value, str):
+        return "{0}.label = ? AND {0}.name = ?", [value, name]
+    if isinstance(value, bool):
+        kind = " AND {0}.kind = 'boolean'"
+        return "{0}.name = ? AND {0}.number = ?" + kind, [name, float(value)]
+    return f"{{0}}.name = ? AND {{0}}.number {operator} ?", [name, value]
+
+
+def add_scores(
+    where: Where,
+    tx: Transaction,
+    filters: SessionFilter | ResponseFilter,
+    alias: str,
+    keys: tuple[str, ...],
+) -> None:
+    """Add the conditions of a filter on scores to those on the rows of `alias`.
+
+    Args:
+        keys: The columns that rows and their scores share.
+
+    Raises:
+        InvalidInputError: A label is asked for, and the store is encrypted.
+    """
+    of_labels = bool(filters.label) or any(isinstance(c.value, str) for c in filters.score)
+    if of_labels and tx.keys.name(tx) is not None:
+        raise InvalidInputError(
+            "labels are encrypted here, and no list is chosen by them; choose by numbers, truths or"
+            " names of scores, or by metadata"
+        )
+    same = " AND ".join(f"g.{key} = {alias}.{key}" for key in keys)
+    for test, values in score_tests(filters):
+        found = f"SELECT 1 FROM scores g WHERE {same} AND {test.format('g')}"
+        where.add(row_by_row(tx, found), *values)

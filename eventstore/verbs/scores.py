@@ -19,6 +19,7 @@ from eventstore.times import now
 from eventstore.verbs.analytics import Totals, checked_grouping, masked_groups
 
 if TYPE_CHECKING:
+    from eventstore.realtime.frames import Frame
     from eventstore.realtime.resources.scores import ScoreKind, ScoreValue
     from eventstore.verbs.filter_params import Moment, ScoreFilterParams
     from eventstore.verbs.score_reports import ScoreReport, ScoreResource
@@ -89,7 +90,7 @@ class Scoring(WritableLog):
 
         Args:
             session_id: The session's id. It may be closed or sealed.
-            name: The name of the score: 1 to 64 letters, digits and any of `_ - . : /`.
+            name: The name of the score: at most 64 characters, without any of `< > = ! ^`.
             value: A number, a truth, or text; None takes the score back. One line of at most 128
                 characters is a label, by which lists are filtered; other text is only kept.
             response: The id of the response to score.
@@ -109,23 +110,11 @@ class Scoring(WritableLog):
             DatabaseUnavailableError: Nothing was written.
         """
         from eventstore.realtime.frames import parse
-        from eventstore.realtime.resources.scores import read_score, score_frame, score_resource
+        from eventstore.realtime.resources.scores import read_score, score_resource
         from eventstore.store.usage.query_scores import check_target
 
-        for argument, id_ in (("response", response), ("item", item)):
-            if id_ is not None:
-                check_text(argument, id_)
-        given_at = checked_filter(ScoreFilter, {"since": at}).since if at is not None else None
-        frame = score_frame(
-            name,
-            value,
-            response_id=response,
-            item_id=item,
-            by=by,
-            reason=reason,
-            kind=kind,
-            given_at=given_at,
-            at=now(),
+        frame = frame_of_score(
+            name, value, response=response, item=item, by=by, reason=reason, kind=kind, at=at
         )
         Log(self.engine).check_seen(session_id)
         check_target(self.engine, session_id, response, item)
@@ -135,3 +124,38 @@ class Scoring(WritableLog):
         if score is None:  # `score_frame` checks what `read_score` reads
             raise InvalidInputError("the score is not valid")
         return cast("ScoreResource", score_resource(session_id, score))
+
+
+def frame_of_score(
+    name: str,
+    value: ScoreValue,
+    *,
+    response: str | None = None,
+    item: str | None = None,
+    by: str | None = None,
+    reason: str | None = None,
+    kind: ScoreKind | None = None,
+    at: Moment | None = None,
+) -> Frame:
+    """Return the event that gives a score, after checking the arguments of `Scoring.score`.
+
+    Raises:
+        InvalidInputError: An argument is wrong.
+    """
+    from eventstore.realtime.resources.scores import score_frame
+
+    for argument, id_ in (("response", response), ("item", item)):
+        if id_ is not None:
+            check_text(argument, id_)
+    given_at = checked_filter(ScoreFilter, {"since": at}).since if at is not None else None
+    return score_frame(
+        name,
+        value,
+        response_id=response,
+        item_id=item,
+        by=by,
+        reason=reason,
+        kind=kind,
+        given_at=given_at,
+        at=now(),
+    )

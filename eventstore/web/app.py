@@ -19,6 +19,7 @@ from eventstore.web.api import (
     live,
     playback,
     responses,
+    scores,
     sessions,
     suggestions,
     usage,
@@ -40,6 +41,7 @@ from eventstore.web.sound.sound_cache import SoundCache
 _API = (
     responses,
     usage,
+    scores,
     sessions,
     live,
     events,

@@ -128,7 +128,7 @@ def scores() -> st.SearchStrategy[Json]:
     )
     return _object(
         {
-            "name": _one("helpful", "helpful", "topic", "no name"),
+            "name": _one("helpful", "helpful", "topic", "no<name"),
             "value": _one(None, True, False, 0.25, 1, 10**400, "refund", "two\nlines", "\ud83d"),
             "kind": _one("number", "boolean", "label", "text", None, None, None),
             "target": targets,

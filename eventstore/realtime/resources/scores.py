@@ -37,8 +37,8 @@ MAX_TEXT_LENGTH, MAX_REASON_LENGTH = 2000, 1000
 #: How many scores one session, response or item has at most, and a session with all in it.
 MAX_SCORES_OF_TARGET, MAX_SCORES = 32, 1000
 
-_NAME = re.compile(r"[\w.:/-]{1,64}")
-_CONDITION = re.compile(r"([\w.:/-]{1,64})(?:(<=|>=|<|>|=)(.*))?", re.DOTALL)
+_CONDITION = re.compile(r"([^<>=!^]+)(?:(<=|>=|<|>|=)(.*))?", re.DOTALL)
+_NOT_IN_NAMES = frozenset("<>=!^")
 _TRUTH = {"true": True, "false": False}
 _KINDS = get_args(ScoreKind)
 
@@ -89,7 +89,7 @@ def parse_score_condition(text: str) -> ScoreCondition:
         InvalidInputError: The text is no such condition.
     """
     match = _CONDITION.fullmatch(text)
-    if match is None:
+    if match is None or not _is_name(match[1]):
         raise InvalidInputError(
             f"score {brief(text)}: use NAME, NAME<NUMBER, <=, >, >=, NAME=NUMBER, NAME=true or"
             " NAME=LABEL"
@@ -123,6 +123,13 @@ def read_value(text: str) -> ScoreValue:
     if found is None:
         return text
     return int(text) if text.lstrip("+-").isdecimal() and integer(int(found)) else found
+
+
+def _is_name(name: Any) -> bool:
+    """Return True if a value can be the name of a score."""
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_LENGTH:
+        return False
+    return _is_line(name) and _NOT_IN_NAMES.isdisjoint(name)
 
 
 def is_label(value: Any) -> bool:
@@ -169,7 +176,7 @@ def read_score(told: Any, seq: int, at: int | None) -> Score | None:
     name, by, reason = score.get("name"), score.get("by"), score.get("reason")
     value = score.get("value")
     kind: ScoreKind | None = score.get("kind") or kind_of(value)
-    if target is None or not isinstance(name, str) or _NAME.fullmatch(name) is None:
+    if target is None or not isinstance(name, str) or not _is_name(name):
         return None
     if value is None:
         kind = "label"
@@ -256,10 +263,10 @@ def score_frame(
             target[field] = id_
     if len(target) > 1:
         raise InvalidInputError("give a response or an item, not both")
-    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+    if not _is_name(name):
         raise InvalidInputError(
-            f"the score's name is {brief(name)}; use 1 to {MAX_NAME_LENGTH} letters, digits and"
-            " any of _ - . : /"
+            f"the score's name is {brief(name)}; use one line of 1 to {MAX_NAME_LENGTH} characters"
+            " without any of < > = ! ^"
         )
     if kind is not None and kind not in _KINDS:
         raise InvalidInputError(

@@ -95,8 +95,14 @@ def may_raw(access: Access) -> bool:
     return "raw" in access.rights
 
 
+def may_score(access: Access) -> bool:
+    """Return True if a key may score sessions, responses and items."""
+    return "score" in access.rights
+
+
 MayRead = Annotated[Access, Depends(_with_right("read"))]
 MayAppend = Annotated[Access, Depends(_with_right("append"))]
+MayScore = Annotated[Access, Depends(_with_right("score"))]
 MayErase = Annotated[Access, Depends(_with_right("erase"))]
 
 

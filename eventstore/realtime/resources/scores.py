@@ -315,3 +315,17 @@ def score_resource(session_id: str, score: Score) -> dict[str, Any]:
         "reason": score.reason,
         "at": to_iso(score.at),
     }
+
+
+def score_words(resources: Any) -> list[str]:
+    """Return the scores of a resource as short texts: `helpful 0.5 (judge)`.
+
+    Args:
+        resources: The field `scores` of a resource's notes.
+    """
+    words = []
+    for score in map(mapping, resources if isinstance(resources, list) else []):
+        value, by = score.get("value"), score.get("by")
+        shown = str(value).lower() if isinstance(value, bool) else value
+        words.append(f"{score.get('name')} {shown}" + (f" ({by})" if by else ""))
+    return words

@@ -26,6 +26,7 @@ from eventstore.web.api import (
     webhooks,
 )
 from eventstore.web.pages import response_list, session, session_list, sign_in
+from eventstore.web.pages import scores as page_scores
 from eventstore.web.pages import usage as usage_page
 from eventstore.web.pages.assets import Assets
 from eventstore.web.pages.failed import failed_page
@@ -51,7 +52,7 @@ _API = (
     suggestions,
     health,
 )
-_PAGES = (session_list, session, response_list, usage_page, sign_in)
+_PAGES = (session_list, session, page_scores, response_list, usage_page, sign_in)
 MAX_BODY_BYTES = 16 * 1024 * 1024
 DOCUMENT = "/v1/openapi.json"
 

@@ -110,6 +110,8 @@ EXTRA: dict[str, tuple[dict[str, str], ...]] = {
         {"status": "failed", "q": "Hello", "model": "gpt-realtime"},
         {"before": "nothing"},
         {"min_tokens": "9" * 40},
+        {"score": "helpful<0.5", "label": "refund"},
+        {"score": "<"},
     ),
     "/usage": (
         *({"span": span} for span in ("7", "365", "all", "٣", "x")),
@@ -281,6 +283,19 @@ def ask_to_score(tally: Tally, client: TestClient, ids: Ids) -> None:
         for body in bodies:
             _call(tally, client, route, address, json.dumps(body).encode())
         for sent in (b"", b"{", b'{"name":"n","value":1e999}', b'{"x":1}'):
+            _call(tally, client, route, address, sent)
+
+
+def ask_to_score_on_pages(tally: Tally, client: TestClient, ids: Ids) -> None:
+    """Send forms of a session's page, and what is none."""
+    route = Route("POST", "/sessions/{session_id}/scores", ())
+    forms: list[dict[str, str]] = [{"thumb": thumb} for thumb in ("up", "down", "none", "x")]
+    forms += [{"label": label} for label in ("refund", "", "\0", "x" * 400, "\u202e")]
+    forms += [{"thumb": "up", "response": id_} for id_ in (*ids.responses[:2], *ODD)]
+    for address in requests_of(route, ids):
+        for form in forms:
+            _call(tally, client, route, address, _query(form).encode())
+        for sent in (b"", b"%", b"thumb=up&" * 20, b"\xff=\xfe"):
             _call(tally, client, route, address, sent)
 
 

@@ -100,6 +100,7 @@ def test_every_route_can_be_called(sqlite_template: Path) -> None:
         ("POST", "/v1/realtime/sessions/{session_id}/events"),
         ("POST", "/v1/realtime/sessions/{session_id}/scores"),
         ("DELETE", "/v1/realtime/sessions/{session_id}"),
+        ("POST", "/sessions/{session_id}/scores"),
         ("POST", "/sign-in"),
         ("POST", "/sign-out"),
     }

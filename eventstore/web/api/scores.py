@@ -14,7 +14,6 @@ from eventstore.realtime.resources.scores import (
     MAX_TEXT_LENGTH,
 )
 from eventstore.realtime.values import loads
-from eventstore.verbs.scores import frame_of_score
 from eventstore.web.api.responses import TextParameter, given_filters
 from eventstore.web.server.access import Access
 from eventstore.web.server.documents import (
@@ -34,9 +33,9 @@ from eventstore.web.server.requests import (
     ScopedQueries,
     created_range,
     deep_objects,
-    scoped,
-    stores_of,
+    is_own,
 )
+from eventstore.web.server.scoring import score_session
 
 router = APIRouter(prefix="/v1/realtime", tags=["scores"], route_class=IdRoute)
 
@@ -163,35 +162,14 @@ def list_scores(request: Request, queries: ScopedQueries, session_id: str) -> Re
 async def give_score(request: Request, access: MayScore, session_id: str) -> Response:
     """Note a score in the session's log. It replaces one of the same name by the same giver."""
     deep_objects(request)
+    if "authorization" not in request.headers and not is_own(request):
+        raise ApiError(403, "another site's page gives no scores", "other_host")
     raw = await request.body()
     return await run_in_threadpool(_give, request, access, session_id, raw)
 
 
 def _give(request: Request, access: Access, session_id: str, raw: bytes) -> Response:
     return answer(score_session(request, access, session_id, _body(raw)))
-
-
-def score_session(
-    request: Request, access: Access, session_id: str, told: dict[str, Any]
-) -> dict[str, Any]:
-    """Score a session, a response or an item that a key may see, and return the score.
-
-    Args:
-        request: The request; the store of its application is scored in.
-        access: What the request's key may do.
-        session_id: The session's id.
-        told: The score, as the body of a request tells it.
-
-    Raises:
-        NotFoundError: There is no such session, response or item, or not for this key.
-        ErasedError: The session was erased.
-        InvalidInputError: The score is wrong.
-    """
-    store = stores_of(request).writing
-    given = {key.removesuffix("_id"): value for key, value in told.items()}
-    frame_of_score(**given)  # a wrong score is told before it is looked for what it is of
-    scoped(store, access).last_seq(session_id)
-    return dict(store.score(session_id, **given))
 
 
 def _body(raw: bytes) -> dict[str, Any]:

@@ -35,7 +35,9 @@ def upgrade() -> None:
         sa.Column("resource", sa.Text, nullable=False),
         sqlite_with_rowid=False,
     )
-    op.create_index("scores_number", "scores", ["name", "number", "session_id", "response_id"])
+    op.create_index(
+        "scores_number", "scores", ["name", "number", "at", "session_id", "response_id"]
+    )
     op.create_index(
         "scores_label",
         "scores",

@@ -37,6 +37,8 @@ FILTERS: tuple[dict[str, Any], ...] = (
     {"sort": "latency"},
     {"score": "helpful<0.5", "label": "refund"},
     {"score": ["helpful", "topic=\0"]},
+    {"score": "helpful", "sort": "score"},
+    {"sort": "score", "order": "asc"},
     {"label": "\ud83d"},
 )
 #: Those of sessions alone.

@@ -46,8 +46,8 @@ _LONGEST = 40
 ResponseStatus = Literal["completed", "cancelled", "failed", "incomplete", "in_progress"]
 #: `ended`: not `live`. `errors`: the session has errors, or responses that failed.
 SessionStatus = Literal["live", "ended", "interrupted", "errors"]
-SessionSort = Literal["started", "duration", "cost", "latency", "turns", "interruptions"]
-ResponseSort = Literal["created", "duration", "latency", "tokens"]
+SessionSort = Literal["started", "duration", "cost", "latency", "turns", "interruptions", "score"]
+ResponseSort = Literal["created", "duration", "latency", "tokens", "score"]
 SortDirection = Literal["asc", "desc"]
 Modality = Literal["text", "audio"]
 #: Conditions on facets, each as a name and a value.

@@ -1,16 +1,17 @@
 """SQL conditions on scores, for lists of responses and of sessions.
 
 A score of an item counts for the response that the item belongs to, and each score for its session.
-Called by response_conditions.py, narrowing.py and queries/ranked_sessions.py.
+Called by response_conditions.py, narrowing.py and queries/.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.resources.scores import ScoreCondition
-from eventstore.store.database.transaction import Transaction
+from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.filters.forced_joins import row_by_row
 
 if TYPE_CHECKING:
@@ -37,6 +38,54 @@ def _test(condition: ScoreCondition) -> ScoreTest:
         kind = " AND {0}.kind = 'boolean'"
         return "{0}.name = ? AND {0}.number = ?" + kind, [name, float(value)]
     return f"{{0}}.name = ? AND {{0}}.number {operator} ?", [name, value]
+
+
+def sorting_name(filters: SessionFilter | ResponseFilter) -> str:
+    """Return the name of the score that a list is sorted by: that of the first condition.
+
+    Raises:
+        InvalidInputError: The filter has no condition on scores.
+    """
+    if not filters.score:
+        raise InvalidInputError("to sort by a score, name it as a filter: --score helpful")
+    return filters.score[0].name
+
+
+def add_sorting_score(where: Where, name: str, keys: tuple[str, ...], order: str) -> None:
+    """Add the conditions on a row `x` of `scores` that it is the one to sort by.
+
+    Of several scores of one name, the greatest counts in a list from high to low, and the least in
+    a list from low to high.
+
+    Args:
+        name: The name of the score.
+        keys: The columns that tell what is listed: a session, or a response.
+        order: `asc` or `desc`, the order of the list.
+    """
+    before = "<" if order == "asc" else ">"
+    same = " AND ".join(f"y.{key} = x.{key}" for key in keys)
+    where.add("x.name = ? AND x.number IS NOT NULL", name)
+    where.add(
+        f"NOT EXISTS (SELECT 1 FROM scores y WHERE {same} AND y.name = x.name"
+        f" AND (y.number, y.seq) {before} (x.number, x.seq))"
+    )
+
+
+def sorting_place(
+    tx: Transaction, name: str, keys: tuple[str, ...], ids: Sequence[str], order: str
+) -> Row | None:
+    """Return the number and the time of the score by which something is sorted, or None.
+
+    Args:
+        name, keys, order: As for `add_sorting_score`.
+        ids: The values of the keys.
+    """
+    same = " AND ".join(f"x.{key} = ?" for key in keys)
+    return tx.row(
+        f"SELECT x.number, x.at FROM scores x WHERE {same} AND x.name = ? AND x.number IS NOT NULL"
+        f" ORDER BY x.number {order}, x.seq {order} LIMIT 1",
+        (*ids, name),
+    )
 
 
 def add_scores(

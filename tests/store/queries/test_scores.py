@@ -106,6 +106,7 @@ def test_any_scores_are_listed_found_and_summed_as_by_plain_python(
         assert [one.changed for one in store.rebuild(ids).done] == [0, 0]
         assert {id_: read_model_rows(store.engine, id_) for id_ in ids} == rows
         _check_found(store, ids, kept)
+        _check_sorted(store, kept)
         _check_sums(store, ids, kept)
         for id_ in ids:
             store.erase(id_, vacuum=False)
@@ -160,6 +161,41 @@ def _check_found(store: EventStore, ids: list[str], kept: dict[Any, Any]) -> Non
     both = {one for one in responses if one in asked(score="topic")[1]}
     assert set(asked(score=["helpful", "topic"])[1]) == both
     assert store.usage(score="helpful")["total"]["responses"] == len(responses)
+
+
+def _check_sorted(store: EventStore, kept: dict[Any, Any]) -> None:
+    """Lists sorted by a score: the highest or the lowest of each, page by page as in one page."""
+    for order, best in (("desc", max), ("asc", min)):
+        of_sessions: dict[Any, float] = {}
+        of_responses: dict[Any, float] = {}
+        for (session, target, name, _), value in kept.items():
+            if name == "helpful" and isinstance(value, int | float):
+                response = TARGETS[target][1]
+                found = [(of_sessions, session)]
+                found += [(of_responses, (session, response))] if response else []
+                for known, key in found:
+                    known[key] = best(known.get(key, float(value)), float(value))
+        asked = {"score": "helpful", "sort": "score", "order": order}
+        sessions = store.sessions(limit=1, **asked).iter_all()  # type: ignore[arg-type]
+        responses = [
+            (one["eventstore"]["session_id"], one["id"])
+            for one in store.responses(limit=2, **asked).iter_all()  # type: ignore[arg-type]
+        ]
+        ids = [one["id"] for one in sessions]
+        for listed, known in ((ids, of_sessions), (responses, of_responses)):
+            values = [known[key] for key in listed]  # type: ignore[attr-defined]
+            assert values == sorted(known.values(), reverse=order == "desc")
+            assert len(set(listed)) == len(known)  # type: ignore[arg-type]
+        backwards = (
+            store.responses(
+                limit=100,
+                before=f"{'/'.join(responses[-1])}",
+                **asked,  # type: ignore[arg-type]
+            )
+            if responses
+            else []
+        )
+        assert [(one["eventstore"]["session_id"], one["id"]) for one in backwards] == responses[:-1]
 
 
 def _check_sums(store: EventStore, ids: list[str], kept: dict[Any, Any]) -> None:
@@ -268,6 +304,9 @@ def test_what_is_not_there_is_not_scored(store: EventStore) -> None:
         store.score("sess_b", "helpful", 1)
     with pytest.raises(NotFoundError, match="no session sess_b"):
         store.scores("sess_b")
+    for ask in (store.sessions, store.responses):
+        with pytest.raises(InvalidInputError, match="to sort by a score, name it"):
+            ask(sort="score")
     for by in ("week", "metadata:", 7):
         with pytest.raises(InvalidInputError):
             store.score_sums(by)  # type: ignore[arg-type]

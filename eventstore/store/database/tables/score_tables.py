@@ -28,7 +28,7 @@ scores = Table(
     # A label; otherwise empty.
     Column("label", VALUE_TYPE, nullable=False),
     Column("resource", Text, nullable=False),
-    Index("scores_number", "name", "number", "session_id", "response_id"),
+    Index("scores_number", "name", "number", "at", "session_id", "response_id"),
     Index(
         "scores_label",
         "label",

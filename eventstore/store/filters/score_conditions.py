@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 #: SQL of a condition on a row of `scores`, with `{0}` for its alias, and its parameters.
 ScoreTest = tuple[str, list[Any]]
+# The second part is the condition of the index, which has no rows without labels.
+_LABEL = "{0}.label = ? AND {0}.label <> ''"
 
 
 def score_tests(filters: SessionFilter | ResponseFilter) -> list[ScoreTest]:
     """Return the conditions of a filter on scores, each of which some row must pass."""
-    labels: list[ScoreTest] = [("{0}.label = ?", [label]) for label in filters.label]
+    labels: list[ScoreTest] = [(_LABEL, [label]) for label in filters.label]
     return [_test(condition) for condition in filters.score] + labels
 
 
@@ -33,11 +35,19 @@ def _test(condition: ScoreCondition) -> ScoreTest:
     if operator == "has":
         return "{0}.name = ?", [name]
     if isinstance(value, str):
-        return "{0}.label = ? AND {0}.name = ?", [value, name]
+        return _LABEL + " AND {0}.name = ?", [value, name]
     if isinstance(value, bool):
         kind = " AND {0}.kind = 'boolean'"
         return "{0}.name = ? AND {0}.number = ?" + kind, [name, float(value)]
     return f"{{0}}.name = ? AND {{0}}.number {operator} ?", [name, value]
+
+
+def _by_response(tx: Transaction) -> str:
+    """SQLite: return the hint to look up the scores of one session, or of one response of it.
+
+    Without it, SQLite would read all scores of a name, for each session or response.
+    """
+    return "" if tx.postgresql else " INDEXED BY scores_response"
 
 
 def sorting_name(filters: SessionFilter | ResponseFilter) -> str:
@@ -51,7 +61,9 @@ def sorting_name(filters: SessionFilter | ResponseFilter) -> str:
     return filters.score[0].name
 
 
-def add_sorting_score(where: Where, name: str, keys: tuple[str, ...], order: str) -> None:
+def add_sorting_score(
+    where: Where, tx: Transaction, name: str, keys: tuple[str, ...], order: str
+) -> None:
     """Add the conditions on a row `x` of `scores` that it is the one to sort by.
 
     Of several scores of one name, the greatest counts in a list from high to low, and the least in
@@ -65,10 +77,11 @@ def add_sorting_score(where: Where, name: str, keys: tuple[str, ...], order: str
     before = "<" if order == "asc" else ">"
     same = " AND ".join(f"y.{key} = x.{key}" for key in keys)
     where.add("x.name = ? AND x.number IS NOT NULL", name)
-    where.add(
-        f"NOT EXISTS (SELECT 1 FROM scores y WHERE {same} AND y.name = x.name"
-        f" AND (y.number, y.seq) {before} (x.number, x.seq))"
+    further = (
+        f"SELECT 1 FROM scores y{_by_response(tx)} WHERE {same} AND y.name = x.name"
+        f" AND (y.number, y.seq) {before} (x.number, x.seq)"
     )
+    where.add(f"NOT ({row_by_row(tx, further)})")
 
 
 def sorting_place(
@@ -111,5 +124,5 @@ def add_scores(
         )
     same = " AND ".join(f"g.{key} = {alias}.{key}" for key in keys)
     for test, values in score_tests(filters):
-        found = f"SELECT 1 FROM scores g WHERE {same} AND {test.format('g')}"
+        found = f"SELECT 1 FROM scores g{_by_response(tx)} WHERE {same} AND {test.format('g')}"
         where.add(row_by_row(tx, found), *values)

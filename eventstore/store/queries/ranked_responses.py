@@ -15,7 +15,7 @@ from eventstore.store.database.transaction import Transaction
 from eventstore.store.filters import search
 from eventstore.store.filters.filters import ResponseFilter, ResponsePaging
 from eventstore.store.filters.find_response import find_response
-from eventstore.store.filters.forced_joins import lookup_join
+from eventstore.store.filters.forced_joins import lookup_join, ordered_join
 from eventstore.store.filters.narrowing import Narrowing, narrowest, narrowing_conditions
 from eventstore.store.filters.response_conditions import EQUAL, IDS, LEAST
 from eventstore.store.filters.score_conditions import (
@@ -72,7 +72,7 @@ def ranked_keys(
     if lead is not None:
         source = f"{lead[0]} d {lookup_join(tx, 'responses', 'r', 'd', IDS)}"
         where = Where(where.conditions, [*lead[1], *where.parameters])
-        source += f" JOIN scores x ON {_OF_RESPONSE}" if by_score else ""
+        source += f" {ordered_join(tx)} scores x ON {_OF_RESPONSE}" if by_score else ""
     elif by_score:
         by_index = "" if tx.postgresql else " INDEXED BY scores_number"
         source = f"scores x{by_index} {lookup_join(tx, 'responses', 'r', 'x', IDS)}"
@@ -85,7 +85,7 @@ def ranked_keys(
         where.add(condition, *values)
     column, by = _COLUMNS[paging.sort], "x" if by_score else "r"
     if by_score:
-        add_sorting_score(where, sorting_name(filters), IDS, paging.order)
+        add_sorting_score(where, tx, sorting_name(filters), IDS, paging.order)
     direction, compare = ("ASC", ">") if paging.ascends else ("DESC", "<")
     names = list(dict.fromkeys((column, "at", *IDS)))
     if paging.cursor is not None:

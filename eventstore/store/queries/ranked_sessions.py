@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.filters import search
 from eventstore.store.filters.filters import SessionFilter, SessionPaging
-from eventstore.store.filters.forced_joins import row_by_row
+from eventstore.store.filters.forced_joins import ordered_join, row_by_row
 from eventstore.store.filters.narrowing import Narrowing, narrowest, narrowing_conditions
 from eventstore.store.filters.score_conditions import (
     add_scores,
@@ -173,8 +173,8 @@ def _branches(
             source = f"scores x{by_index} {session_joins(tx, 'x', ('f',))}"
         else:
             source = _source_from(tx, lead, scored, ("f",))
-            source += " JOIN scores x ON x.session_id = f.session_id"
-        add_sorting_score(scored, sorting_name(filters), SESSION_ID, paging.order)
+            source += f" {ordered_join(tx)} scores x ON x.session_id = f.session_id"
+        add_sorting_score(scored, tx, sorting_name(filters), SESSION_ID, paging.order)
         yield _Branch(source, scored, "x.number", "x")
         return
     if sort == "cost" and costs is not None:

@@ -168,9 +168,9 @@ def sum_scores(engine: Engine, by: str | None, filters: ScoreFilter) -> dict[str
                 f" LIMIT {MAX_GROUPS}",
                 parameters,
             ):
-                labels = summed[key, name].labels
-                if len(labels) < MAX_LABELS:
-                    labels[label] = int(count)
+                of_group = summed.get((key, name))  # nodes of a cluster have no common snapshot
+                if of_group is not None and len(of_group.labels) < MAX_LABELS:
+                    of_group.labels[label] = int(count)
     keys = sorted(summed, key=lambda one: (one[0] is None, one[0], one[1]))
     data = [_entry(_shown(by, key), name, summed[key, name]) for key, name in keys]
     return {"object": "list", "by": by or "name", "data": data}

@@ -18,6 +18,9 @@ from support.rows import read_model_rows
 
 from eventstore import ErasedError, EventStore, InvalidInputError, NotFoundError
 from eventstore.realtime.resources.scores import parse_score_condition
+from eventstore.store.database.transaction import read
+from eventstore.store.filters.filters import ResponseFilter, ResponsePaging, checked_filter
+from eventstore.store.queries.query_responses import responses_sql
 
 Json = dict[str, Any]
 _names = (f"sess_{number:03}" for number in count())
@@ -313,3 +316,18 @@ def test_what_is_not_there_is_not_scored(store: EventStore) -> None:
     for score in ("a<b", 7, ["x"] * 33):
         with pytest.raises(InvalidInputError, match="score"):
             store.responses(score=score)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("sort", ["created", "score"])
+def test_scores_are_looked_up_and_not_read_through(store: EventStore, sort: Any) -> None:
+    """Each condition is a lookup by the session, also where many scores have the name."""
+    if store.engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL chooses by its statistics")
+    store.append("sess_a", _call().frames)
+    filters = checked_filter(ResponseFilter, {"score": "helpful>0.5", "label": "refund"})
+    with read(store.engine) as tx:
+        sql, parameters = responses_sql(tx, filters, ResponsePaging(sort=sort))
+        plan = [str(row[3]) for row in tx.rows(f"EXPLAIN QUERY PLAN {sql}", parameters)]
+    lookups = [step for step in plan if step.startswith(("SEARCH g", "SEARCH y"))]
+    assert len(lookups) == 2 + (sort == "score")
+    assert all("scores_response (session_id=? AND response_id=?" in step for step in lookups), plan

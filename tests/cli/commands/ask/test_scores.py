@@ -79,7 +79,7 @@ def test_scores_are_summed_up(terminal: Terminal, recorded: EventStore) -> None:
     assert by_giver == recorded.score_sums("giver")
     assert {one["key"] for one in by_giver["data"]} == {None, "anna"}
     only = terminal("scores", "--name", "helpful", "--by", "model").out.splitlines()
-    assert only[0].split()[:2] == ["MODEL", "NAME"] and len(only) == 2
+    assert only[0].split()[:2] == ["MODEL", "NAME"] and len(only) == 3
 
 
 @pytest.mark.parametrize(

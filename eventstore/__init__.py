@@ -90,6 +90,7 @@ if TYPE_CHECKING:
         MetadataConditions,
         Moment,
         ResponseFilterParams,
+        ScoreFilterParams,
         SessionFilterParams,
     )
     from eventstore.verbs.moments import microseconds
@@ -100,6 +101,7 @@ if TYPE_CHECKING:
         LatencyEntry,
         LatencyReport,
         ProjectionStatus,
+        SessionSummary,
         StoreStatus,
         SubscriptionStatus,
         UsageEntry,
@@ -114,10 +116,10 @@ if TYPE_CHECKING:
         ResponseResource,
         SessionNotes,
         SessionResource,
-        SessionSummary,
         WholeSession,
     )
     from eventstore.verbs.results import Results
+    from eventstore.verbs.score_reports import ScoreEntry, ScoreReport, ScoreResource
 
 __version__ = VERSION
 
@@ -199,6 +201,7 @@ _MODULES = {
             "MetadataConditions",
             "Moment",
             "ResponseFilterParams",
+            "ScoreFilterParams",
             "SessionFilterParams",
         ),
         "verbs.moments": ("microseconds",),
@@ -209,6 +212,7 @@ _MODULES = {
             "LatencyEntry",
             "LatencyReport",
             "ProjectionStatus",
+            "SessionSummary",
             "StoreStatus",
             "SubscriptionStatus",
             "UsageEntry",
@@ -223,10 +227,10 @@ _MODULES = {
             "ResponseResource",
             "SessionNotes",
             "SessionResource",
-            "SessionSummary",
             "WholeSession",
         ),
         "verbs.results": ("Results",),
+        "verbs.score_reports": ("ScoreEntry", "ScoreReport", "ScoreResource"),
     }.items()
     for name in names
 }
@@ -300,6 +304,10 @@ __all__ = [
     "ResponseResource",
     "Results",
     "SchemaError",
+    "ScoreEntry",
+    "ScoreFilterParams",
+    "ScoreReport",
+    "ScoreResource",
     "Sealed",
     "SegmentDigest",
     "SessionFilterParams",

@@ -47,16 +47,19 @@ In asyncio programs, [`AsyncEventStore`](#asyncio) has the same verbs ([how](asy
 #: The verbs of `EventStore`, grouped by task. A test fails if a verb is in no group.
 GROUPS = {
     "Open a store": ("EventStore", "close", "init", "scoped"),
-    "Write": ("append", "append_together", "set_metadata", "import_file"),
+    "Write": ("append", "append_together", "set_metadata", "score", "import_file"),
     "Lists": ("sessions", "session_ids", "closed_sessions", "responses", "response", "stream_ids"),
     "One session": (
-        *("session", "state", "transcript", "metadata", "last_seq", "revision", "events"),
+        *("session", "state", "transcript", "metadata", "scores", "last_seq", "revision", "events"),
         *("masked_events", "export", "replay", "follow", "reseed", "audio", "plot", "waveform"),
     ),
     "Conversations": (
         *("conversation", "conversation_items", "conversation_item", "conversation_session"),
     ),
-    "Sums": ("usage", "latency", "context", "metadata_keys", "metadata_values", "models"),
+    "Sums": (
+        *("usage", "latency", "context", "score_sums"),
+        *("metadata_keys", "metadata_values", "models"),
+    ),
     "Keep a store in order": (
         *("project", "rebuild", "seal", "unseal", "verify", "repair", "copy", "offload", "erase"),
         *("sum_days", "price_sessions", "vacuum", "status", "distribute", "rebalance"),
@@ -96,14 +99,15 @@ KINDS = {
     ),
     "What verbs take": (
         *("Frame", "Append", "Condition", "Moment", "microseconds", "MetadataConditions"),
-        *("LogFilterParams", "SessionFilterParams", "ResponseFilterParams", "Queries"),
-        "Projection",
+        *("LogFilterParams", "SessionFilterParams", "ResponseFilterParams", "ScoreFilterParams"),
+        *("Queries", "Projection"),
     ),
     "Resources": (
         *("SessionResource", "SessionNotes", "SessionSummary", "LastWords", "WholeSession"),
         *("ConversationResource", "ItemResource", "ItemNotes", "ResponseResource"),
         *("ResponseNotes", "UsageReport", "UsageEntry", "LatencyReport", "LatencyEntry"),
-        *("ContextReport", "ContextEntry", "StoreStatus", "ProjectionStatus", "SubscriptionStatus"),
+        *("ContextReport", "ContextEntry", "ScoreResource", "ScoreReport", "ScoreEntry"),
+        *("StoreStatus", "ProjectionStatus", "SubscriptionStatus"),
     ),
     "asyncio": (
         "AsyncEventStore",

@@ -86,6 +86,12 @@ COMMAND_ENTRIES = {
         ("responses", "ask.query", "List responses, newest first; every filter must hold."),
         ("response", "ask.query", "Show one response as a `realtime.response` resource."),
         ("usage", "ask.query", "Sum tokens and money, transcriptions included."),
+        (
+            "score",
+            "ask.scores",
+            "Score a session, a response or an item: a number, true or false, a label, or a text.",
+        ),
+        ("scores", "ask.scores", "List the scores of a session, or sum those of all up."),
         ("metadata", "ask.metadata", "List the keys of metadata, or the values of one key."),
         (
             "latency",

@@ -139,6 +139,23 @@ def session_filters(command: Command) -> Command:
     return command
 
 
+def score_filters(command: Command) -> Command:
+    """Add the filters of sessions and responses by their scores: --score and --label."""
+    for option in reversed(
+        (
+            click.option(
+                "--score",
+                multiple=True,
+                metavar="FILTER",
+                help="NAME, NAME<0.5 (or <=, >, >=), NAME=1, NAME=true or NAME=LABEL; again: and.",
+            ),
+            click.option("--label", multiple=True, metavar="LABEL", help="Again: and."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 def sort_option(choices: Iterable[str], help: str) -> Callable[[Command], Command]:
     """Return the option --sort of a list. The first choice is the default."""
     names = tuple(choices)
@@ -184,7 +201,7 @@ def figure_filters(command: Command) -> Command:
         )
     ):
         command = option(command)
-    return command
+    return score_filters(command)
 
 
 def response_filters(command: Command) -> Command:
@@ -219,7 +236,7 @@ def response_filters(command: Command) -> Command:
         )
     ):
         command = option(command)
-    return session_filters(command)
+    return session_filters(score_filters(command))
 
 
 def given_options(options: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 Called by store/readmodels/encrypted_rows.py. The ciphertext of all texts is in the last text column
 of the row. Each text column that has content begins with `ENCRYPTED_SIGN`, which no search index
 takes for a word. The columns that queries filter by (ids, times, counts, model, voice, status,
-metadata) stay readable.
+metadata, and the names and numbers of scores) stay readable.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ TEXT_COLUMNS = {
     "sessions": ("wire", "notes"),
     "items": ("said", "resource"),
     "responses": ("resource",),
+    "scores": ("label", "resource"),
 }
 
 #: Tables without rows of encrypted sessions, because such rows would tell content.

@@ -10,6 +10,7 @@ from typing import Any
 
 from eventstore.exports.live_words import is_live, minutes, session_facts
 from eventstore.projection.session_names import sideband_of
+from eventstore.realtime.resources.scores import score_words
 from eventstore.realtime.values import mapping, number, text
 
 Json = dict[str, Any]
@@ -42,6 +43,7 @@ def call_facts(session: Json, usage: Json) -> list[tuple[str, str]]:
         ("Sideband of", sideband_of(mapping(notes.get("opened")), session) or ""),
         ("Usage is counted in", text(notes.get("same_call")) or ""),
         *(_live_facts(session) if is_live(session) else ()),
+        ("Scores", ", ".join(score_words(notes.get("scores")))),
         *notes["metadata"].items(),
     )
     return [(name, value) for name, value in stated if value]

@@ -1,7 +1,8 @@
 """Export conversations in OpenAI's chat format, for evaluation and fine-tuning.
 
-A line holds `messages`, `tools` and `metadata`. An answer that the user interrupted has only the
-words that were heard, because the model's next turn continues from these. Of a GPT-Live session it
+A line holds `messages`, `tools` and `metadata`, with all scores as JSON text in `scores`. An answer
+that the user interrupted has only the words that were heard, because the model's next turn
+continues from these. Of a GPT-Live session it
 holds what was said, in the order of its timeline, what the app told the model as messages of the
 developer, and the calls of its backend. Called by the command `export --format chat` and as
 `eventstore.chat`.
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 from eventstore.exports.live_words import by_timeline, is_live, kind_of
 from eventstore.exports.speakers import has_several_speakers, speaker_passages
 from eventstore.realtime.resources.session_tools import ga_tools
-from eventstore.realtime.values import mapping, one_of, sequence, storable_json, text
+from eventstore.realtime.values import dumps, mapping, one_of, sequence, storable_json, text
 
 Json = dict[str, Any]
 
@@ -33,6 +34,8 @@ REFUSED = "instructions that the server refused"
 
 # The characters that the chat format does not allow in a speaker's `name`, and the longest name.
 _NO_NAME, _NAME = re.compile(r"[^A-Za-z0-9_-]"), 64
+#: What of a score the metadata of a line have.
+_SCORE = ("name", "value", "by", "reason", "at", "response_id", "item_id")
 _DETAILS = frozenset({"auto", "low", "high"})
 
 
@@ -82,12 +85,27 @@ def chat(shown: Mapping[str, Any]) -> Chat:
         turns = _turns(items, left_out, named)
         messages = [message for turn in turns for message in _messages_of(turn)]
         if messages:
-            made = _line(session, conversation["id"], messages)
+            scores = _scores(shown, conversation["items"])
+            made = _line(session, conversation["id"], messages, scores)
             lines.append(storable_json(made))
     return Chat(lines, +left_out)
 
 
-def _line(session: Json, conversation_id: str | None, messages: list[Json]) -> Json:
+def _scores(shown: Mapping[str, Any], items: list[Json]) -> list[Json]:
+    """Return the scores of a session, and of the items and responses of one conversation of it."""
+    of_items = {item["eventstore"].get("response_id") for item in items}
+    responses = (one for one in shown["responses"] if text(one.get("id")) in of_items)
+    scored = (shown["session"], *responses, *items)
+    return [
+        {key: score[key] for key in _SCORE if score[key] is not None}
+        for one in scored
+        for score in one["eventstore"].get("scores", ())
+    ]
+
+
+def _line(
+    session: Json, conversation_id: str | None, messages: list[Json], scores: list[Json]
+) -> Json:
     instructions = text(session.get("instructions"))
     if instructions and instructions.strip():
         messages = [{"role": "system", "content": instructions}, *messages]
@@ -108,6 +126,8 @@ def _line(session: Json, conversation_id: str | None, messages: list[Json]) -> J
         if isinstance(parallel, bool):
             line["parallel_tool_calls"] = parallel
     stated = {key: value for key, value in ours.items() if value}
+    if scores:
+        stated["scores"] = dumps(scores)  # metadata are texts
     return line | {"metadata": {**notes["metadata"], **stated}}
 
 

@@ -17,6 +17,7 @@ from eventstore.projection.views.usage import read_usage
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
 from eventstore.realtime.resources.outcomes import failure_of
+from eventstore.realtime.resources.scores import score_words
 from eventstore.realtime.values import mapping, number, sequence, text
 from eventstore.times import parse_time
 
@@ -159,6 +160,7 @@ def _item_turn(
     if response and notes["response_id"] not in noted:
         noted.add(notes["response_id"])
         facts, done_seq = response_facts(response, prices), response["eventstore"].get("done_seq")
+    facts += score_words(notes.get("scores"))
     about = item_id, response_id, done_seq
     if live is not None:
         speaker, what, moment, said, told = live.turn(item, facts)
@@ -274,7 +276,7 @@ def response_facts(response: Json, prices: Prices) -> list[str]:
         at = _micros(notes.get("done_at"))
         if at is not None:
             facts.append(_cost(prices.cost(text(notes.get("model")), tokens, reported, at)))
-    return facts
+    return facts + score_words(notes.get("scores"))
 
 
 def _cost(cost: Cost) -> str:

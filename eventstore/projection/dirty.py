@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from eventstore.realtime.resources.scores import ScoreTarget
+
 
 @dataclass(slots=True)
 class Dirty:
@@ -19,6 +21,7 @@ class Dirty:
         unbilled: The times of usage that a repeated transcription replaced. Their sums by day are
             wrong now.
         conversations: The indexes of changed conversations.
+        scores: The changed scores: what is scored (its kind and id), the name and the giver.
         metadata, session: True if the session's metadata, or its own row, changed.
         session_billed: True if the usage of the session as a whole changed.
         usage: True if it changed whether this session's usage is counted here or in another
@@ -30,6 +33,7 @@ class Dirty:
     billed: set[tuple[str, int]] = field(default_factory=set)
     unbilled: set[int | None] = field(default_factory=set)
     conversations: set[int] = field(default_factory=set)
+    scores: set[tuple[ScoreTarget, str, str, str]] = field(default_factory=set)
     metadata: bool = False
     session: bool = False
     session_billed: bool = False
@@ -43,6 +47,7 @@ class Dirty:
             or self.responses
             or self.billed
             or self.conversations
+            or self.scores
             or self.session_billed
             or self.usage
         )
@@ -54,6 +59,7 @@ class Dirty:
         self.billed.clear()
         self.unbilled.clear()
         self.conversations.clear()
+        self.scores.clear()
         self.metadata = False
         self.session = False
         self.session_billed = False

@@ -21,9 +21,10 @@ from eventstore.projection.pending import ItemCreate, Pending
 from eventstore.projection.repeats import Repeats
 from eventstore.realtime.audio import NO_SAMPLE_RATES, SampleRates
 from eventstore.realtime.protocols import Protocol
+from eventstore.realtime.resources.scores import Score, ScoreTarget
 
 #: Raise this number when the fold or the views change: older projections are then made again.
-PROJECTOR_VERSION = 9
+PROJECTOR_VERSION = 10
 
 # Limits of what a session keeps, so that hostile events cannot fill the memory. Unknown types and
 # pressed keys (DTMF) beyond their limit are still counted.
@@ -214,6 +215,8 @@ class SessionState:
         rates: The sample rates that an import told.
         same_call, only_here: Another recording of the same call that counts the usage, and the
             ids of usage that only this recording has.
+        scores, scores_count: The scores by what is scored (its kind and id), and then by name and
+            giver; and how many there are.
         written: The rows that the read models are known to have.
         figures: Values by which lists are sorted and filtered; None before the first use.
         listed: The configuration that lists showed last, and how they showed it.
@@ -274,6 +277,10 @@ class SessionState:
     dtmf_left_out: int = 0
     translation: dict[str, list[str]] = field(default_factory=dict)
     translation_audio: AudioSpan | None = None
+    scores: dict[tuple[ScoreTarget, str], dict[tuple[str, str], Score]] = field(
+        default_factory=dict
+    )
+    scores_count: int = 0
     repeats: Repeats = field(default_factory=Repeats, compare=False)
     dirty: Dirty = field(default_factory=Dirty)
     written: dict[tuple[str, tuple[Any, ...]], tuple[Any, ...]] = field(default_factory=dict)

@@ -148,11 +148,15 @@ NO_EFFECT = {
 #: Known types of the store's own notes that do not change the state.
 STORES_OWN = frozenset({"eventstore.session.clock"})
 
+#: The store's notes that may be set long after the call, so that their times are none of the call.
+SET_LATER = frozenset({"eventstore.session.metadata", "eventstore.session.scored"})
+
 #: Types that change the state, by their GA names.
 FOLDED = frozenset(
     {
         "eventstore.session.opened",
         "eventstore.session.metadata",
+        "eventstore.session.scored",
         "eventstore.session.closed",
         "eventstore.session.gap",
         "eventstore.session.redacted",

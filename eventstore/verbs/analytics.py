@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from eventstore.verbs.reports import ContextReport, LatencyReport, UsageReport
 
 
-def _masked(by: str | None, summed: dict[str, Any]) -> dict[str, Any]:
+def masked_groups(by: str | None, summed: dict[str, Any]) -> dict[str, Any]:
     """Mask the secrets in the keys of groups: values of metadata, that is."""
     name = (by or "").partition(":")[2]
     for entry in summed["data"]:
@@ -76,8 +76,8 @@ class Totals(Log):
         from eventstore.store.usage import query_usage
 
         checked = self._checked(ResponseFilter, filters)
-        summed = query_usage.query_usage(self._reads, _checked_by(by), checked)
-        return cast("UsageReport", _masked(by, summed))
+        summed = query_usage.query_usage(self._reads, checked_grouping(by), checked)
+        return cast("UsageReport", masked_groups(by, summed))
 
     def latency(
         self, by: str | None = None, **filters: Unpack[ResponseFilterParams]
@@ -103,8 +103,8 @@ class Totals(Log):
         from eventstore.store.usage import query_latency
 
         checked = self._checked(ResponseFilter, filters)
-        report = query_latency.query_latency(self._reads, _checked_by(by), checked)
-        return cast("LatencyReport", _masked(by, report))
+        report = query_latency.query_latency(self._reads, checked_grouping(by), checked)
+        return cast("LatencyReport", masked_groups(by, report))
 
     def context(self, **filters: Unpack[ResponseFilterParams]) -> ContextReport:
         """Return how contexts grow: mean tokens of each session's first response, its second, ….
@@ -173,7 +173,8 @@ class Totals(Log):
         return suggest.models(self._reads, SuggestionFilter(limit=MAX_SUGGESTIONS), self.scope)
 
 
-def _checked_by(by: object) -> str | None:
+def checked_grouping(by: object) -> str | None:
+    """Return the grouping of a report, after checking that it is text or None."""
     if by is not None and not isinstance(by, str):
         raise InvalidInputError(f"cannot group by {brief(by)}; use session, model, day, …")
     return by

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from eventstore.realtime.masking.mask import mask_value
 from eventstore.store.filters.filters import Paging, checked_filter
-from eventstore.verbs.analytics import Totals
+from eventstore.verbs.scores import ScoreQueries
 
 if TYPE_CHECKING:
     from eventstore.store.queries.pages import Page
     from eventstore.verbs.resources import ConversationResource, ItemResource
 
 
-class Conversations(Totals):
+class Conversations(ScoreQueries):
     """Conversations and their items: for `Queries`, which see a scope."""
 
     def conversation(

@@ -59,6 +59,10 @@ class SessionFilterParams(LogFilterParams, total=False):
         min_latency: Its slowest answer took at least so many seconds.
         min_turns: It has at least so many turns.
         min_interruptions: It has at least so many interruptions.
+        score: It, one of its responses or one of its items has such a score: `helpful<0.5`,
+            `helpful>=0.5`, `solved=true`, `topic=refund`, or `helpful` for any value; one or
+            several.
+        label: It, one of its responses or one of its items has this label; one or several.
     """
 
     status: SessionStatus | None
@@ -73,6 +77,8 @@ class SessionFilterParams(LogFilterParams, total=False):
     min_latency: float | None
     min_turns: int | None
     min_interruptions: int | None
+    score: str | Sequence[str] | None
+    label: str | Sequence[str] | None
 
 
 class ResponseFilterParams(LogFilterParams, total=False):
@@ -94,6 +100,9 @@ class ResponseFilterParams(LogFilterParams, total=False):
         min_tokens: It took at least so many tokens, of input and output.
         min_latency: It was waited for at least so many seconds.
         min_duration: It took at least so many seconds.
+        score: It, or one of its items, has such a score: `helpful<0.5`, `solved=true`,
+            `topic=refund`, or `helpful` for any value; one or several.
+        label: It, or one of its items, has this label; one or several.
     """
 
     status: ResponseStatus | None
@@ -109,3 +118,19 @@ class ResponseFilterParams(LogFilterParams, total=False):
     min_tokens: int | None
     min_latency: float | None
     min_duration: float | None
+    score: str | Sequence[str] | None
+    label: str | Sequence[str] | None
+
+
+class ScoreFilterParams(LogFilterParams, total=False):
+    """Which scores. Every condition must hold. The times are of what is scored.
+
+    Attributes:
+        session: The id of the session.
+        name: The name of the score.
+        giver: Who or what gave it.
+    """
+
+    session: str | None
+    name: str | None
+    giver: str | None

@@ -63,6 +63,28 @@ class UsageReport(TypedDict):
     total: UsageEntry
 
 
+class SessionSummary(TypedDict):
+    """What a session adds up to, as `sessions(summary=True)` gives it under `eventstore`.
+
+    Attributes:
+        turns: The number of messages of the user and the assistant.
+        input_tokens: Tokens that went in, cached ones included.
+        cached_tokens: Those of them that were cached.
+        output_tokens: Tokens that came out.
+        cost_usd: What it cost in US dollars; None if nothing of it has a known price.
+        unpriced: True if something of it has no known price.
+        slowest_ms: How long the slowest answer was waited for, in milliseconds; None if unknown.
+    """
+
+    turns: int
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    unpriced: bool
+    slowest_ms: float | None
+
+
 class LatencyEntry(TypedDict):
     """How fast answers came, of a group or of all.
 

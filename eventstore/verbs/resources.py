@@ -11,29 +11,8 @@ from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from eventstore.verbs.reports import UsageEntry
-
-
-class SessionSummary(TypedDict):
-    """What a session adds up to, as `sessions(summary=True)` gives it under `eventstore`.
-
-    Attributes:
-        turns: The number of messages of the user and the assistant.
-        input_tokens: Tokens that went in, cached ones included.
-        cached_tokens: Those of them that were cached.
-        output_tokens: Tokens that came out.
-        cost_usd: What it cost in US dollars; None if nothing of it has a known price.
-        unpriced: True if something of it has no known price.
-        slowest_ms: How long the slowest answer was waited for, in milliseconds; None if unknown.
-    """
-
-    turns: int
-    input_tokens: int
-    cached_tokens: int
-    output_tokens: int
-    cost_usd: float | None
-    unpriced: bool
-    slowest_ms: float | None
+from eventstore.verbs.reports import SessionSummary, UsageEntry
+from eventstore.verbs.score_reports import ScoreResource
 
 
 class LastWords(TypedDict):
@@ -97,6 +76,7 @@ class SessionNotes(TypedDict):
         summary: What it adds up to, if that was asked for.
         doing: What goes on in an open session, if that was asked for.
         last_words: The last turn of an open session that has words, if that was asked for.
+        scores: Its own scores; those of its responses and items are at these.
     """
 
     session_id: str
@@ -130,6 +110,7 @@ class SessionNotes(TypedDict):
     rate_limits: NotRequired[list[dict[str, Any]]]
     dtmf: NotRequired[list[Any]]
     dtmf_left_out: NotRequired[int]
+    scores: NotRequired[list[ScoreResource]]
     translation: NotRequired[dict[str, Any]]
     audio_erased_at: NotRequired[str]
     summary: NotRequired[SessionSummary]
@@ -246,6 +227,7 @@ class ItemNotes(TypedDict):
     context: NotRequired[str]
     delegation_id: NotRequired[str]
     delegation: NotRequired[DelegationNotes]
+    scores: NotRequired[list[ScoreResource]]
 
 
 class ItemResource(TypedDict, total=False):
@@ -352,6 +334,7 @@ class ResponseNotes(TypedDict):
     end_ms: NotRequired[int]
     backchannel: NotRequired[bool]
     delegation_id: NotRequired[str | None]
+    scores: NotRequired[list[ScoreResource]]
 
 
 class ResponseResource(TypedDict, total=False):

@@ -19,12 +19,14 @@ from eventstore.web.api import (
     live,
     playback,
     responses,
+    scores,
     sessions,
     suggestions,
     usage,
     webhooks,
 )
 from eventstore.web.pages import response_list, session, session_list, sign_in
+from eventstore.web.pages import scores as page_scores
 from eventstore.web.pages import usage as usage_page
 from eventstore.web.pages.assets import Assets
 from eventstore.web.pages.failed import failed_page
@@ -40,6 +42,7 @@ from eventstore.web.sound.sound_cache import SoundCache
 _API = (
     responses,
     usage,
+    scores,
     sessions,
     live,
     events,
@@ -49,7 +52,7 @@ _API = (
     suggestions,
     health,
 )
-_PAGES = (session_list, session, response_list, usage_page, sign_in)
+_PAGES = (session_list, session, page_scores, response_list, usage_page, sign_in)
 MAX_BODY_BYTES = 16 * 1024 * 1024
 DOCUMENT = "/v1/openapi.json"
 

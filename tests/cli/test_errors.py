@@ -41,6 +41,8 @@ COMMANDS = {
     "latency": "",
     "context": "",
     "metadata": "",
+    "score": "sess_a helpful 0.5",
+    "scores": "",
     "seal": "--all",
     "unseal": "sess_a",
     "repair": "sess_a",

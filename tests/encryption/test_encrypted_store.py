@@ -210,6 +210,25 @@ def test_words_of_any_script_and_calls_are_found(keyed: EventStore, plain: Event
         keyed.rebuild().raise_for_errors()
 
 
+def test_scores_are_found_by_numbers_and_not_by_labels(keyed: EventStore) -> None:
+    keyed.append("anna", secret_call("anna").frames, close=True)
+    keyed.score("anna", "helpful", 0.25, response="resp_1", reason="quuxwhyzanzibar")
+    labels = {words("anna")["label"], words("anna")["text"]}
+    assert labels < {one["value"] for one in keyed.scores("anna")}
+    assert [one["id"] for one in keyed.responses(score="helpful<0.5")] == ["resp_1"]
+    assert [one["id"] for one in keyed.sessions(score="topic", sort="score")] == []
+    for filters in ({"label": "refund"}, {"score": "topic=refund"}):
+        for ask in (keyed.sessions, keyed.responses, keyed.usage):
+            with pytest.raises(InvalidInputError, match="labels are encrypted here"):
+                ask(**filters)
+    summed = {one["name"]: one for one in keyed.score_sums()["data"]}
+    assert summed["helpful"]["mean"] == 0.25
+    assert (summed["topic"]["labelled"], summed["topic"]["labels"]) == (1, {})
+    with read(keyed.engine) as tx:
+        kept = tx.rows("SELECT label, resource FROM scores WHERE session_id = 'anna'")
+    assert len(kept) == 3 and not any("quux" in text for row in kept for text in row)
+
+
 def test_live_sessions_say_their_last_words(keyed: EventStore) -> None:
     keyed.append("anna", secret_call("anna").frames[:-2])
     (session,) = keyed.sessions(live=True).data

@@ -84,12 +84,15 @@ READERS = {
     "sessions": ("notes", lambda store: store.sessions()),
     "items": ("resource", lambda store: store.conversation(conversation_of(store), "a")),
     "responses": ("resource", lambda store: store.responses(session="a")),
+    "scores": ("resource", lambda store: store.scores("a")),
 }
 
 
 @pytest.mark.parametrize("table", READERS)
 def test_texts_of_read_models_stay_in_their_row(keyed: EventStore, table: str) -> None:
     filled(keyed, "a", "b")
+    for name in "ab":
+        keyed.score(name, "topic", "refund")
     column, use = READERS[table]
     with read(keyed.engine) as tx:
         held = {
@@ -187,7 +190,9 @@ def test_a_plain_row_of_a_read_model_is_told_and_a_rebuild_encrypts_it(
     columns = TEXT_COLUMNS[table]
     for store in (keyed, plain):
         filled(store, "a")
-    listed, key = ", ".join(columns), "" if table == "sessions" else table[:-1] + "_id"
+        store.score("a", "topic", "refund", at="2026-05-04")
+    listed = ", ".join(columns)
+    key = {"sessions": "", "scores": "name"}.get(table, table[:-1] + "_id")
     with read(plain.engine) as tx:
         texts = tx.rows(f"SELECT {listed}, {key or 'session_id'} FROM {table}")
     with write(keyed.engine) as tx:

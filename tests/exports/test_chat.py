@@ -270,6 +270,19 @@ def test_the_sample_call(store: EventStore) -> None:
     assert line["metadata"]["customer"] == "42"
 
 
+def test_scores_are_in_the_metadata(store: EventStore) -> None:
+    session_id = put_sample(store)
+    response_id = store.responses(order="asc")[0]["id"]
+    store.score(session_id, "helpful", 0.25, response=response_id, by="judge")
+    store.score(session_id, "topic", "refund")
+    (only,) = chat(store.state(session_id)).conversations
+    check(only)
+    topic, helpful = json.loads(only["metadata"]["scores"])
+    assert (topic["name"], topic["value"]) == ("topic", "refund") and "response_id" not in topic
+    assert (helpful["value"], helpful["by"]) == (0.25, "judge")
+    assert helpful["response_id"] == response_id
+
+
 def test_all_sessions_of_a_store(store: EventStore) -> None:
     ids = put_everything(store)
     assert sorted(store.session_ids()) == sorted(ids)

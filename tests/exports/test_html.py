@@ -183,6 +183,16 @@ def test_a_call_without_anything_said(store: EventStore) -> None:
     assert "Nothing was said." in page_of(store, "sess_1")
 
 
+def test_scores_are_on_the_page(store: EventStore) -> None:
+    session_id = put_sample(store)
+    response_id = store.responses()[0]["id"]
+    store.score(session_id, "helpful", 0.25, response=response_id, by="<b>judge</b>")
+    store.score(session_id, "topic", "<i>refund</i>")
+    page = page_of(store, session_id)
+    assert "helpful 0.25 (&lt;b&gt;judge&lt;/b&gt;)" in page
+    assert "topic &lt;i&gt;refund&lt;/i&gt;" in page
+
+
 def test_a_session_that_is_not_there(store: EventStore) -> None:
     with pytest.raises(NotFoundError):
         write_html(store, "nowhere", io.BytesIO())

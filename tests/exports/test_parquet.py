@@ -29,7 +29,7 @@ from eventstore.times import parse_time
 
 Json = dict[str, Any]
 
-FILES = ["items.parquet", "responses.parquet", "usage.parquet"]
+FILES = ["items.parquet", "responses.parquet", "scores.parquet", "usage.parquet"]
 
 
 def table(folder: Path, name: str) -> list[Json]:
@@ -154,6 +154,30 @@ def test_usage_sums_up_to_what_the_store_says(store: EventStore, folder: Path) -
     assert len(rows) - len(priced) == unpriced
 
 
+def test_scores_have_their_values_and_secrets_masked(store: EventStore, folder: Path) -> None:
+    session_id = put_sample(store)
+    response_id = store.responses()[0]["id"]
+    secret = "sk-proj-" + "abcDEF123456" * 4
+    store.score(session_id, "helpful", 0.25, response=response_id, by="judge", reason=secret)
+    store.score(session_id, "solved", True, at="2026-05-04T09:30:00Z")
+    store.score(session_id, "topic", "refund")
+    assert write_parquet(store, [session_id], folder).scores == 3
+    rows = table(folder, "scores")
+    assert [(r["name"], r["kind"], r["number"], r["value"]) for r in rows] == [
+        ("helpful", "number", 0.25, "0.25"),
+        ("solved", "boolean", 1.0, "true"),
+        ("topic", "label", None, "refund"),
+    ]
+    assert [r["response_id"] for r in rows] == [response_id, None, None]
+    assert rows[0]["by"] == "judge" and secret not in rows[0]["reason"]
+    assert rows[1]["scored_at"].isoformat() == "2026-05-04T09:30:00+00:00"
+    found = duckdb.sql(
+        f"SELECT avg(number) FROM '{folder}/scores.parquet'"
+        f" JOIN '{folder}/responses.parquet' USING (session_id, response_id)"
+    ).fetchall()
+    assert found == [(0.25,)]
+
+
 def test_duckdb_and_pandas_read_them(store: EventStore, folder: Path) -> None:
     put_sample(store, customer="42")
     write_parquet(store, store.session_ids(), folder)
@@ -172,7 +196,7 @@ def test_duckdb_and_pandas_read_them(store: EventStore, folder: Path) -> None:
 
 
 def test_a_store_without_sessions_gives_empty_files(store: EventStore, folder: Path) -> None:
-    assert write_parquet(store, store.session_ids(), folder) == (0, 0, 0, 0)
+    assert write_parquet(store, store.session_ids(), folder) == (0, 0, 0, 0, 0)
     assert [path.name for path in sorted(folder.iterdir())] == FILES
     assert duckdb.sql(f"SELECT count(*) FROM '{folder}/usage.parquet'").fetchall() == [(0,)]
 
@@ -186,7 +210,7 @@ def test_many_sessions_and_long_ones(store: EventStore, folder: Path) -> None:
         store.append(f"sess_{number}", Call().created("resp_1").done("resp_1").frames)
     counted: list[int] = []
     written = write_parquet(store, store.session_ids(), folder, counted.append)
-    assert written == (231, 1432, 0, 1432) and counted == [100, 200, 231]
+    assert written == (231, 1432, 0, 1432, 0) and counted == [100, 200, 231]
     rows = by_key(table(folder, "responses"), "response_id")
     assert rows["sess_long", "resp_1202"]["metadata"] == {"number": "1202"}
     assert rows["sess_7", "resp_1"]["metadata"] == {}

@@ -67,6 +67,8 @@ def _of_session(id_: str) -> Iterator[tuple[str, ...]]:
     for ending in ("wav", "flac", "ogg"):
         yield ("audio", "-o", f"call.{ending}", "--to", "5", "--json", *name)
     yield ("audio", "--plot", "call.svg", "--to", "5", *name)
+    yield ("scores", *name)
+    yield ("scores", "--json", *name)
     yield ("verify", *name)
     yield ("rebuild", *name)
     yield ("repair", "--dry-run", "--json", *name)
@@ -106,6 +108,13 @@ def _of_all() -> Iterator[tuple[str, ...]]:
         for name in ("usage", "latency"):
             yield (name, "--by", by)
             yield (name, "--by", by, "--json")
+    for by in ("name", "day", "model", "giver", "metadata:customer", "x"):
+        yield ("scores", "--by", by)
+        yield ("scores", "--by", by, "--json", "--name", "helpful")
+    scored = ("--score", "helpful<1", "--label", "refund")
+    for name in ("sessions", "responses", "usage"):
+        yield (name, *scored)
+        yield (name, *scored, "--json")
     given = ("--metadata", "customer", "--text", '"one two" pre*', "--status", "completed")
     for times in (("--since", "1970-01-01", "--until", "9999-12-31"), ("--since", "1e9999999")):
         for name in ("responses", "usage", "latency", "context"):
@@ -145,6 +154,10 @@ def changing(ids: Ids, content: bytes, elsewhere_url: str) -> Iterator[Line]:
     yield Line(("import", "-", "--keep-going", "--json"), content.replace(b'"frame"', b'"event"'))
     yield Line(("import", "-", "--json"), b"[" + content.replace(b"}\n", b"},\n") + b"{}]")
     yield Line(("seal", "--all", "--json"))
+    for id_ in (*ids.sessions, NO_ID):
+        yield Line(("score", "--json", "--by", "fuzzer", "--", id_, "helpful", "0.5"))
+        yield Line(("score", "--response", "resp_1", "--", id_, "topic", "refund"))
+        yield Line(("score", "--remove", "--", id_, "topic"))
     yield Line(("offload", "--all", "--to", "segments", "--json"))
     yield Line(("verify", "--all", "--json"))
     yield Line(("offload", "--all", "--back", "--json"))

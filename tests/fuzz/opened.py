@@ -113,16 +113,43 @@ def write(tally: Tally, opened: Opened, form: Form, written: list[Session]) -> N
                 tally.fail("rebuild", "rows of appends differ from a rebuild's", repr(one))
         _check_kept(tally, store, session)
     if form.sealed:
-        for session in written:
-            tally.ask(
-                "writes", "close", lambda s=session: store.append(s.session_id, [], close=True)
-            )
-        ids = [session.session_id for session in written]
-        sealed = tally.ask("writes", "seal", lambda: store.seal(ids))
-        for failure in sealed.failed if sealed else ():
-            tally.fail("seal", "a closed session cannot be sealed", str(failure.error))
-        for session in written:
-            _check_kept(tally, store, session)
+        _seal(tally, store, written)
+    for session in written:
+        _score(tally, store, session.session_id)
+    _check_scores(tally, store)
+
+
+def _seal(tally: Tally, store: EventStore, written: list[Session]) -> None:
+    """Close and seal sessions, and look whether all of them is kept."""
+    for session in written:
+        tally.ask("writes", "close", lambda s=session: store.append(s.session_id, [], close=True))
+    ids = [session.session_id for session in written]
+    sealed = tally.ask("writes", "seal", lambda: store.seal(ids))
+    for failure in sealed.failed if sealed else ():
+        tally.fail("seal", "a closed session cannot be sealed", str(failure.error))
+    for session in written:
+        _check_kept(tally, store, session)
+
+
+def _check_scores(tally: Tally, store: EventStore) -> None:
+    """Look whether a rebuild finds the rows of scores that appends wrote."""
+    tally.ask("writes", "project", store.project)
+    done = tally.ask("writes", "rebuild", store.rebuild)
+    for one in done.done if done else ():
+        if one.changed:
+            tally.fail("rebuild", "rows of scores differ from a rebuild's", repr(one))
+
+
+def _score(tally: Tally, store: EventStore, id_: str) -> None:
+    """Score a session, and a response that it may have."""
+    values = (0.25, True, "refund", "two\nlines", None, float("inf"), "\ud83d")
+    for number, value in enumerate(values):
+        given = {"response": "resp_1"} if number % 2 else {"reason": "fuzzed"}
+        tally.ask(
+            "writes",
+            "score",
+            lambda v=value, g=given: store.score(id_, "helpful", v, by="judge", **g),
+        )
 
 
 def _check_kept(tally: Tally, store: EventStore, session: Session) -> None:

@@ -39,7 +39,17 @@ VALUES: dict[str, tuple[str, ...]] = {
     "limit": ("1", "100", "0", "1e3", "9" * 30),
     "order": ("asc", "desc"),
     "at": ("0", "2", "+0.02", "+999999999", "9" * 18, "x"),
-    "by": ("session", "model", "day", "day,model", "metadata:customer", "metadata:\0", "x"),
+    "by": (
+        "session",
+        "model",
+        "day",
+        "name",
+        "giver",
+        "day,model",
+        "metadata:customer",
+        "metadata:\0",
+        "x",
+    ),
     "status": ("live", "ended", "interrupted", "errors", "failed", "in_progress", "x"),
     "model": ("gpt-realtime", "\0", "é"),
     "voice": ("alloy", "\0"),
@@ -54,7 +64,17 @@ VALUES: dict[str, tuple[str, ...]] = {
         ("0", "0.5", "1e12", "1e400", "-1", "nan", "x"),
     ),
     **dict.fromkeys(("min_turns", "min_interruptions"), ("0", "1", "-1", "9" * 30)),
-    "sort": ("duration", "latency", "cost", "turns", "interruptions", "tokens", "created", "x"),
+    "sort": (
+        "score",
+        "duration",
+        "latency",
+        "cost",
+        "turns",
+        "interruptions",
+        "tokens",
+        "created",
+        "x",
+    ),
     "live": ("true", "false", "2"),
     "summary": ("true", "x"),
     "type": ("response.*", "[", "*", "\0", "eventstore.unreadable"),
@@ -65,6 +85,10 @@ VALUES: dict[str, tuple[str, ...]] = {
     "end": ("0", "0.5", "5", "inf"),
     "assistant_as": ("text", "system"),
     "to": ("realtime", "live", "x"),
+    "score": ("helpful<0.5", "topic=refund", "solved=true", "helpful", "<", "a<b", "\0"),
+    "label": ("refund", "\0", "", "x" * 400),
+    "name": ("helpful", "\0"),
+    "giver": ("judge", "\ud83d"),
     "prefix": ("", "c", "\0", "\ud83d"),
     "key": ("customer", "k\u202e", "\0"),
     "include[]": ("message.input_image.image_url",),
@@ -96,6 +120,8 @@ EXTRA: dict[str, tuple[dict[str, str], ...]] = {
         {"status": "failed", "q": "Hello", "model": "gpt-realtime"},
         {"before": "nothing"},
         {"min_tokens": "9" * 40},
+        {"score": "helpful<0.5", "label": "refund"},
+        {"score": "<"},
     ),
     "/usage": (
         *({"span": span} for span in ("7", "365", "all", "٣", "x")),
@@ -253,6 +279,34 @@ def ask_to_append(tally: Tally, client: TestClient, ids: Ids, written: list[Sess
             _call(tally, client, route, address, body.encode("utf-8", "replace"))
     for path in [*requests_of(Route("POST", route.path, ()), ids)]:
         _call(tally, client, route, path, b'{"events":[{"type":"response.create"}]}')
+
+
+def ask_to_score(tally: Tally, client: TestClient, ids: Ids) -> None:
+    """Score sessions, responses and items by HTTP, and send what is no score."""
+    route = Route("POST", "/v1/realtime/sessions/{session_id}/scores", ())
+    bodies: list[Any] = [{"name": "helpful", "value": v} for v in (0.5, True, "refund", None, [1])]
+    for field, some in (("response_id", ids.responses), ("item_id", ids.items)):
+        bodies += [{"name": "helpful", "value": 1, field: id_} for id_ in (*some[:2], *ODD, 7)]
+    bodies += [{"name": "a\ud83d", "value": "\0"}, {"name": 1}, {"value": 1}, [], 1, {"at": "x"}]
+    bodies += [{"name": "n", "value": 1, "at": at} for at in ("2026-05-04", 1e300, True, "x")]
+    for address in requests_of(route, ids):
+        for body in bodies:
+            _call(tally, client, route, address, json.dumps(body).encode())
+        for sent in (b"", b"{", b'{"name":"n","value":1e999}', b'{"x":1}'):
+            _call(tally, client, route, address, sent)
+
+
+def ask_to_score_on_pages(tally: Tally, client: TestClient, ids: Ids) -> None:
+    """Send forms of a session's page, and what is none."""
+    route = Route("POST", "/sessions/{session_id}/scores", ())
+    forms: list[dict[str, str]] = [{"thumb": thumb} for thumb in ("up", "down", "none", "x")]
+    forms += [{"label": label} for label in ("refund", "", "\0", "x" * 400, "\u202e")]
+    forms += [{"thumb": "up", "response": id_} for id_ in (*ids.responses[:2], *ODD)]
+    for address in requests_of(route, ids):
+        for form in forms:
+            _call(tally, client, route, address, _query(form).encode())
+        for sent in (b"", b"%", b"thumb=up&" * 20, b"\xff=\xfe"):
+            _call(tally, client, route, address, sent)
 
 
 def ask_to_erase(tally: Tally, client: TestClient, ids: Ids) -> None:

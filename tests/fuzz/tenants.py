@@ -21,7 +21,7 @@ from eventstore.web.server.access import parse_keys
 
 _OWN, _OTHER = TENANTS
 _KEYS = {"whole": "a-key-with-every-right", "reader": "a-key-that-reads-alone"}
-_RIGHTS = {"whole": '"read", "raw", "append", "erase"', "reader": '"read"'}
+_RIGHTS = {"whole": '"read", "raw", "append", "score", "erase"', "reader": '"read"'}
 ACCESS = parse_keys(
     "".join(
         f'[[key]]\nname = "{name}"\nkey = "{key}"\nrights = [{_RIGHTS[name]}]\n'
@@ -32,6 +32,7 @@ ACCESS = parse_keys(
 #: Those that ask for no key: they tell nothing of sessions.
 _OF_ALL = ("/metrics", "/readyz", "/healthz", "/static", "/sign-in", "/v1/openapi.json")
 _NONCE = re.compile(rb' data-nonce="[^"]*"')
+_SCORE = b'{"name":"helpful","value":1}'
 _BODY = b'{"events":[{"type":"response.create"}]}'
 
 
@@ -82,12 +83,13 @@ def _header(name: str) -> dict[str, str]:
 def _change_what_is_anothers(
     tally: Tally, opened: Opened, client: TestClient, others: list[str]
 ) -> None:
-    """Append to the other's sessions, and erase them: nothing of it is done."""
+    """Append to the other's sessions, score and erase them: nothing of it is done."""
     session = "/v1/realtime/sessions/{session_id}"
     appends, erases = Route("POST", f"{session}/events", ()), Route("DELETE", session, ())
+    scores = Route("POST", f"{session}/scores", ())
     for id_ in others:
         head = opened.store.last_seq(id_)
-        for route, body in ((appends, _BODY), (erases, None)):
+        for route, body in ((appends, _BODY), (scores, _SCORE), (erases, None)):
             address = route.path.replace("{session_id}", quote(id_, safe=""))
             answer = call(tally, client, route, address, body, _header("whole"))
             if answer is not None and answer.status_code < 400:

@@ -95,10 +95,12 @@ def test_every_route_can_be_called(sqlite_template: Path) -> None:
     assert len(routes) > 30 and all(addresses.values())
     known = {"GET", "POST", "DELETE"}
     assert {route.method for route in routes} <= known
-    #: What changes a store is called by `ask_to_append`, `ask_to_erase` and `ask_routes`.
+    #: What changes a store is called by `ask_routes`, and those that append, score and erase.
     assert {(route.method, route.path) for route in routes if route.method != "GET"} == {
         ("POST", "/v1/realtime/sessions/{session_id}/events"),
+        ("POST", "/v1/realtime/sessions/{session_id}/scores"),
         ("DELETE", "/v1/realtime/sessions/{session_id}"),
+        ("POST", "/sessions/{session_id}/scores"),
         ("POST", "/sign-in"),
         ("POST", "/sign-out"),
     }

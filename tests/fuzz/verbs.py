@@ -35,6 +35,11 @@ FILTERS: tuple[dict[str, Any], ...] = (
     {"min_latency": 0.001, "min_duration": 1e-9},
     {"sort": "duration", "order": "asc"},
     {"sort": "latency"},
+    {"score": "helpful<0.5", "label": "refund"},
+    {"score": ["helpful", "topic=\0"]},
+    {"score": "helpful", "sort": "score"},
+    {"sort": "score", "order": "asc"},
+    {"label": "\ud83d"},
 )
 #: Those of sessions alone.
 OF_SESSIONS: tuple[dict[str, Any], ...] = (
@@ -63,6 +68,7 @@ WRITING = frozenset(
             "rebalance",
             "rebuild",
             "repair",
+            "score",
             "set_metadata",
             "sum_days",
             "unseal",
@@ -77,6 +83,7 @@ def _of_session(store: EventStore, id_: str) -> Iterator[tuple[str, Asked]]:
     yield "last_seq", lambda: store.last_seq(id_)
     yield "revision", lambda: store.revision(id_)
     yield "metadata", lambda: store.metadata(id_)
+    yield "scores", lambda: store.scores(id_)
     yield "session", lambda: store.session(id_)
     yield "events", lambda: store.events(id_, 2, 5)
     yield "events", lambda: store.events(id_, type="response.*")
@@ -160,6 +167,8 @@ def _of_all(store: EventStore, ids: Ids) -> Iterator[tuple[str, Asked]]:
     for by in (None, *GROUPS):
         yield "usage", lambda b=by: store.usage(b)
         yield "latency", lambda b=by: store.latency(b)
+    for by in (None, "name", "giver", *GROUPS):
+        yield "score_sums", lambda b=by: store.score_sums(b, since="1970-01-01", name="helpful")
     for status in ("live", "ended", "interrupted", "errors"):
         yield "sessions", lambda s=status: store.sessions(status=s)
     for id_ in [*ids.sessions, *NO_IDS]:

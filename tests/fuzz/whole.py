@@ -6,7 +6,14 @@ from unittest import mock
 
 from fuzz.commands import changing, reading, run_commands
 from fuzz.opened import Opened, Places, ids_of, write
-from fuzz.routes import ask_routes, ask_to_append, ask_to_erase, client_of
+from fuzz.routes import (
+    ask_routes,
+    ask_to_append,
+    ask_to_erase,
+    ask_to_score,
+    ask_to_score_on_pages,
+    client_of,
+)
 from fuzz.streams import Form, Session
 from fuzz.tally import Tally
 from fuzz.tenants import check_tenants
@@ -39,6 +46,8 @@ def check_store(tally: Tally, places: Places, form: Form, written: list[Session]
         with client_of(opened.store) as client:
             ask_routes(tally, client, ids)
             ask_to_append(tally, client, ids, written)
+            ask_to_score(tally, client, ids)
+            ask_to_score_on_pages(tally, client, ids)
             run_commands(
                 tally,
                 opened,

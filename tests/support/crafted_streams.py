@@ -104,6 +104,19 @@ def asked_from_the_last(n: int) -> Call:
     return call
 
 
+def scored(n: int) -> Call:
+    """Scores of a session, of one response again and again, and of an item each."""
+    call = Call().typed("item_1", "Hi").answers("resp_1", "item_2", "Hello")
+    for i in range(n):
+        told = {"name": f"n{i % 40}", "value": i, "reason": "because"}
+        call.store("scored", score=told)
+        call.store("scored", score={**told, "target": {"response_id": "resp_1"}})
+        call.typed(f"item_{i + 3}", "Hi")
+        call.store("scored", score={**told, "target": {"item_id": f"item_{i + 3}"}})
+        call.store("scored", score={"name": f"n{i % 40}", "by": "nobody"})
+    return call
+
+
 def errors(n: int) -> Call:
     """Requests, and errors that refuse others."""
     call = Call()
@@ -219,6 +232,7 @@ STREAMS: dict[str, Callable[[int], Call]] = {
         made_and_done_again,
         cancelled,
         asked_from_the_last,
+        scored,
         errors,
         unanswered,
         named_conversations,

@@ -14,7 +14,10 @@ PCM_BYTES = 4800
 
 def words(name: str) -> dict[str, str]:
     """A call's own words, by where they stand."""
-    places = ("metadata", "typed", "said", "arguments", "instructions", "unreadable", "item", "tag")
+    places = (
+        *("metadata", "typed", "said", "arguments", "instructions", "unreadable", "item", "tag"),
+        *("label", "text", "why"),
+    )
     return {place: f"quux{name}{place}zanzibar" for place in places}
 
 
@@ -53,6 +56,9 @@ def secret_call(name: str) -> Call:
     spoken = message("item_2", "assistant", {"type": "output_audio", "transcript": own["said"]})
     call.server("response.output_item.done", response_id="resp_1", item=spoken)
     call.server("response.output_item.done", response_id="resp_1", item=called)
+    call.store("scored", score={"name": "topic", "value": own["label"], "reason": own["why"]})
+    told = {"name": "told", "value": own["text"], "kind": "text", "by": "judge"}
+    call.store("scored", score={**told, "target": {"response_id": "resp_1"}})
     call.frame("server", '{"type":"x.y","half":"\ud83d","audio":"' + loose(name) + '"}')
     return call.done("resp_1", metadata={"tag": own["tag"]}).store("closed", reason="done")
 

@@ -119,6 +119,27 @@ def responses() -> st.SearchStrategy[Json]:
     )
 
 
+def scores() -> st.SearchStrategy[Json]:
+    """A score, most often a valid one, of the session, a response or an item."""
+    targets = (
+        _object({"response_id": _RESPONSE_ID})
+        | _object({"item_id": _ITEM_ID})
+        | _one({}, None, {"item_id": "item_1", "response_id": "resp_1"})
+    )
+    return _object(
+        {
+            "name": _one("helpful", "helpful", "topic", "no<name"),
+            "value": _one(None, True, False, 0.25, 1, 10**400, "refund", "two\nlines", "\ud83d"),
+            "kind": _one("number", "boolean", "label", "text", None, None, None),
+            "target": targets,
+            "by": _one(None, None, "judge", "anna", "\n"),
+            "reason": _one(None, "it said why", "\0"),
+            "at": _one(None, "2026-05-04T09:30:00Z", "yesterday"),
+        },
+        lacks_one_in=12,
+    )
+
+
 def sessions() -> st.SearchStrategy[Json]:
     """A session's configuration."""
     detection = _object({"type": _one("server_vad"), "create_response": st.booleans()})
@@ -169,6 +190,7 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
     ),
     "usage": usages() | st.none(),
     "metadata": _METADATA,
+    "score": scores(),
     "event": _one("1", "#"),
     "reason": _one("client", None),
     "rate_limits": st.lists(
@@ -214,6 +236,7 @@ _FIELDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("response.content_part.", (*_PART, "part")),
     ("response.", _PART),
     ("mcp_list_tools.", ("item_id",)),
+    ("eventstore.session.scored", ("score",)),
     ("eventstore.", ("metadata", "reason", "url")),
     ("warning", ("error",)),
     ("error", ("error",)),
@@ -257,6 +280,7 @@ OFTEN = (
     "conversation.item.input_audio_transcription.completed",
     "conversation.item.input_audio_transcription.updated",
     "eventstore.session.metadata",
+    "eventstore.session.scored",
     "input_audio_buffer.append",
     "input_audio_buffer.committed",
     "response.create",

@@ -14,6 +14,7 @@ from eventstore.realtime.metadata import Condition
 from eventstore.store.filters.filters import (
     BasicFilter,
     ResponseFilter,
+    ScoreFilter,
     SessionFilter,
     checked_filter,
 )
@@ -23,6 +24,7 @@ from eventstore.verbs.filter_params import (
     MetadataConditions,
     Moment,
     ResponseFilterParams,
+    ScoreFilterParams,
     SessionFilterParams,
 )
 
@@ -30,6 +32,7 @@ TIED: list[tuple[Any, type[BasicFilter]]] = [
     (LogFilterParams, BasicFilter),
     (SessionFilterParams, SessionFilter),
     (ResponseFilterParams, ResponseFilter),
+    (ScoreFilterParams, ScoreFilter),
 ]
 #: Fields that the store's own code alone sets: by `scoped`, and for requests to the replay server.
 NOT_FOR_CALLERS = {"scope", "address"}

@@ -190,8 +190,12 @@ def _retain(store: EventStore, other: EventStore, folder: Path) -> object:
 
 
 #: Verbs by what they do. Those of a line work one after the other on the same sessions.
+def _score(store: EventStore, other: EventStore, folder: Path) -> object:
+    return [store.score(id_, "helpful", 0.5)["id"] for id_ in ("open", "closed", "sealed")]
+
+
 VERBS: dict[str, tuple[Verb, ...]] = {
-    "append": (_append, _append_together, _set_metadata),
+    "append": (_append, _append_together, _set_metadata, _score),
     "project": (_project, _rebuild, _sum_days, _prices),
     "import": (_import,),
     "import_again": (_import_again,),

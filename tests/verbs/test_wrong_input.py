@@ -56,13 +56,14 @@ CALLS: dict[str, dict[str, Any]] = {
     "repair": {"session_ids": SESSION},
     "response": {"response_id": "resp_1"},
     "scoped": {"key": "customer", "value": "42"},
+    "score": {"session_id": SESSION, "name": "helpful", "value": 0.5},
     "seal": {"session_ids": SESSION},
     "set_metadata": {"session_id": SESSION, "metadata": {"a": "b"}},
     "unseal": {"session_ids": SESSION},
     "verify": {"session_ids": SESSION},
 }
 OF_A_SESSION = (
-    *("check_seen", "metadata", "last_seq", "revision", "events", "masked_events"),
+    *("check_seen", "metadata", "scores", "last_seq", "revision", "events", "masked_events"),
     *("replay", "follow", "reseed", "session", "state", "transcript", "waveform"),
 )
 CALLS |= {name: {"session_id": SESSION} for name in OF_A_SESSION}

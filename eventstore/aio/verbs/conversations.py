@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventstore.aio.verbs.analytics import AsyncTotals
+from eventstore.aio.verbs.scores import AsyncScoreQueries
 from eventstore.verbs.conversations import Conversations
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from eventstore.verbs.resources import ConversationResource, ItemResource
 
 
-class AsyncConversations(AsyncTotals):
+class AsyncConversations(AsyncScoreQueries):
     """The verbs of `Conversations`, each called in a thread."""
 
     async def conversation(

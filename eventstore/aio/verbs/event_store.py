@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventstore.aio.verbs.log import AsyncWritableLog
 from eventstore.aio.verbs.queries import AsyncQueries
+from eventstore.aio.verbs.scores import AsyncScoring
 from eventstore.aio.verbs.upkeep import AsyncUpkeep
 from eventstore.event_store import EventStore
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from eventstore.sound.timeline.layout import Side
 
 
-class AsyncFileVerbs(AsyncUpkeep, AsyncWritableLog):
+class AsyncFileVerbs(AsyncUpkeep, AsyncScoring):
     """The verbs of `EventStore`, each called in a thread."""
 
     @property

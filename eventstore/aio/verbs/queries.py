@@ -66,8 +66,10 @@ class AsyncQueries(AsyncLogQueries):
             before: The `first_id` of a page: this one ends before it.
             order: `desc`, the newest or the most first, or `asc`.
             sort: By when sessions `started`, or by `duration`, `cost`, `latency` (the slowest
-                answer), `turns` or `interruptions`. Sessions of which that is not known come last
-                with `desc` and first with `asc`; sessions that are alike are in order of time.
+                answer), `turns`, `interruptions`, or by `score`: the first one that the filter
+                `score` names, of several the highest with `desc` and the lowest with `asc`.
+                Sessions of which that is not known come last with `desc` and first with `asc`;
+                sessions that are alike are in order of time.
             live: Only open sessions. Each has, under `eventstore`, what it is `doing` and its
                 `last_words`.
             summary: Add to each session, under `eventstore`, a `summary` of its turns, tokens, cost
@@ -223,9 +225,9 @@ class AsyncQueries(AsyncLogQueries):
             before: The `first_id` of a page: this one ends before it.
             order: `desc`, the newest or the most first, or `asc`.
             sort: By when responses were `created`, or by `duration`, `latency` (how long they were
-                waited for) or `tokens` (all of them). Responses of which that is not known come
-                last with `desc` and first with `asc`; responses that are alike are in order of
-                time.
+                waited for), `tokens` (all of them), or `score`, as for `sessions`. Responses of
+                which that is not known come last with `desc` and first with `asc`; responses that
+                are alike are in order of time.
             dialect: The shape of the resources: `wire` as the server had it, or the full `beta` or
                 `ga` shape.
             filters: Which responses: see `ResponseFilterParams`.

@@ -29,6 +29,7 @@ from eventstore.exports.live_words import is_live
 from eventstore.exports.speakers import has_several_speakers, with_names
 from eventstore.projection.session_names import sideband_of
 from eventstore.realtime.resources.outcomes import failure_of, status_words
+from eventstore.realtime.resources.scores import score_words
 from eventstore.realtime.values import mapping, text
 
 
@@ -44,6 +45,20 @@ def print_state(shown: Mapping[str, Any]) -> None:
         _print_responses(shown["responses"])
         echo()
         print_usage([shown["usage"] | {"key": "usage"}])
+    _print_scores(shown)
+
+
+def _print_scores(shown: Mapping[str, Any]) -> None:
+    """Print the scores of a session, its responses and its items, each with its reason."""
+    items = (item for conversation in shown["conversations"] for item in conversation["items"])
+    rows = [
+        (one["response_id"] or one["item_id"] or "session", *score_words([one]), one["reason"])
+        for resource in (shown["session"], *shown["responses"], *items)
+        for one in resource.get("eventstore", {}).get("scores", ())
+    ]
+    if rows:
+        echo()
+        print_table(("SCORED", "SCORE", "REASON"), rows)
 
 
 def print_conversations(shown: Mapping[str, Any]) -> None:

@@ -71,6 +71,21 @@ ITEM_COLUMNS: Columns = (
     ("resource", "text"),
 )
 
+SCORE_COLUMNS: Columns = (
+    ("session_id", "text"),
+    ("response_id", "text"),
+    ("item_id", "text"),
+    ("name", "text"),
+    ("by", "text"),
+    ("kind", "text"),
+    ("number", "number"),
+    ("value", "text"),
+    ("reason", "text"),
+    ("at", "time"),
+    ("seq", "integer"),
+    ("scored_at", "time"),
+)
+
 USAGE_COLUMNS: Columns = (
     ("session_id", "text"),
     ("kind", "text"),

@@ -1,4 +1,4 @@
-"""Write responses, items and usage of sessions to Parquet files, for DuckDB, pandas and others.
+"""Write responses, items, usage and scores of sessions to Parquet files, for DuckDB and others.
 
 The files have the rows of the read models with typed columns, and each whole resource as JSON text.
 Needs `pyarrow`, which the extra `parquet` brings. Called by the command `export --format parquet`
@@ -17,23 +17,29 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from eventstore.errors import EventStoreError, Failure
-from eventstore.exports.parquet.columns import ITEM_COLUMNS, RESPONSE_COLUMNS, USAGE_COLUMNS
+from eventstore.exports.parquet.columns import (
+    ITEM_COLUMNS,
+    RESPONSE_COLUMNS,
+    SCORE_COLUMNS,
+    USAGE_COLUMNS,
+)
 from eventstore.exports.parquet.item_words import languages_of, timed_words_of
 from eventstore.exports.parquet.live_columns import live_item_columns, live_response_columns
 from eventstore.exports.parquet.table_file import TableFile
 from eventstore.pricing.prices import Prices
 from eventstore.projection.views.usage import Tokens
-from eventstore.realtime.masking.mask import mask_entry, mask_frame, mask_words
-from eventstore.realtime.values import loads, mapping, storable
+from eventstore.realtime.masking.mask import mask_entry, mask_frame, mask_value, mask_words
+from eventstore.realtime.values import dumps, loads, mapping, storable
 from eventstore.store.database.engine_options import prices_of
 from eventstore.store.database.outages import attempt
 from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.queries import read_tables
+from eventstore.times import parse_time
 
 if TYPE_CHECKING:
     from eventstore.store.sessions.log import Log
 
-#: So many sessions are read in one transaction, so that the three files agree about each session.
+#: So many sessions are read in one transaction, so that the four files agree about each session.
 _TOGETHER = 100
 # Bytes of their rows that are held in memory; beyond that they are in a temporary file.
 _IN_MEMORY = 16 * 1024 * 1024
@@ -48,12 +54,14 @@ class Written(NamedTuple):
         responses: Rows of responses.
         items: Rows of items.
         usage: Rows of usage.
+        scores: Rows of scores.
     """
 
     sessions: int
     responses: int
     items: int
     usage: int
+    scores: int
 
 
 class RowsRead(NamedTuple):
@@ -61,7 +69,7 @@ class RowsRead(NamedTuple):
 
     Attributes:
         sessions: How many sessions.
-        numbers: How many rows of responses, of items and of usage.
+        numbers: How many rows of responses, of items, of usage and of scores.
         rows: A file with all rows, in this order.
     """
 
@@ -77,7 +85,7 @@ def write_parquet(
     progress: Callable[[int], None] | None = None,
     failures: list[Failure] | None = None,
 ) -> Written:
-    """Write `responses.parquet`, `items.parquet` and `usage.parquet`: all three, or none.
+    """Write the files `responses`, `items`, `usage` and `scores`, `.parquet` each: all, or none.
 
     Args:
         log: The store.
@@ -94,27 +102,28 @@ def write_parquet(
     folder.mkdir(parents=True, exist_ok=True)
     sessions = 0
     with ExitStack() as stack:
-        responses, items, usage = (
+        files = [
             stack.enter_context(TableFile(folder / f"{name}.parquet", columns))
             for name, columns in (
                 ("responses", RESPONSE_COLUMNS),
                 ("items", ITEM_COLUMNS),
                 ("usage", USAGE_COLUMNS),
+                ("scores", SCORE_COLUMNS),
             )
-        )
+        ]
         for ids in _batches(session_ids):
             for found in _found(log, ids, failures):
                 with found.rows as rows:
-                    for file, number in zip((responses, items, usage), found.numbers, strict=True):
+                    for file, number in zip(files, found.numbers, strict=True):
                         file.write_all(_kept(rows, number))
                 sessions += found.sessions
             if progress is not None:
                 progress(sessions)
-        for file in (responses, items, usage):
+        for file in files:
             file.finish()
-        for file in (responses, items, usage):
+        for file in files:
             file.publish()
-    return Written(sessions, responses.rows, items.rows, usage.rows)
+    return Written(sessions, *(file.rows for file in files))
 
 
 def _batches(session_ids: Iterable[str]) -> Iterator[list[str]]:
@@ -146,7 +155,7 @@ def _read(log: Log, ids: Sequence[str]) -> RowsRead:
         with read(log.engine) as tx:
             read_tables.check_sessions(tx, ids)
             usage = partial(_usage, prices_of(log.engine))
-            numbers = [_keep(rows, make(tx, ids)) for make in (_responses, _items, usage)]
+            numbers = [_keep(rows, make(tx, ids)) for make in (_responses, _items, usage, _scores)]
     except BaseException:
         rows.close()
         raise
@@ -227,3 +236,15 @@ def _usage(prices: Prices, tx: Transaction, ids: Sequence[str]) -> Iterator[Row]
             cost = prices.cost(model, tokens, reported, at).usd
             stated = (row[0], kind, response_id, item_id, at, model, bool(reported))
             yield (*stated, *tokens, None if cost is None else float(cost))
+
+
+def _scores(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
+    for row in read_tables.score_rows(tx, ids):
+        score = mapping(mask_value(loads(row.resource)))
+        value = score.get("value")
+        shown = dumps(value) if isinstance(value, bool | int | float) else _storable(value)
+        target = (_storable(score.get("response_id")), _storable(score.get("item_id")))
+        stated = (score.get("name"), score.get("by"), score.get("kind"))
+        given_at = parse_time(score.get("at"))
+        why = _storable(score.get("reason"))
+        yield (row.session_id, *target, *stated, row.number, shown, why, row.at, row.seq, given_at)

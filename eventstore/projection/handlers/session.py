@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from eventstore.projection.content import AudioSpan
+from eventstore.projection.handlers.scores import SCORE_NOTES
 from eventstore.projection.handlers.session_billing import note_configuration, note_end, note_usage
 from eventstore.projection.pending import refuse_creates
 from eventstore.projection.state import (
@@ -256,6 +257,7 @@ NOTES = {
     "eventstore.session.redacted": _redacted,
     "eventstore.session.same_call": _same_call,
     "eventstore.session.sample_rates": _sample_rates,
+    **SCORE_NOTES,
 }
 HANDLERS = {
     **NOTES,

@@ -22,6 +22,7 @@ from eventstore.projection.views.live import (
     live_item_notes,
     live_response_notes,
 )
+from eventstore.projection.views.scores import score_notes
 from eventstore.realtime.audio import bytes_per_ms
 from eventstore.realtime.resources.dialects import response_config
 from eventstore.realtime.values import mapping, sequence, text
@@ -177,7 +178,7 @@ def _item_notes(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]
     errors = [part.error for part in item.parts.values() if part.error]
     if errors:
         notes["transcription_error"] = errors[-1]
-    return notes
+    return notes | score_notes(state, "item", item.id)
 
 
 def _generated(item: Item, response: Response, deltas: bool) -> dict[str, Any]:
@@ -357,4 +358,5 @@ def _response_notes(
             if said
         ),
     }
+    notes |= score_notes(state, "response", response.id)
     return notes if response.live is None else notes | live_response_notes(state, response)

@@ -18,6 +18,7 @@ from eventstore.projection.views.bounded import (
 )
 from eventstore.projection.views.live import live_session_notes
 from eventstore.projection.views.resources import audio_span
+from eventstore.projection.views.scores import score_notes
 from eventstore.realtime.audio import at_rate, bytes_per_ms, output_format
 from eventstore.realtime.protocols import REALTIME
 from eventstore.realtime.values import column_text, non_empty
@@ -73,7 +74,7 @@ def session_resource(state: SessionState, listed: bool = False) -> dict[str, Any
         "dtmf_left_out": state.dtmf_left_out,
     }
     notes.update((name, value) for name, value in seldom.items() if value)
-    notes |= live_session_notes(state)
+    notes |= live_session_notes(state) | score_notes(state, "session")
     if state.translation or state.translation_audio:
         notes["translation"] = _translation(state, listed)
     if listed:

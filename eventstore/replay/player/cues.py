@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eventstore.projection.repeats import Repeats
-from eventstore.realtime.catalogue import RENAMED, canonical
+from eventstore.realtime.catalogue import RENAMED, SET_LATER, canonical
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE, UNREADABLE, parse
 from eventstore.realtime.protocols import LIVE, Protocol, told_protocol
@@ -97,8 +97,7 @@ class CueMaker:
                 memory.last = event
                 yield from self._in_order(_live_cues(memory, event))
             return
-        # Metadata may be set long after the call, so their time is not a time of the call.
-        at = None if event.type == METADATA_EVENT else event.at
+        at = None if event.type in SET_LATER else event.at
         moment = memory.clock.moment(at)
         offset = None if at is None else moment / 1000
         for kind, speaker, words, id_ in _cues_of(memory, event):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from eventstore.projection.repeats import Repeats
 from eventstore.realtime.audio import rates_of_note
-from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO, canonical
+from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO, SET_LATER, canonical
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
 from eventstore.realtime.protocols import LIVE, REALTIME, Protocol, told_protocol
@@ -20,9 +20,6 @@ from eventstore.sound.timeline.live_sound import FIXTURE_PLAY, LiveSound
 from eventstore.sound.timeline.session_sound import Json, SessionSound
 from eventstore.store.log.counted_events import counted_body
 
-#: Metadata may be set long after the call, so their time is not a time of the call.
-_METADATA = "eventstore.session.metadata"
-
 
 def collect_sound(events: Iterable[StoredEvent]) -> SessionSound | LiveSound:
     """Read a session's events, in order, and return what they say about its sound.
@@ -32,7 +29,7 @@ def collect_sound(events: Iterable[StoredEvent]) -> SessionSound | LiveSound:
     sound, repeats, live = SessionSound(), Repeats(), LiveSound()
     protocol: Protocol | None = None
     for event in events:
-        if event.type == _METADATA:
+        if event.type in SET_LATER:
             continue
         if protocol is None:
             protocol = told_protocol(event.direction, event.type, _proof(event))

@@ -27,7 +27,9 @@ from eventstore.projection.facets import PROTOCOL, RESPONSE_KIND, ResponseKind
 from eventstore.realtime import protocols
 from eventstore.realtime.metadata import Condition, Operator
 from eventstore.realtime.protocols import Protocol as SessionProtocol
+from eventstore.realtime.resources.scores import ScoreCondition
 from eventstore.store.filters.metadata_conditions import parse_condition, within_limits
+from eventstore.store.filters.score_texts import read_labels, read_score_conditions
 from eventstore.times import parse_time
 
 MAX_LIMIT = 100
@@ -44,8 +46,8 @@ _LONGEST = 40
 ResponseStatus = Literal["completed", "cancelled", "failed", "incomplete", "in_progress"]
 #: `ended`: not `live`. `errors`: the session has errors, or responses that failed.
 SessionStatus = Literal["live", "ended", "interrupted", "errors"]
-SessionSort = Literal["started", "duration", "cost", "latency", "turns", "interruptions"]
-ResponseSort = Literal["created", "duration", "latency", "tokens"]
+SessionSort = Literal["started", "duration", "cost", "latency", "turns", "interruptions", "score"]
+ResponseSort = Literal["created", "duration", "latency", "tokens", "score"]
 SortDirection = Literal["asc", "desc"]
 Modality = Literal["text", "audio"]
 #: Conditions on facets, each as a name and a value.
@@ -117,6 +119,8 @@ def _is_given(validate: Callable[[Any], Any]) -> BeforeValidator:
 _CONFIG = ConfigDict(extra="forbid")
 
 Conditions = Annotated[tuple[Condition, ...], BeforeValidator(read_conditions)]
+ScoreConditions = Annotated[tuple[ScoreCondition, ...], BeforeValidator(read_score_conditions)]
+Labels = Annotated[tuple[str, ...], BeforeValidator(read_labels)]
 Time = Annotated[int | None, _is_given(_at)]
 #: A length of time that is given in seconds and kept in microseconds, like the columns.
 Seconds = Annotated[Annotated[int, Field(ge=0, le=_MOST)] | None, _is_given(_microseconds)]
@@ -233,6 +237,7 @@ class SessionFilter(BasicFilter):
     FIGURES: ClassVar[tuple[str, ...]] = (
         *("tool", "reason", "language", "min_duration", "max_duration", "min_cost"),
         *("min_latency", "min_turns", "min_interruptions", "address", "protocol"),
+        *("score", "label"),
     )
     status: SessionStatus | None = None
     protocol: SessionProtocol | None = None
@@ -247,6 +252,8 @@ class SessionFilter(BasicFilter):
     min_latency: Seconds = None
     min_turns: Number = None
     min_interruptions: Number = None
+    score: ScoreConditions = ()
+    label: Labels = ()
     #: Names and values in the URL of the session's connection: realtime/request_target.py.
     address: tuple[tuple[str, str], ...] | None = None
 
@@ -279,6 +286,8 @@ class ResponseFilter(BasicFilter):
     #: In microseconds; `checked_filter` takes seconds.
     min_latency: Seconds = None
     min_duration: Seconds = None
+    score: ScoreConditions = ()
+    label: Labels = ()
 
     def facets(self) -> Facets:
         """Return the facets that responses must have."""
@@ -290,6 +299,15 @@ def _facets(**values: str | None) -> Facets:
 
 
 _IS_LIVE = (PROTOCOL, protocols.LIVE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreFilter(BasicFilter):
+    """Conditions on scores; all of them must hold. The times are of what is scored."""
+
+    session: Text = None
+    name: Text = None
+    giver: Text = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.filters.filters import ResponseFilter, SessionFilter
+from eventstore.store.filters.score_conditions import score_tests
 from eventstore.store.filters.sql_conditions import (
     MOST_COUNTED,
     Where,
@@ -25,7 +26,7 @@ Narrowing = tuple[str, list[Any]]
 def narrowing_conditions(
     filters: SessionFilter | ResponseFilter, of: Literal["session", "response"], timed: str
 ) -> Iterator[Narrowing]:
-    """Yield the conditions on metadata, facets and time, each as rows of the index that knows it.
+    """Yield the conditions on metadata, facets, scores and time, each as rows of its index.
 
     Args:
         of: Whose tables of metadata and facets to use.
@@ -39,6 +40,9 @@ def narrowing_conditions(
             yield f"{of}_metadata x WHERE {test}", list(values)
     for facet in filters.facets():
         yield f"{of}_facets x WHERE x.facet = ? AND x.value = ?", list(facet)
+    of_response = " AND x.response_id IS NOT NULL" if of == "response" else ""
+    for test, values in score_tests(filters):
+        yield f"scores x WHERE {test.format('x')}{of_response}", values
     span = Where([], [])
     add_time(span, "x.at", filters.since, filters.until)
     if span.conditions:

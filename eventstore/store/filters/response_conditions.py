@@ -9,6 +9,7 @@ from eventstore.realtime.metadata import Condition
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.filters import search
 from eventstore.store.filters.filters import ResponseFilter
+from eventstore.store.filters.score_conditions import add_scores
 from eventstore.store.filters.sql_conditions import (
     Where,
     add_facets,
@@ -58,6 +59,7 @@ def add_response_conditions(
     if filters.modality is not None:
         where.add("r.modalities IN (?, 'audio,text')", filters.modality)
     add_facets(where, tx, "response_facets", "r", IDS, filters.facets())
+    add_scores(where, tx, filters, "r", IDS)
     add_time(where, f"{time}.at", filters.since, filters.until)
     for condition in filters.metadata:
         if condition is not start:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from eventstore.realtime.catalogue import SET_LATER
 from eventstore.realtime.frames import STORE
 from eventstore.realtime.session_clock import SessionClock
 from eventstore.store.database.transaction import Transaction
@@ -14,7 +15,6 @@ ARRIVALS = (
     " ORDER BY seq LIMIT ?"
 )
 _PIECE = 5000
-_METADATA = "eventstore.session.metadata"
 
 _Arrival = tuple[int, int | None, str, str]
 
@@ -31,8 +31,8 @@ def seq_at_moment(tx: Transaction, session_id: str, head: int, seconds: float) -
     """
     clock, end, found = SessionClock(), round(seconds * 1_000_000), 0
     for seq, at, direction, type_ in _arrivals(tx, session_id, head):
-        if direction == STORE and type_ == _METADATA:
-            continue  # Metadata may be set long after the call, and do not belong to its time.
+        if direction == STORE and type_ in SET_LATER:
+            continue  # These may be set long after the call, and do not belong to its time.
         if clock.moment(at) > end:
             return found
         found = seq

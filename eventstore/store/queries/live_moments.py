@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from eventstore.projection.live.timeline import PLACED_TYPES, LiveClock
-from eventstore.realtime.catalogue import UNTIMED
+from eventstore.realtime.catalogue import SET_LATER, UNTIMED
 from eventstore.realtime.frames import STORE
 from eventstore.realtime.protocols import LIVE, told_protocol
 from eventstore.store.database.transaction import Transaction
@@ -28,7 +28,6 @@ EVENTS_WITHOUT_SOUND = (
 #: The server tells what was said some time after it was said. Events that arrive so much later than
 #: the moment end the search.
 _LATE_MS = 2000
-_METADATA = "eventstore.session.metadata"
 
 _Read = tuple[int, int | None, str, str, dict[str, Any] | None]
 
@@ -52,7 +51,7 @@ def seq_on_timeline(tx: Transaction, session_id: str, head: int, seconds: float)
             protocol = told_protocol(direction, type_, body)
             if protocol not in (None, LIVE):
                 return None
-        if direction == STORE and type_ == _METADATA:
+        if direction == STORE and type_ in SET_LATER:
             continue
         moment = clock.moment(at, type_, body)
         if clock.placed and moment >= end_ms:

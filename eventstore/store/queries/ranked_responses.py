@@ -9,14 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from eventstore.errors import NotFoundError
 from eventstore.realtime.values import identifier
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.filters import search
 from eventstore.store.filters.filters import ResponseFilter, ResponsePaging
 from eventstore.store.filters.find_response import find_response
-from eventstore.store.filters.forced_joins import lookup_join
+from eventstore.store.filters.forced_joins import lookup_join, ordered_join
 from eventstore.store.filters.narrowing import Narrowing, narrowest, narrowing_conditions
 from eventstore.store.filters.response_conditions import EQUAL, IDS, LEAST
+from eventstore.store.filters.score_conditions import (
+    add_sorting_score,
+    sorting_name,
+    sorting_place,
+)
 from eventstore.store.filters.sql_conditions import (
     Where,
     few_matching_rows,
@@ -29,6 +35,7 @@ _COLUMNS = {
     "duration": "duration_us",
     "latency": "answer_us",
     "tokens": "total_tokens",
+    "score": "number",
 }
 _INDEXES = {
     "created": "responses_at",
@@ -36,7 +43,8 @@ _INDEXES = {
     "latency": "responses_answer",
     "tokens": "responses_tokens",
 }
-_FIGURES = {"tool", "language", "kind", *LEAST}
+_FIGURES = {"tool", "language", "kind", "score", "label", *LEAST}
+_OF_RESPONSE = "x.session_id = r.session_id AND x.response_id = r.response_id"
 _VALUE = "SELECT {} FROM responses WHERE session_id = ? AND response_id = ?"
 
 
@@ -60,9 +68,14 @@ def ranked_keys(
     terms = search.parse_terms(filters.text) if filters.text is not None else []
     few = few_matching_rows(tx, terms, IDS) if terms else None
     lead = values_source(few, IDS) if few is not None else _few_responses(tx, filters)
+    by_score = paging.sort == "score"
     if lead is not None:
         source = f"{lead[0]} d {lookup_join(tx, 'responses', 'r', 'd', IDS)}"
         where = Where(where.conditions, [*lead[1], *where.parameters])
+        source += f" {ordered_join(tx)} scores x ON {_OF_RESPONSE}" if by_score else ""
+    elif by_score:
+        by_index = "" if tx.postgresql else " INDEXED BY scores_number"
+        source = f"scores x{by_index} {lookup_join(tx, 'responses', 'r', 'x', IDS)}"
     else:
         by_index = "" if tx.postgresql else f" INDEXED BY {_INDEXES[paging.sort]}"
         source = f"responses r{by_index}"
@@ -70,24 +83,32 @@ def ranked_keys(
         at_once = is_rare(tx, terms)
         condition, values = search.response_says(terms, tx.postgresql, at_once)
         where.add(condition, *values)
-    column = _COLUMNS[paging.sort]
+    column, by = _COLUMNS[paging.sort], "x" if by_score else "r"
+    if by_score:
+        add_sorting_score(where, tx, sorting_name(filters), IDS, paging.order)
     direction, compare = ("ASC", ">") if paging.ascends else ("DESC", "<")
     names = list(dict.fromkeys((column, "at", *IDS)))
     if paging.cursor is not None:
         at, *ids = find_response(tx, paging.cursor, filters.session, filters.scope)
         place = dict(zip(("at", *IDS), (at, *ids), strict=True))
-        row = tx.row(_VALUE.format(column), ids)
-        place[column] = row[0] if row is not None else at
+        if by_score:
+            found = sorting_place(tx, sorting_name(filters), IDS, ids, paging.order)
+            if found is None:
+                raise NotFoundError(f"response {paging.cursor} has no score to go on from")
+            place[column], place["at"] = found
+        else:
+            row = tx.row(_VALUE.format(column), ids)
+            place[column] = row[0] if row is not None else at
         marks = ", ".join("?" * len(names))
-        columns = ", ".join(f"r.{name}" for name in names)
+        columns = ", ".join(f"{by}.{name}" for name in names)
         where.add(f"({columns}) {compare} ({marks})", *(place[name] for name in names))
 
     def order(alias: str) -> str:
         return ", ".join(f"{alias}.{name} {direction}" for name in names)
 
     sql = (
-        f"SELECT {', '.join(f'r.{name}' for name in names)} FROM {source}{where.sql()}"
-        f" ORDER BY {order('r')} LIMIT ?"
+        f"SELECT {', '.join(f'{by}.{name}' for name in names)} FROM {source}{where.sql()}"
+        f" ORDER BY {order(by)} LIMIT ?"
     )
     return sql, [*where.parameters, paging.limit + 1], order("k")
 

@@ -13,8 +13,14 @@ from typing import Any, NamedTuple
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.filters import search
 from eventstore.store.filters.filters import SessionFilter, SessionPaging
-from eventstore.store.filters.forced_joins import row_by_row
+from eventstore.store.filters.forced_joins import ordered_join, row_by_row
 from eventstore.store.filters.narrowing import Narrowing, narrowest, narrowing_conditions
+from eventstore.store.filters.score_conditions import (
+    add_scores,
+    add_sorting_score,
+    sorting_name,
+    sorting_place,
+)
 from eventstore.store.filters.session_conditions import (
     LIVE,
     SESSION_ID,
@@ -127,7 +133,7 @@ def ranked_keys(
     direction, compare = ("ASC", ">") if paging.ascends else ("DESC", "<")
     place = _place(tx, filters, paging, costs) if paging.cursor is not None else None
     statements, parameters = [], []
-    for arm in _branches(tx, paging.sort, lead, costs):
+    for arm in _branches(tx, filters, paging, lead, costs):
         names = [arm.value, f"{arm.by}.at", f"{arm.by}.session_id"]
         where = arm.where
         source = arm.source + _add_conditions(where, tx, filters, live, costs)
@@ -152,9 +158,25 @@ def ranked_keys(
 
 
 def _branches(
-    tx: Transaction, sort: str, lead: _FewSessions | None, costs: Costs | None
+    tx: Transaction,
+    filters: SessionFilter,
+    paging: SessionPaging,
+    lead: _FewSessions | None,
+    costs: Costs | None,
 ) -> Iterator[_Branch]:
     """Yield the branches of a page: two if one index does not have all sessions in order."""
+    sort = paging.sort
+    if sort == "score":
+        scored = Where([], [])
+        if lead is None:
+            by_index = _by_index(tx, "scores_number")
+            source = f"scores x{by_index} {session_joins(tx, 'x', ('f',))}"
+        else:
+            source = _source_from(tx, lead, scored, ("f",))
+            source += f" {ordered_join(tx)} scores x ON x.session_id = f.session_id"
+        add_sorting_score(scored, tx, sorting_name(filters), SESSION_ID, paging.order)
+        yield _Branch(source, scored, "x.number", "x")
+        return
     if sort == "cost" and costs is not None:
         priced = Where([], [])
         if lead is None:
@@ -265,6 +287,7 @@ def _add_conditions(
     add_scope(where, filters.scope, "f")
     facets, lacked = filters.facets(), filters.lacked_facets()
     add_facets(where, tx, "session_facets", "f", SESSION_ID, facets, lacked)
+    add_scores(where, tx, filters, "f", SESSION_ID)
     for name, column in _LEAST.items():
         least = getattr(filters, name)
         if least is not None:
@@ -337,11 +360,31 @@ def _narrowing_figures(filters: SessionFilter) -> Iterator[Narrowing]:
             )
 
 
+def _check_in_scope(tx: Transaction, filters: SessionFilter, session_id: str) -> None:
+    """Check that a session is there, and within the scope of a filter.
+
+    Raises:
+        NotFoundError: It is not.
+    """
+    where = Where([], [])
+    add_session(where, tx, "f", session_id)
+    add_scope(where, filters.scope, "f")
+    if tx.row(f"SELECT f.at FROM session_figures f{where.sql()}", where.parameters) is None:
+        raise no_session(session_id)
+
+
 def _place(
     tx: Transaction, filters: SessionFilter, paging: SessionPaging, costs: Costs | None
 ) -> tuple[Any, int, str]:
     """Return the sort values of the page's cursor: value, time and id."""
     cursor = paging.cursor or ""
+    if paging.sort == "score":
+        name = sorting_name(filters)
+        scored = sorting_place(tx, name, SESSION_ID, [cursor], paging.order)
+        _check_in_scope(tx, filters, cursor)
+        if scored is None:
+            raise no_session(cursor)
+        return scored[0], scored[1], cursor
     where = Where([], [])
     add_session(where, tx, "f", cursor)
     add_scope(where, filters.scope, "f")

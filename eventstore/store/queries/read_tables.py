@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.log.session_facts import no_session
 from eventstore.store.log.tombstones import refuse_erased
-from eventstore.store.readmodels.encrypted_rows import decrypted_texts
+from eventstore.store.readmodels.encrypted_rows import decrypted_texts, score_row_key
 
 _PIECE_ROWS = 1000
 
@@ -34,6 +35,10 @@ USAGE = (
 SESSIONS_IN_ORDER = (
     "SELECT session_id, item_id, conversation FROM items"
     " WHERE session_id IN ({}) AND position IS NOT NULL ORDER BY session_id, conversation, position"
+)
+SCORES = (
+    "SELECT target, target_id, name, scorer, seq, at, number, label, resource FROM scores"
+    " WHERE session_id = ? ORDER BY seq"
 )
 _TEXTS = {RESPONSES: (1, "responses"), ITEMS: (2, "items")}
 RESPONSE_METADATA = "SELECT session_id, response_id, key, value, own FROM response_metadata t"
@@ -113,6 +118,37 @@ def read_response_metadata(
     for session_id, response_id, key, value, _ in rows:
         found.setdefault((session_id, response_id), {})[key] = value
     return found
+
+
+class ScoreRow(NamedTuple):
+    """A row of `scores`, decrypted.
+
+    Attributes:
+        session_id: The session.
+        seq: The event that gave the score.
+        at: When that which is scored came, in microseconds since 1970 UTC.
+        number: The number, or 1 for true and 0 for false; None for labels and texts.
+        resource: The score as JSON.
+    """
+
+    session_id: str
+    seq: int
+    at: int
+    number: float | None
+    resource: str
+
+
+def score_rows(tx: Transaction, session_ids: Sequence[str]) -> Iterator[ScoreRow]:
+    """Yield the scores of sessions, in the order of sessions and of the log.
+
+    A session has a thousand at most, and its scores are read at once.
+    """
+    for session_id in session_ids:
+        for row in tx.rows(SCORES, (session_id,)):
+            key, (seq, at, number), texts = row[:4], row[4:7], row[7:]
+            named = score_row_key(key)
+            _, resource = decrypted_texts(tx, "scores", session_id, named, *texts)
+            yield ScoreRow(session_id, seq, at, number, resource)
 
 
 def _decrypted(tx: Transaction, select: str, row: Row) -> Row:

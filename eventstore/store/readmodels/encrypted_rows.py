@@ -15,6 +15,7 @@ from eventstore.encryption import encrypt_read_models
 from eventstore.encryption.cipher import Cipher, CipherError
 from eventstore.encryption.encrypt_read_models import TABLES_WITHOUT_ROWS, TEXT_COLUMNS
 from eventstore.errors import EventStoreError
+from eventstore.realtime.values import dumps
 from eventstore.store.database.transaction import Row, Transaction
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def decrypted_texts(
         table: The table of the row.
         session_id: The session.
         key: The row's key within the session, such as an item's id; empty for a row of `sessions`.
+            For a row of `scores` see `score_row_key`.
         texts: The row's columns of texts, in the order of encryption/encrypt_read_models.py.
 
     Raises:
@@ -129,7 +131,14 @@ def _decrypted_row(cipher: Cipher, table: str, row: Row) -> Row:
 
 def _key(table: str, row: Row) -> str:
     """Return a row's key within its session; empty for a row of `sessions`."""
+    if table == "scores":
+        return score_row_key(row[1:5])
     return "" if table == "sessions" else str(row[1])
+
+
+def score_row_key(key: Row) -> str:
+    """Return the key of a row of `scores`, made of its columns from `target` to `scorer`."""
+    return dumps(list(key))
 
 
 def _with_texts(table: str, row: Row, texts: tuple[str, ...]) -> Row:

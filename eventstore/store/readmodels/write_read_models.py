@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from eventstore.encryption.encrypt_read_models import TABLES_WITHOUT_ROWS
+from eventstore.projection.dirty import Dirty
 from eventstore.projection.state import Response, SessionState
+from eventstore.realtime.resources.scores import ScoreTarget
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.readmodels.cost_rows import HAS_COST, PRICED, needs_new_cost, reset_cost
@@ -39,6 +41,12 @@ from eventstore.store.readmodels.rows_of_state import (
     session_row,
     session_usage_rows,
     transcription_rows,
+)
+from eventstore.store.readmodels.score_rows import (
+    all_score_rows,
+    changed_score_keys,
+    score_rows,
+    taken_back,
 )
 from eventstore.store.readmodels.upsert import PRIMARY_KEY_OF, Rows, upsert_rows
 from eventstore.store.readmodels.words.search_index import index_all, index_changes
@@ -70,6 +78,7 @@ class Changes(NamedTuple):
         tags: The responses whose metadata differ from their rows.
         metadata: True if the session's metadata changed, so that its old rows are deleted.
         usage: True if all usage is counted anew, so that its old rows are deleted.
+        taken_back: The keys of scores whose rows are deleted.
     """
 
     rows: Rows
@@ -77,10 +86,11 @@ class Changes(NamedTuple):
     tags: ResponsePairs
     metadata: bool
     usage: bool
+    taken_back: list[Row]
 
     def only_puts(self) -> bool:
         """Return True if rows are only inserted or updated, and none is deleted."""
-        if self.metadata or self.usage or self.figures.deletes():
+        if self.metadata or self.usage or self.taken_back or self.figures.deletes():
             return False
         return all(response.indexed == frozenset() for response, _ in self.tags)
 
@@ -95,7 +105,7 @@ def changes_of(state: SessionState, opened_at: int) -> Changes:
     rows = _changed_rows(state, opened_at, tags) | figures.rows
     if dirty.usage or needs_new_cost(before, figures.row, rows["usage"]):
         rows |= reset_cost(figures.row)
-    return Changes(rows, figures, tags, dirty.metadata, dirty.usage)
+    return Changes(rows, figures, tags, dirty.metadata, dirty.usage, taken_back(state))
 
 
 def write_changes(tx: Transaction, state: SessionState, changes: Changes) -> None:
@@ -109,6 +119,8 @@ def write_changes(tx: Transaction, state: SessionState, changes: Changes) -> Non
         if response.indexed != frozenset():
             tx.run(DELETE_RESPONSE_METADATA, (state.session_id, response.id))
     delete_facets(tx, state.session_id, changes.figures)
+    for key in changes.taken_back:
+        tx.run(DELETE_ROW["scores"], key)
     cipher = tx.cipher(state.session_id)
     rows = changes.rows if cipher is None else encrypted_rows(cipher, changes.rows)
     upsert_rows(tx, rows, state.written)
@@ -127,8 +139,12 @@ def _changed_rows(state: SessionState, opened_at: int, tags: ResponsePairs) -> R
         rows["session_metadata"] = session_metadata_rows(state, opened_at)
     if dirty.conversations:
         rows["conversations"] = conversation_rows(state, sorted(dirty.conversations))
-    rows["items"] = item_rows(state, [state.items[item_id] for item_id in dirty.items])
-    rows["responses"] = [response_row(state, r, opened_at) for r in responses]
+    shown = _scored(dirty)
+    items = dirty.items | (shown["item"] & state.items.keys())
+    rows["items"] = item_rows(state, [state.items[item_id] for item_id in items])
+    scored = (shown["response"] & state.responses.keys()) - dirty.responses
+    shown_responses = [*responses, *(state.responses[id_] for id_ in scored)]
+    rows["responses"] = [response_row(state, r, opened_at) for r in shown_responses]
     rows["response_metadata"] = _tag_rows(state, tags, opened_at)
     if dirty.usage:
         rows["usage"] = _all_usage(state, opened_at)
@@ -138,9 +154,19 @@ def _changed_rows(state: SessionState, opened_at: int, tags: ResponsePairs) -> R
         rows["usage"] += transcription_rows(state, billed, opened_at)
         if dirty.session_billed:
             rows["usage"] += session_usage_rows(state, opened_at)
+    if state.scores or dirty.scores:
+        rows["scores"] = score_rows(state, changed_score_keys(state), opened_at)
     if rows["usage"] or dirty.metadata or dirty.usage:
         rows[MARKS_TABLE] = marks_of_changes(state, opened_at, rows["usage"])
     return rows
+
+
+def _scored(dirty: Dirty) -> dict[ScoreTarget, set[str]]:
+    """Return the ids of responses and items whose resources show other scores, by their kind."""
+    found: dict[ScoreTarget, set[str]] = {"session": set(), "response": set(), "item": set()}
+    for target, id_, _, _ in dirty.scores:
+        found[target].add(id_)
+    return found
 
 
 def mark_written(state: SessionState, tags: ResponsePairs) -> None:
@@ -207,6 +233,7 @@ def _all_rows(state: SessionState, opened_at: int, tags: ResponsePairs) -> Rows:
         "responses": [response_row(state, r, opened_at) for r in responses],
         "response_metadata": _tag_rows(state, tags, opened_at),
         "usage": _all_usage(state, opened_at),
+        "scores": all_score_rows(state, opened_at),
     }
 
 

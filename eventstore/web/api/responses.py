@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import Field
 
 from eventstore.projection.facets import ResponseKind
 from eventstore.realtime.resources.dialects import Dialect
@@ -52,6 +53,17 @@ DirectionParameter = Annotated[
 ]
 IntegerParameter = Annotated[int | None, Query(ge=0, le=2**62)]
 DecimalParameter = Annotated[float | None, Query(ge=0, le=1e12, allow_inf_nan=False)]
+ScoresParameter = Annotated[
+    list[Annotated[str, Field(max_length=256)]] | None,
+    Query(
+        description="`helpful<0.5`, `helpful>=0.5`, `solved=true`, `topic=refund`, or a name alone;"
+        " again: and."
+    ),
+]
+LabelsParameter = Annotated[
+    list[Annotated[str, Field(max_length=128)]] | None,
+    Query(description="A label that somebody gave; again: and."),
+]
 # How many times a shorter page is read, see `_ending_with_one_sessions`.
 _SHORTER = 10
 
@@ -83,6 +95,8 @@ async def response_filters(
         DecimalParameter, Query(description="Seconds until its first sound or text.")
     ] = None,
     min_duration: Annotated[DecimalParameter, Query(description="In seconds.")] = None,
+    score: ScoresParameter = None,
+    label: LabelsParameter = None,
 ) -> dict[str, Any]:
     """Return the filters of a request, which the routes of responses and usage share."""
     deep = deep_objects(request, "metadata", "created")
@@ -100,6 +114,8 @@ async def response_filters(
         min_tokens=min_tokens,
         min_latency=min_latency,
         min_duration=min_duration,
+        score=score,
+        label=label,
     )
     return {**filters, "metadata": deep["metadata"], **created_range(deep["created"])}
 

@@ -19,7 +19,9 @@ from eventstore.web.api.responses import (
     DecimalParameter,
     DirectionParameter,
     IntegerParameter,
+    LabelsParameter,
     LimitParameter,
+    ScoresParameter,
     TextParameter,
     given_filters,
 )
@@ -123,6 +125,8 @@ def list_sessions(
     ] = None,
     min_turns: IntegerParameter = None,
     min_interruptions: IntegerParameter = None,
+    score: ScoresParameter = None,
+    label: LabelsParameter = None,
     sort: Annotated[
         SessionSort, Query(description="An unknown number counts as the lowest.")
     ] = "started",
@@ -157,6 +161,8 @@ def list_sessions(
         min_latency=min_latency,
         min_turns=min_turns,
         min_interruptions=min_interruptions,
+        score=score,
+        label=label,
     )
     page = queries.sessions(
         limit=limit,

@@ -11,6 +11,7 @@ from fastapi import Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from eventstore.realtime.resources.outcomes import reason_of
+from eventstore.realtime.resources.scores import score_words
 from eventstore.realtime.values import storable
 from eventstore.web.pages import formats
 
@@ -38,6 +39,7 @@ def _environment() -> Environment:
     environment.filters["when"] = formats.day_and_time
     environment.filters["reason"] = reason_of
     environment.filters["part"] = lambda value: quote(storable(str(value)), safe="")
+    environment.filters["scores"] = score_words
     environment.filters["pair"] = lambda value: (value, value)
     return environment
 

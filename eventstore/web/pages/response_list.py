@@ -37,7 +37,7 @@ _PLAIN = {
     for name in (
         *("status", "reason", "model", "voice", "modality", "kind"),
         *("session", "tool", "language"),
-        *("min_tokens", "min_latency", "min_duration"),
+        *("min_tokens", "min_latency", "min_duration", "score", "label"),
     )
 } | {"q": "text"}
 

@@ -10,11 +10,13 @@ from fastapi import APIRouter, Request, Response
 from eventstore.exports.live_turns import OVERLAPS, timeline_zero
 from eventstore.exports.live_words import is_live, session_facts
 from eventstore.projection.session_names import sideband_of
+from eventstore.realtime.resources.scores import score_words
 from eventstore.realtime.values import mapping
 from eventstore.store.usage.unpriced import LeftOut, not_in_cost
 from eventstore.web.pages.rendering import page
+from eventstore.web.pages.scores import LABEL, THUMB, given_by, giver_of
 from eventstore.web.server.paths import IdRoute
-from eventstore.web.server.requests import MayRead, ScopedQueries, may_raw
+from eventstore.web.server.requests import MayRead, ScopedQueries, may_raw, may_score
 
 router = APIRouter(include_in_schema=False, route_class=IdRoute)
 
@@ -38,7 +40,7 @@ def show_session(
     """Show one session."""
     shown = queries.state(session_id)
     session, usage = shown["session"], shown["usage"]
-    return page(
+    made = page(
         request,
         "session.html",
         title=session_id,
@@ -53,8 +55,15 @@ def show_session(
         kinds=KINDS,
         overlaps=OVERLAPS,
         may_raw=may_raw(access),
+        may_score=may_score(access),
+        mine=given_by((session, *shown["responses"]), giver_of(request, access)),
+        thumb=THUMB,
+        label=LABEL,
         replay_url=getattr(request.app.state, "replay_url", None),
     )
+    # Otherwise browsers hide from the server that its own page sends the forms of scores.
+    made.headers["Referrer-Policy"] = "same-origin"
+    return made
 
 
 def _facts(session: Mapping[str, Any], usage: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -71,6 +80,7 @@ def _facts(session: Mapping[str, Any], usage: Mapping[str, Any]) -> list[tuple[s
         ("cached", usage["cached_tokens"]),
         ("out", usage["output_tokens"]),
         ("No price known of", ", ".join(without_price.models)),
+        ("Scores", ", ".join(score_words(notes.get("scores")))),
         ("Usage not told yet" if not notes["closed"] else "Usage not told", _names(untold)),
         *(_live_facts(session) if is_live(session) else ()),
     ]

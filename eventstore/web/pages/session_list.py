@@ -45,7 +45,10 @@ NUMBERS = (
 )
 _PLAIN = {"model": "model", "status": "status", "q": "text"} | {
     name: name
-    for name in ("protocol", "tool", "reason", "language", *(number[0] for number in NUMBERS))
+    for name in (
+        *("protocol", "tool", "reason", "language", "score", "label"),
+        *(number[0] for number in NUMBERS),
+    )
 }
 
 

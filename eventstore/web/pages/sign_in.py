@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, quote
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from eventstore.common.hosts import netloc_of
 from eventstore.web.pages.rendering import page
 from eventstore.web.server.access import digest
+from eventstore.web.server.requests import is_own
 from eventstore.web.server.sign_ins import HOURS, cookie_of
 
 router = APIRouter(include_in_schema=False)
@@ -43,15 +43,6 @@ async def show_form(request: Request) -> Response:
     return _form(request, 200, target, None)
 
 
-def _is_own(request: Request) -> bool:
-    """Return True if a form was sent from a page of this server, not from another site's page."""
-    site = request.headers.get("sec-fetch-site")
-    if site is not None:
-        return site in ("same-origin", "none")
-    origin = request.headers.get("origin")
-    return origin is None or netloc_of(origin) == request.headers.get("host")
-
-
 async def _sent(request: Request) -> bytes:
     """Return the beginning of the body. The sender has shown no key, so memory is bounded."""
     body = b""
@@ -65,7 +56,7 @@ async def _sent(request: Request) -> bytes:
 @router.post(SIGN_IN_PATH)
 async def sign_in(request: Request) -> Response:
     """Check the form's key, and set a cookie if the key may read."""
-    if not _is_own(request):
+    if not is_own(request):
         return _form(request, 403, "/", "Sign in on this page itself.")
     form = parse_qs((await _sent(request)).decode("utf-8", "replace"))
     target = _next(form.get("next", ["/"])[0])
@@ -88,7 +79,7 @@ async def sign_in(request: Request) -> Response:
 @router.post("/sign-out")
 async def sign_out(request: Request) -> Response:
     """End the sign-in. The request must come from a page of this server."""
-    if not _is_own(request):
+    if not is_own(request):
         return page(request, "failed.html", 403, title="Forbidden", message="Sign out here.")
     request.app.state.sign_ins.end(request.cookies.get(cookie_of(request), ""))
     answer = RedirectResponse(SIGN_IN_PATH, 303)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from markupsafe import Markup
 from starlette.datastructures import QueryParams
 
+from eventstore.errors import InvalidInputError
 from eventstore.realtime.values import script_json
 from eventstore.store.usage.unpriced import not_in_cost
 from eventstore.times import DAY_US, clamp_time, now, parse_time, to_iso
@@ -30,6 +31,8 @@ SPANS = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "a year", "all"
 _SPAN = "30"
 #: How many values of a metadata key the page shows: those with the highest cost.
 _VALUES = 50
+#: How many sums of scores each table shows.
+_ENTRIES = 200
 _PREFERRED = ("customer", "customer_id", "tenant", "user", "agent")
 
 
@@ -72,6 +75,7 @@ def show_usage(request: Request, queries: ScopedQueries) -> Response:
         **not_in_cost(by_day["total"]["unpriced"])._asdict(),
         latency=answers["total"],
         slower=_slower(queries, span, filters),
+        scores=_scores(queries, filters),
         data=Markup(script_json({**shown, "key": key})),  # noqa: S704 - script_json escapes
     )
 
@@ -130,6 +134,17 @@ def _newest(queries: Queries) -> int:
     found = queries.sessions(limit=1, until=tomorrow).data or queries.sessions(limit=1).data
     at = parse_time(found[0]["eventstore"]["last_at"]) if found else None
     return (now() if at is None else at) // DAY_US
+
+
+def _scores(queries: Queries, filters: dict[str, Any]) -> dict[str, list[Any]]:
+    """Return the sums of scores by model and by day, the newest day first; empty without scores."""
+    try:
+        found = {by: queries.score_sums(by, **filters)["data"] for by in ("model", "day")}
+    except InvalidInputError:  # there are too many groups for a table
+        return {}
+    if not found["day"]:
+        return {}
+    return {"model": found["model"][:_ENTRIES], "day": found["day"][::-1][:_ENTRIES]}
 
 
 def _slower(queries: Queries, span: Period, filters: dict[str, Any]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from eventstore.common.hosts import netloc_of
 from eventstore.event_store import EventStore
 from eventstore.times import is_time, parse_time, to_iso
 from eventstore.verbs.queries import Queries
@@ -71,6 +72,18 @@ def asker_of(request: Request) -> Hashable:
     return None if access is None else access.scope or access.name
 
 
+def is_own(request: Request) -> bool:
+    """Return True if a request was sent from a page of this server, or from no page at all.
+
+    A browser sends the cookie of a sign-in also for the form of a page of another site.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = request.headers.get("origin")
+    return origin is None or netloc_of(origin) == request.headers.get("host")
+
+
 def _access(request: Request) -> Access:
     found = find_access(request)
     if found is None:
@@ -95,8 +108,14 @@ def may_raw(access: Access) -> bool:
     return "raw" in access.rights
 
 
+def may_score(access: Access) -> bool:
+    """Return True if a key may score sessions, responses and items."""
+    return "score" in access.rights
+
+
 MayRead = Annotated[Access, Depends(_with_right("read"))]
 MayAppend = Annotated[Access, Depends(_with_right("append"))]
+MayScore = Annotated[Access, Depends(_with_right("score"))]
 MayErase = Annotated[Access, Depends(_with_right("erase"))]
 
 

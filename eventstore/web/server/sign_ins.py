@@ -1,4 +1,4 @@
-"""Sign-ins to the web pages: an API key is exchanged for a cookie, which may only read.
+"""Sign-ins to the web pages: an API key is exchanged for a cookie, which may read and score.
 
 `web/pages/sign_in.py` begins and ends sign-ins; `requests.py` looks cookies up.
 """
@@ -37,7 +37,8 @@ class SignIns:
     def begin(self, access: Access) -> str:
         """Begin a sign-in, and return its cookie.
 
-        The cookie may read, and read raw frames if the key may. It has no other right of the key.
+        The cookie may read, and read raw frames and score if the key may. It has no other right of
+        the key.
         """
         cookie = secrets.token_urlsafe(32)
         now = time.monotonic()
@@ -45,7 +46,7 @@ class SignIns:
             kept = {k: v for k, v in self._found.items() if v[1] > now}
             while len(kept) >= _MOST:
                 del kept[next(iter(kept))]
-            reading = access._replace(rights=access.rights & {"read", "raw"})
+            reading = access._replace(rights=access.rights & {"read", "raw", "score"})
             kept[_digest(cookie)] = (reading, now + HOURS * 3600)
             self._found = kept
         return cookie

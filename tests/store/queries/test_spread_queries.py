@@ -50,12 +50,18 @@ LISTS: list[Ask] = [
     lambda store: pages(store.responses(sort="tokens", metadata="customer", limit=5)),
     lambda store: pages(store.responses(metadata={"customer": "7"}, limit=5)),
     lambda store: list(store.session_ids(metadata="customer")),
+    lambda store: pages(store.sessions(score="helpful<0.5", label="refund")),
+    lambda store: pages(store.sessions(score="helpful", sort="score", limit=3)),
+    lambda store: pages(store.responses(score=["helpful", "topic=refund"], limit=5)),
+    lambda store: pages(store.responses(score="helpful", sort="score", order="asc", limit=5)),
 ]
 OTHERS: list[Ask] = [
     lambda store: store.usage("day"),
     lambda store: store.usage("metadata:customer"),
     lambda store: store.latency("model"),
     lambda store: store.context(),
+    lambda store: store.score_sums("model", metadata="customer"),
+    lambda store: store.score_sums("metadata:customer", model="gpt-realtime"),
     lambda store: store.sum_days(),
     lambda store: store.project(),
 ]

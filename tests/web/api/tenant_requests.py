@@ -90,7 +90,8 @@ def _requests(draw: st.DrawFn, method: str, path: str, operation: Json) -> Reque
             query += draw(_query(parameter))
     if session_id not in CLOSED:
         query = [pair for pair in query if pair[0] != "stream"]  # it would have no end
-    body = draw(_BODIES) if "requestBody" in operation else None
+    bodies = _SCORES if path.endswith("/scores") else _BODIES
+    body = draw(bodies) if "requestBody" in operation else None
     return Request(method, path, query, body, session_id)
 
 
@@ -147,6 +148,18 @@ def _events(draw: st.DrawFn) -> Json:
     return {"direction": "server", "frame": json.dumps(event), "at": at}
 
 
+_SCORES = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(["helpful", *MARKS.values()]),
+        "value": st.sampled_from([0.5, True, "refund", *MARKS.values(), None]),
+    },
+    optional={
+        "response_id": st.sampled_from(RESPONSES),
+        "item_id": st.sampled_from(ITEMS),
+        "by": st.sampled_from([*MARKS.values()]),
+        "reason": st.sampled_from(TEXTS),
+    },
+)
 _BODIES = st.fixed_dictionaries(
     {"events": st.lists(_events(), max_size=3)},
     optional={

@@ -37,9 +37,10 @@ from eventstore.web.server.access import parse_keys
 from eventstore.web.server.requests import Stores
 
 KEYS = {tenant: f"{tenant}-has-a-long-key" for tenant in TENANTS}
+RIGHTS = '["read", "append", "score", "erase"]'
 ACCESS = parse_keys(
     "\n".join(
-        f'[[key]]\nname = "{tenant}"\nkey = "{key}"\nrights = ["read", "append", "erase"]\n'
+        f'[[key]]\nname = "{tenant}"\nkey = "{key}"\nrights = {RIGHTS}\n'
         f'metadata = {{ tenant = "{tenant}" }}'
         for tenant, key in KEYS.items()
     )

@@ -15,7 +15,13 @@ import click
 
 from eventstore.cli import completion
 from eventstore.cli.failures import print_failures
-from eventstore.cli.options import db_option, given_options, open_to_read, session_filters
+from eventstore.cli.options import (
+    db_option,
+    given_options,
+    open_to_read,
+    score_filters,
+    session_filters,
+)
 from eventstore.cli.output_file import output_stream
 from eventstore.cli.price_options import prices_option
 from eventstore.cli.terminal.output import counted, counter, say
@@ -41,6 +47,7 @@ _IN_MEMORY, _PIECE = 16 * 1024 * 1024, 1024 * 1024
 )
 @click.option("--all", "everything", is_flag=True, help="All sessions.")
 @session_filters
+@score_filters
 @click.option(
     "-o",
     "--output",
@@ -70,7 +77,7 @@ def export(
 
     \b
     jsonl    seq, at, direction and the exact frame; importing it gives equal sessions
-    parquet  responses, items and usage, for DuckDB and pandas
+    parquet  responses, items, usage and scores, for DuckDB and pandas
     chat     a conversation a line in OpenAI's chat format, for evaluation and fine-tuning
     html     one call as a page that needs no network: transcript, audio, events
     otel     OpenTelemetry traces as OTLP's JSON lines, or sent to --endpoint
@@ -81,6 +88,7 @@ def export(
       eventstore export sess_123 | gzip > call.jsonl.gz
       eventstore export --all --format parquet -o tables
       eventstore export --metadata topic=returns --format chat -o training.jsonl
+      eventstore export --score 'helpful>=0.5' --format chat -o good.jsonl
       eventstore export sess_123 --format html -o call.html
       eventstore export --since 2026-05-01 --format otel --endpoint http://localhost:4318
     """
@@ -290,9 +298,13 @@ def _write_parquet(
 
     failures = None if reader.alone else reader.failures
     written = write_parquet(store, session_ids, Path(folder), progress, failures)
-    tables = (counted(written.responses, "response"), counted(written.items, "item"))
+    tables = (
+        counted(written.responses, "response"),
+        counted(written.items, "item"),
+        counted(written.usage, "usage row"),
+    )
     sessions = counted(written.sessions, "session")
-    say(f"Exported {', '.join(tables)} and {counted(written.usage, 'usage row')} of {sessions}.")
+    say(f"Exported {', '.join(tables)} and {counted(written.scores, 'score')} of {sessions}.")
 
 
 COMMANDS = (export,)

@@ -30,6 +30,7 @@ from eventstore.store.database.tables.list_tables import (
     session_facets,
     session_figures,
 )
+from eventstore.store.database.tables.score_tables import scores
 
 #: Names that other modules declare, and that are imported from here.
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "dead_letters",
     "metadata",
     "response_facets",
+    "scores",
     "session_costs",
     "session_facets",
     "session_figures",
@@ -377,4 +379,5 @@ READ_MODELS = (
     response_metadata,
     response_facets,
     usage,
+    scores,
 )

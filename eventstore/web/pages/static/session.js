@@ -226,7 +226,7 @@ function followCall() {
     told.onmessage = (event) => {
       after = event.lastEventId || after;
       const { type } = JSON.parse(event.data);
-      if (/(done|completed|created|truncated|error|metadata|transcript\.delta|appended|muted|decision\.event|response\.event)$/.test(type)) later();
+      if (/(done|completed|created|truncated|error|metadata|scored|transcript\.delta|appended|muted|decision\.event|response\.event)$/.test(type)) later();
     };
     told.addEventListener("end", () => {
       told.close();

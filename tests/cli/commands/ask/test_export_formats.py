@@ -107,9 +107,9 @@ def test_chat(terminal: Terminal, filled: EventStore) -> None:
 
 def test_parquet(terminal: Terminal, filled: EventStore) -> None:
     told = terminal("export", "--all", "--format", "parquet", "-o", "tables")
-    assert told.err == "Exported 4 responses, 9 items and 5 usage rows of 2 sessions.\n"
+    assert told.err == ("Exported 4 responses, 9 items, 5 usage rows and 0 scores of 2 sessions.\n")
     assert sorted(path.name for path in Path("tables").iterdir()) == [
-        *("items.parquet", "responses.parquet", "usage.parquet")
+        *("items.parquet", "responses.parquet", "scores.parquet", "usage.parquet")
     ]
 
 

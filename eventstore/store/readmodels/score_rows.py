@@ -1,0 +1,89 @@
+"""Make the rows of the read model `scores` from a session's state.
+
+A row has the time of what is scored, by which lists are sorted, and not that of the score. Called
+by write_read_models.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from eventstore.projection.state import SessionState
+from eventstore.realtime.resources.scores import Score, ScoreTarget, score_resource
+from eventstore.realtime.values import column_text, dumps
+
+if TYPE_CHECKING:
+    from eventstore.store.database.transaction import Row
+
+#: What names a score in its session: what is scored (its kind and id), the name and the giver.
+ScoreKey = tuple[ScoreTarget, str, str, str]
+
+
+def changed_score_keys(state: SessionState) -> set[ScoreKey]:
+    """Return the keys of scores whose rows may differ from those that were written last.
+
+    The row of a score also tells when the response or item came, and which response an item
+    belongs to.
+    """
+    dirty = state.dirty
+    keys = set(dirty.scores)
+    targets: list[tuple[ScoreTarget, str]] = [("response", id_) for id_ in dirty.responses]
+    targets += [("item", id_) for id_ in dirty.items]
+    for target in targets:
+        keys.update((*target, *name) for name in state.scores.get(target, ()))
+    return keys
+
+
+def score_rows(state: SessionState, keys: Iterable[ScoreKey], opened_at: int) -> list[Row]:
+    """Return the rows of the scores that are there, of those that the keys name.
+
+    Args:
+        state: The session's state.
+        keys: The keys of scores.
+        opened_at: The time of a session without times, in microseconds since 1970 UTC.
+    """
+    found = ((key, score_of(state, key)) for key in keys)
+    return [_score_row(state, key, score, opened_at) for key, score in found if score is not None]
+
+
+def all_score_rows(state: SessionState, opened_at: int) -> list[Row]:
+    """Return the rows of all scores of a session."""
+    keys = [(*target, *name) for target, given in state.scores.items() for name in given]
+    return score_rows(state, keys, opened_at)
+
+
+def score_of(state: SessionState, key: ScoreKey) -> Score | None:
+    """Return the score with a key, or None if there is none, or it was taken back."""
+    target, id_, name, by = key
+    return state.scores.get((target, id_), {}).get((name, by))
+
+
+def taken_back(state: SessionState) -> list[Row]:
+    """Return the primary keys of the rows of changed scores that are not there any more."""
+    gone = (key for key in state.dirty.scores if score_of(state, key) is None)
+    return [(state.session_id, *key) for key in gone]
+
+
+def _score_row(state: SessionState, key: ScoreKey, score: Score, opened_at: int) -> Row:
+    at, response_id = state.first_at, None
+    if score.target == "response":
+        response_id = score.target_id
+        response = state.responses.get(score.target_id)
+        at = response.seen_at if response is not None else at
+    elif score.target == "item":
+        item = state.items.get(score.target_id)
+        if item is not None:
+            at, response_id = item.seen_at, item.response_id or item.answered_by
+    is_number = score.kind in ("number", "boolean")
+    return (
+        state.session_id,
+        *key,
+        score.seq,
+        at if at is not None else opened_at,
+        response_id,
+        score.kind,
+        float(score.value or 0) if is_number else None,
+        column_text(score.value) if score.kind == "label" else "",
+        dumps(score_resource(state.session_id, score)),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import statistics
 import subprocess
@@ -55,6 +56,10 @@ def _measure(url: str, seconds: float) -> dict[str, Any]:
     )
     late: list[tuple[str, int, float]] = []
     total = SESSIONS * RATE * seconds
+    # What a long-running program does once it has begun: otherwise Python looks at all that was
+    # imported each time that it collects garbage.
+    gc.collect()
+    gc.freeze()
     with EventStore(url) as store:
         with store.subscribe("benchmark") as feed:
             for delivery in feed:

@@ -62,7 +62,8 @@ class Feed:
         self._held = HeldSessions(engine, self.name, from_start, round(lease * 1_000_000))
         self._finder = Turns(engine, self.name, self._wanted, from_start, self._held)
         self._stopped = threading.Event()
-        self._next_save, self._is_away = 0.0, False
+        self._next_save = 0.0
+        self._is_away = self._has_told = False
         self._error: Exception | None = None
 
     def __enter__(self) -> Feed:
@@ -225,10 +226,8 @@ class Feed:
         """Yield the sessions of this feed that have news, and pauses while there are none."""
         pause = FASTEST
         while not self._stopped.is_set():
-            found = False
+            found = self._is_away = False
             try:
-                self._held.save()
-                self._is_away = False
                 for one in self._finder.look():
                     found = True
                     yield one
@@ -237,6 +236,7 @@ class Feed:
                         return
                     if self._is_away:
                         break
+                self._save_in_time()
             except DatabaseUnavailableError as error:
                 if not is_outage(error):
                     raise
@@ -244,9 +244,8 @@ class Feed:
             if self._is_away:
                 yield Pause(RETRY)
                 continue
-            if self._finder.dropped:
-                return
-            if self._once and not found:
+            self._has_told = False
+            if self._finder.dropped or (self._once and not found):
                 return
             pause = FASTEST if found else min(pause * 1.25, SLOWEST)
             if not found:
@@ -303,9 +302,9 @@ class Feed:
 
     def _note_away(self, error: Exception) -> None:
         """Note that the database is away: the feed goes on once it is back."""
-        if not self._is_away:
+        if not self._has_told:
             _LOGGER.warning("the feed %s waits for the database: %s", self.name, error)
-        self._is_away = True
+        self._is_away = self._has_told = True
 
 
 def _is_away(error: Exception) -> bool:

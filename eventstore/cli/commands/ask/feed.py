@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from types import FrameType
@@ -94,6 +95,7 @@ def _follow(followed: Feed, as_json: bool) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    gc.freeze()  # a collection of all imported modules would delay deliveries
     with followed:
         for delivery in followed:
             sys.stdout.write(f"{_json(delivery) if as_json else _line(delivery)}\n")

@@ -1,4 +1,4 @@
-"""Integration: a judge that follows the feed scores every call once, if it is started again, too."""
+"""Integration: a judge that follows the feed scores every call once, also if it is restarted."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from eventstore.store.consumers.projections import catch_up
 from eventstore.store.database.transaction import read, write
 from eventstore.times import now
 
-KILLS = int(os.environ.get("KILLS", "4"))
+KILLS = int(os.environ.get("KILLS", "2"))
 FRAMES = voice_call().frames
 TESTS = Path(program.__file__).parents[1]
 

@@ -28,6 +28,7 @@ from eventstore.store.consumers.checkpoints import (
 from eventstore.store.consumers.news import News, settle
 from eventstore.store.database.retries import write_retried
 from eventstore.store.database.transaction import Transaction
+from eventstore.store.log.insert_events import lock_stream
 from eventstore.times import now
 
 #: After how many seconds without news a session is let go.
@@ -99,9 +100,13 @@ class HeldSessions:
 
     def _claim(self, tx: Transaction, page: list[News]) -> dict[str, Held]:
         taken, at = {}, now()
-        for news in page:
+        # In the order in which appends lock streams.
+        for news in sorted(page, key=lambda news: news.session_id):
             known = news.checkpoint
             if known is None:
+                head = lock_stream(tx, news.session_id)
+                if head is None or head.erased_at is not None:
+                    continue  # It was moved away or erased since it was found.
                 first = 0 if self._from_start else news.fed
                 begin_checkpoint(tx, news.session_id, self._name, first, 0)
                 known = read_checkpoint(tx, news.session_id, self._name)

@@ -98,7 +98,7 @@ class Turns:
         yield from self._taken([news for news in page if self._is_behind(news)])
         if page:
             self._held.save()
-            settle(self._engine, [news.session_id for news in page])
+            settle(self._engine, [news.session_id for news in page if news.fed < news.head])
             write_retried(self._engine, lambda tx: move_pass(tx, self._name, page[-1].session_id))
         else:
             write_retried(self._engine, lambda tx: finish_pass(tx, self._name))

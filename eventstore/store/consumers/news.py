@@ -58,7 +58,9 @@ COUNT_BEHIND = (
 ) + _BEHIND
 HEAD = "SELECT head_seq, fed_seq FROM streams WHERE session_id = ? AND erased_at IS NULL"
 POSITIONS = "SELECT consumer, seq, version FROM checkpoints WHERE session_id = ?"
-SETTLE = "UPDATE streams SET fed_seq = ? WHERE session_id = ? AND head_seq = ?"
+SETTLE = (
+    "UPDATE streams SET fed_seq = ? WHERE session_id = ? AND head_seq = ? AND erased_at IS NULL"
+)
 
 
 class News(NamedTuple):
@@ -155,9 +157,9 @@ def _settle(
     session_id: str, head: int, fed: int, absent: Sequence[Consumer], tx: Transaction
 ) -> None:
     """Settle a session, and note for subscriptions that are left out where they go on."""
-    for one in absent:
-        begin_checkpoint(tx, session_id, one.name, fed, one.version)
-    tx.run(SETTLE, (head, session_id, head))
+    if tx.run(SETTLE, (head, session_id, head)) == 1:
+        for one in absent:
+            begin_checkpoint(tx, session_id, one.name, fed, one.version)
 
 
 def _has_had(consumer: Consumer, position: list[int] | None, head: int) -> bool:

@@ -12,8 +12,8 @@ from support.events import SESSION, Call
 from support.own_projections import CountTypes, Misbehaving, rows_of, table
 
 from eventstore import EventStore, EventStoreError, InvalidInputError, MissingKeyError
-from eventstore.errors import ErasedError
-from eventstore.store.database.transaction import write
+from eventstore.errors import ErasedError, NotFoundError
+from eventstore.store.database.transaction import read, write
 
 WORDS = "the orchid opens at midnight"
 
@@ -94,6 +94,18 @@ def test_rows_are_made_anew_once_the_audio_is_erased(database_url: str) -> None:
         assert [one.projection for one in store.project().done] == [own.name]
         assert rows_of(store, own) == before
         assert store.projections()[0]["behind"] == 0
+
+
+def test_a_session_that_is_not_there_gets_no_checkpoint(database_url: str) -> None:
+    own = CountTypes()
+    with EventStore(database_url, projections=[own]) as store:
+        store.append(SESSION, call().frames)
+        store.erase(SESSION, vacuum=False).raise_for_errors()
+        failed = store.rebuild(["nothing", SESSION], projection=own.name).failed
+        assert [type(one.error) for one in failed] == [NotFoundError, ErasedError]
+        assert store.project().failed == []
+        with read(store.engine) as tx:
+            assert tx.rows("SELECT * FROM checkpoints") == []
 
 
 def test_a_list_that_was_changed_leads_to_no_other_table(store: EventStore) -> None:

@@ -17,7 +17,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.errors import ErasedError, EventStoreError, Failure, ProjectionError
+from eventstore.common.unforeseen import as_store_error
+from eventstore.errors import (
+    ErasedError,
+    EventStoreError,
+    Failure,
+    NotFoundError,
+    ProjectionError,
+)
 from eventstore.store.consumers.checkpoints import (
     Checkpoint,
     begin_checkpoint,
@@ -138,7 +145,7 @@ class ProjectionWorker:
             for news in page:
                 if news.is_behind(self._own.version):
                     yield from self._attempt(news, tried, waits)
-            settle(self._engine, [news.session_id for news in page])
+            settle(self._engine, [news.session_id for news in page if news.fed < news.head])
             passed = page[-1].session_id if page else None
             run_retried(self._engine, SET_PASSED, (passed, self._own.name))
 
@@ -146,8 +153,8 @@ class ProjectionWorker:
         """Project a session; add it to `tried` if it failed, so that it fails once a call."""
         id_ = news.session_id
         done = attempt(f"session {id_}", lambda: self.project(id_, waits=waits))
-        if isinstance(done, ErasedError):
-            return
+        if isinstance(done, ErasedError | NotFoundError):
+            return  # It was erased or moved away since it was found.
         if isinstance(done, EventStoreError):
             tried.add(id_)
             yield Failure(id_, done)
@@ -175,10 +182,11 @@ class ProjectionWorker:
             return self._project(session_id, known, anew)
         except BaseException as error:
             self._states.pop(session_id, None)
-            if isinstance(error, EventStoreError) and not is_outage(error):
-                kind = Failure(session_id, error).kind
+            if isinstance(error, Exception) and not is_outage(error):
+                failed = as_store_error(f"session {session_id}", error)
+                kind = Failure(session_id, failed).kind
                 write_retried(self._engine, lambda tx: self._note(tx, session_id, kind))
-            elif not isinstance(error, Exception) or isinstance(error, EventStoreError):
+            else:  # The database is away, or Ctrl-C: it is not the session's fault.
                 self._release(session_id)
             raise
 
@@ -186,12 +194,13 @@ class ProjectionWorker:
         self, tx: Transaction, session_id: str, anew: bool, waits: bool
     ) -> Checkpoint | None:
         name, version = self._own.name, self._own.version
+        head = lock_stream(tx, session_id)
+        if head is None:
+            raise no_session(session_id)
+        refuse_erased(tx, session_id, head.erased_at)
         begin_checkpoint(tx, session_id, name, 0, version)
         known = read_checkpoint(tx, session_id, name)
         if known is None or known.version > version:
-            return None
-        head = lock_stream(tx, session_id)
-        if head is None or head.erased_at is not None:
             return None
         if not anew and (known.seq, known.version) == (head.seq, version):
             return None

@@ -16,24 +16,16 @@ from eventstore.feed.held_sessions import Held, HeldSessions
 from eventstore.feed.read_deliveries import last_to_read
 from eventstore.feed.read_together import MOST_OF_SESSION, Stretch, read_together
 from eventstore.realtime.events import StoredEvent
-from eventstore.store.consumers.consumers import (
-    SEEN,
-    START_AGAIN,
-    find_consumer,
-    finish_pass,
-    move_pass,
-)
-from eventstore.store.consumers.news import LEFT_OUT, News, in_pass, settle, with_news
-from eventstore.store.database.retries import run_retried, write_retried
+from eventstore.store.consumers.consumers import finish_pass, move_pass
+from eventstore.store.consumers.news import News, in_pass, settle, with_news
+from eventstore.store.consumers.passes import look_at_pass
+from eventstore.store.database.retries import write_retried
 from eventstore.store.database.transaction import read
-from eventstore.times import now
 
 #: After how many seconds what was read together is read anew: a session may be erased meanwhile.
 _FRESH = 1.0
 #: After how many seconds it is looked whether the subscription is still there.
 _CHECK_EACH = 1.0
-#: How often a feed notes that its subscription is followed, in microseconds.
-_SEEN_EACH = 30 * 1_000_000
 _PAGE = 200
 
 
@@ -135,16 +127,8 @@ class Turns:
         """Return the place of the pass over all sessions, or None if there is none to make."""
         if self._has_passed and time.monotonic() < self._next_check:
             return None
-        at, self._next_check = now(), time.monotonic() + _CHECK_EACH
-        with read(self._engine) as tx:
-            consumer = find_consumer(tx, self._name)
-        if consumer is None:  # It was dropped.
-            self.dropped = True
-            return None
-        if at - consumer.seen_at > LEFT_OUT // 2:
-            run_retried(self._engine, START_AGAIN, (at, self._name))
-            return ""
-        if at - consumer.seen_at > _SEEN_EACH:
-            run_retried(self._engine, SEEN, (at, self._name))
-        self._has_passed = consumer.passed is None
-        return consumer.passed
+        self._next_check = time.monotonic() + _CHECK_EACH
+        found = look_at_pass(self._engine, self._name)
+        self.dropped = not found.exists
+        self._has_passed = found.exists and found.place is None
+        return found.place

@@ -14,15 +14,11 @@ from sqlalchemy import Engine
 
 from eventstore.errors import EventStoreError, Failure
 from eventstore.projection.state import PROJECTOR_VERSION
+from eventstore.store.consumers.checkpoints import MOST_PAUSE, pause_behind
 from eventstore.store.database.outages import is_outage
 from eventstore.store.database.retries import write_retried
 from eventstore.store.database.transaction import Transaction, read
 from eventstore.times import now
-
-#: The first and the longest pause before another attempt, in microseconds. Each pause is twice as
-#: long as the one before.
-FIRST_PAUSE, MOST_PAUSE = 1_000_000, 600_000_000
-_MOST_DOUBLINGS = 20
 
 #: SQL: the session of note `f`, with stream `s`, is still behind the event that was tried.
 COUNTS_STILL = (
@@ -103,11 +99,6 @@ def _note(tx: Transaction, session_id: str, kind: str, at: int) -> None:
     tries = (row[0] if row is not None else 0) + 1
     again = at + pause_behind(tries)
     tx.run(NOTE, (PROJECTOR_VERSION, tries, at, again, kind, session_id, PROJECTOR_VERSION))
-
-
-def pause_behind(tries: int) -> int:
-    """Return the pause after `tries` failed attempts, in microseconds."""
-    return min(FIRST_PAUSE << min(tries - 1, _MOST_DOUBLINGS), MOST_PAUSE)
 
 
 def clear_failure(tx: Transaction, session_id: str) -> None:

@@ -17,7 +17,7 @@ from support.calls import voice_call
 from support.own_projections import LATER, NOTE, CountTypes, expected_rows, rows_of, unsettled
 
 from eventstore import EventStore
-from eventstore.store.consumers import checkpoints, news
+from eventstore.store.consumers import checkpoints, news, passes
 from eventstore.store.consumers.checkpoints import read_checkpoint
 from eventstore.store.consumers.projections import catch_up
 from eventstore.store.database.transaction import read, write
@@ -110,7 +110,7 @@ def test_a_session_whose_worker_died_waits_and_stops_no_other(
             found = read_checkpoint(tx, "a", own.name)
         assert found is not None and found.tries == 1
         later = now() + 3 * 3600 * 1_000_000
-        for module in (news, catch_up):
+        for module in (news, catch_up, passes):
             monkeypatch.setattr(module, "now", lambda: later)
         assert [one.session_id for one in store.project(waits=True).done if one.projection] == ["a"]
         check_all(store, own)
@@ -129,7 +129,7 @@ def test_sessions_do_not_stay_unsettled_for_a_projection_that_nobody_runs(
         store.project().raise_for_errors()
         assert unsettled(store) == ["b"]  # it waits for the other one
         later = now() + news.LEFT_OUT + 1
-        for module in (news, catch_up):
+        for module in (news, catch_up, passes):
             monkeypatch.setattr(module, "now", lambda: later)
         store.append("b", [NOTE])
         store.project().raise_for_errors()

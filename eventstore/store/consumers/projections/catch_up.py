@@ -34,8 +34,9 @@ from eventstore.store.consumers.checkpoints import (
     read_checkpoint,
     release,
 )
-from eventstore.store.consumers.consumers import SEEN, SET_PASSED, START_AGAIN, find_consumer
-from eventstore.store.consumers.news import LEFT_OUT, News, in_pass, settle, with_news
+from eventstore.store.consumers.consumers import SET_PASSED
+from eventstore.store.consumers.news import News, in_pass, settle, with_news
+from eventstore.store.consumers.passes import look_at_pass
 from eventstore.store.consumers.projections.projected_rows import KeyedRows
 from eventstore.store.consumers.projections.projection import folds
 from eventstore.store.consumers.projections.projection_run import RunningProjection
@@ -56,8 +57,6 @@ Resources = Callable[[Engine, str, int], dict[str, Any]]
 MOST_SECONDS = 60.0
 #: For how many microseconds a worker has a session, at least; longer while it works on it.
 LEASE = 5 * 60 * 1_000_000
-#: How often a worker notes that it works for its projection, in microseconds.
-_SEEN_EACH = 30 * 1_000_000
 _BATCH = 500
 _PAGE = 200
 _MOST_STATES = 1_000
@@ -115,31 +114,13 @@ class ProjectionWorker:
             after = page[-1].session_id
             yield from self._pass_over_all(tried, waits)
 
-    def _passed(self) -> str | None:
-        """Return the place of the pass over all sessions, or None if there is none to make.
-
-        A pass begins if this consumer was not seen for so long that sessions may have been settled
-        without it.
-        """
-        at, name = now(), self._own.name
-        with read(self._engine) as tx:
-            consumer = find_consumer(tx, name)
-        if consumer is None:
-            return None
-        if at - consumer.seen_at > LEFT_OUT // 2:
-            run_retried(self._engine, START_AGAIN, (at, name))
-            return ""
-        if at - consumer.seen_at > _SEEN_EACH:
-            run_retried(self._engine, SEEN, (at, name))
-        return consumer.passed
-
     def _page(self, after: str, waits: bool) -> list[News]:
         with read(self._engine) as tx:
             return with_news(tx, self._own.name, self._own.version, _PAGE, after, waits)
 
     def _pass_over_all(self, tried: set[str], waits: bool) -> Iterator[Projected | Failure]:
         """Pass over all sessions once, if the projection is new, or was left out for a while."""
-        while (after := self._passed()) is not None:
+        while (after := look_at_pass(self._engine, self._own.name).place) is not None:
             with read(self._engine) as tx:
                 page = in_pass(tx, self._own.name, _PAGE, after)
             for news in page:

@@ -37,6 +37,14 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     registry.installed.cache_clear()
 
 
+@pytest.fixture(autouse=True)
+def no_table_is_left(store: EventStore) -> Iterator[None]:
+    """The database is emptied for the next test, of the store's own tables alone."""
+    yield
+    for one in store.projections():
+        store.drop_projection(one["name"])
+
+
 def test_an_installed_projection_is_run(terminal: Terminal, store: EventStore) -> None:
     store.append("a", FRAMES)
     assert terminal("projections", "--json").json == {"object": "list", "data": []}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,9 @@ def pytest_configure() -> None:
 
 @pytest.fixture(autouse=True)
 def _faults_are_news(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one test has logged is logged again in the next."""
+    """What one test has logged and counted is logged and counted anew in the next."""
     monkeypatch.setattr(unforeseen, "_told", {})
+    monkeypatch.setattr(unforeseen, "FAULT_COUNTS", Counter())
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,9 @@ class Feed:
         try:
             self._held.close()
         except EventStoreError as error:
-            unforeseen.log_fault(_LOGGER, "closing a feed", error)
+            _LOGGER.warning(
+                "the feed %s was closed while its database is away: %s", self.name, error
+            )
 
     def __iter__(self) -> Iterator[Delivery]:
         """Yield deliveries until the feed is stopped, and wait for more when there are none.

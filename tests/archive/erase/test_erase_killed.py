@@ -23,7 +23,7 @@ from eventstore import EventStore
 from eventstore.archive.seal import seal_session
 from eventstore.errors import ErasedError
 
-KILLS = int(os.environ.get("KILLS", "5"))
+KILLS = int(os.environ.get("KILLS", "2"))
 TESTS = Path(__file__).parents[2]
 SESSIONS = 6
 

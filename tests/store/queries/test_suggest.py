@@ -85,7 +85,7 @@ def test_any_text_is_suggested_in_the_order_of_code_points(store: EventStore) ->
         prefix=TEXT,
         limit=st.integers(1, 9),
     )
-    @examples(60)
+    @examples(120)
     def check(pairs: dict[str, str], own: bool, prefix: str, limit: int) -> None:
         call = Call().store("opened", metadata={} if own else pairs)
         call.created("resp_1", metadata=pairs if own else None)

@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ from eventstore.feed.turns import Turn, Turns
 from eventstore.store.consumers.consumers import (
     Consumer,
 )
+from eventstore.store.database.any_statement import run_any
 from eventstore.store.database.outages import is_outage
 from eventstore.store.database.transaction import Row, write
 
@@ -202,7 +204,7 @@ class Feed:
         before = turn.held.seq, turn.held.ended
         try:
             with write(self._engine) as tx:
-                handle(delivery, tx.execute)
+                handle(delivery, partial(run_any, tx))
                 turn.held.handled(delivery.seq, delivery.kind == "session")
                 if not self._held.save_in(tx, delivery.session_id):
                     raise _LostError

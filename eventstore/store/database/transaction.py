@@ -137,16 +137,6 @@ class Transaction(forks.ConnectionUser):
             self.calling = False
         return found
 
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """Execute a statement of somebody else's, and return its rows, if it gives any."""
-        self.begin_call()
-        try:
-            cursor = self.connection.execute(self._sql(sql), parameters)
-            found: list[Row] = [] if cursor.description is None else cursor.fetchall()
-        finally:
-            self.calling = False
-        return found
-
     def rows_with_bytes(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """Return all rows of a query that has columns of bytes.
 

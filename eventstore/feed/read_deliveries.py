@@ -20,9 +20,6 @@ from eventstore.store.queries.query_sessions import read_session
 #: How many events of a session are looked at before another session has its turn.
 MOST_EVENTS = 500
 
-#: What a checkpoint's version says of a session whose end was delivered.
-END_DELIVERED = 1
-
 
 def last_to_read(wanted: Wanted, news: News, position: int) -> int:
     """Return up to which event a subscription can go on in a session.

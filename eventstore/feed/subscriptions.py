@@ -17,7 +17,7 @@ from eventstore.store.consumers.consumers import (
     Consumer,
     add_consumer,
     find_consumer,
-    finish_pass,
+    move_pass,
 )
 from eventstore.store.database.retries import run_retried, write_retried
 from eventstore.store.database.transaction import Transaction, read
@@ -89,7 +89,7 @@ def _add(tx: Transaction, name: str, wanted: Wanted, from_: From) -> Consumer:
         return found
     definition = {**wanted.as_json(), "from": from_}
     if add_consumer(tx, name, "subscription", 0, definition, now()) and from_ == "now":
-        finish_pass(tx, name)
+        move_pass(tx, name, None)  # what was before is not wanted
         tx.run(BEGIN_NOW, (name,))
     added = find_consumer(tx, name)
     if added is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Engine
@@ -16,7 +17,7 @@ from eventstore.feed.held_sessions import Held, HeldSessions
 from eventstore.feed.read_deliveries import last_to_read
 from eventstore.feed.read_together import MOST_OF_SESSION, Stretch, read_together
 from eventstore.realtime.events import StoredEvent
-from eventstore.store.consumers.consumers import finish_pass, move_pass
+from eventstore.store.consumers.consumers import move_pass
 from eventstore.store.consumers.news import News, in_pass, settle, with_news
 from eventstore.store.consumers.passes import look_at_pass
 from eventstore.store.database.retries import write_retried
@@ -88,12 +89,10 @@ class Turns:
         with read(self._engine) as tx:
             page = in_pass(tx, self._name, _PAGE, passed)
         yield from self._taken([news for news in page if self._is_behind(news)])
-        if page:
-            self._held.save()
-            settle(self._engine, [news.session_id for news in page if news.fed < news.head])
-            write_retried(self._engine, lambda tx: move_pass(tx, self._name, page[-1].session_id))
-        else:
-            write_retried(self._engine, lambda tx: finish_pass(tx, self._name))
+        self._held.save()
+        settle(self._engine, [news.session_id for news in page if news.fed < news.head])
+        last = page[-1].session_id if page else None
+        write_retried(self._engine, partial(move_pass, name=self._name, passed=last))
 
     def _is_behind(self, news: News) -> bool:
         first = 0 if self._from_start else news.fed

@@ -80,14 +80,9 @@ def add_consumer(
     return tx.run(ADD, row) == 1
 
 
-def move_pass(tx: Transaction, name: str, passed: str) -> None:
-    """Note that a consumer's pass over all sessions is done up to a session."""
+def move_pass(tx: Transaction, name: str, passed: str | None) -> None:
+    """Note that a consumer's pass over all sessions is done up to a session; None if it is over."""
     tx.run(SET_PASSED, (passed, name))
-
-
-def finish_pass(tx: Transaction, name: str) -> None:
-    """Note that a consumer needs no pass over all sessions, or has made it."""
-    tx.run(SET_PASSED, (None, name))
 
 
 def _consumer(row: Row) -> Consumer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from eventstore.store.database.transaction import Row, Transaction
+from eventstore.store.database.transaction import Row, Transaction, with_percents
 
 
 def run_any(tx: Transaction, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
@@ -17,8 +17,7 @@ def run_any(tx: Transaction, sql: str, parameters: Sequence[Any] = ()) -> list[R
     """
     tx.begin_call()
     try:
-        translated = sql.replace("%", "%%").replace("?", "%s") if tx.postgresql else sql
-        cursor = tx.connection.execute(translated, parameters)
+        cursor = tx.connection.execute(with_percents(sql) if tx.postgresql else sql, parameters)
         found: list[Row] = [] if cursor.description is None else cursor.fetchall()
     finally:
         tx.calling = False

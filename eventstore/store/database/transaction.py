@@ -146,7 +146,7 @@ class Transaction(forks.ConnectionUser):
             return self.rows(sql, parameters)
         self.begin_call()
         try:
-            cursor = self.connection.execute(_percent(sql), parameters, binary=True)
+            cursor = self.connection.execute(with_percents(sql), parameters, binary=True)
             found: list[Row] = cursor.fetchall()
         finally:
             self.calling = False
@@ -184,11 +184,12 @@ class Transaction(forks.ConnectionUser):
         self.left, self.connection = True, UnusableConnection()
 
     def _sql(self, sql: str) -> str:
-        return _percent(sql) if self.postgresql else sql
+        return with_percents(sql) if self.postgresql else sql
 
 
 @lru_cache(maxsize=1024)
-def _percent(sql: str) -> str:
+def with_percents(sql: str) -> str:
+    """Return a statement with the marks of psycopg, `%s`, in place of `?`."""
     return sql.replace("%", "%%").replace("?", "%s")
 
 

@@ -12,6 +12,7 @@ import contextlib
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -34,7 +35,7 @@ from eventstore.store.consumers.checkpoints import (
     read_checkpoint,
     release,
 )
-from eventstore.store.consumers.consumers import SET_PASSED
+from eventstore.store.consumers.consumers import move_pass
 from eventstore.store.consumers.news import News, in_pass, settle, with_news
 from eventstore.store.consumers.passes import look_at_pass
 from eventstore.store.consumers.projections.projected_rows import KeyedRows
@@ -42,7 +43,7 @@ from eventstore.store.consumers.projections.projection import folds
 from eventstore.store.consumers.projections.projection_run import RunningProjection
 from eventstore.store.consumers.projections.write_projected import read_rows, write_rows
 from eventstore.store.database.outages import attempt, is_outage
-from eventstore.store.database.retries import run_retried, write_retried
+from eventstore.store.database.retries import write_retried
 from eventstore.store.database.transaction import Transaction, read
 from eventstore.store.log.insert_events import lock_stream
 from eventstore.store.log.read_events import read_events
@@ -128,7 +129,7 @@ class ProjectionWorker:
                     yield from self._attempt(news, tried, waits)
             settle(self._engine, [news.session_id for news in page if news.fed < news.head])
             passed = page[-1].session_id if page else None
-            run_retried(self._engine, SET_PASSED, (passed, self._own.name))
+            write_retried(self._engine, partial(move_pass, name=self._own.name, passed=passed))
 
     def _attempt(self, news: News, tried: set[str], waits: bool) -> Iterator[Projected | Failure]:
         """Project a session; add it to `tried` if it failed, so that it fails once a call."""

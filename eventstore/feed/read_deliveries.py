@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from eventstore.errors import NotFoundError
 from eventstore.feed.delivery import Delivery, Wanted, finished_response
+from eventstore.realtime.catalogue import METADATA_SET, SET_LATER
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.masking.mask import mask_value
 from eventstore.store.consumers.news import News
@@ -60,8 +61,21 @@ def deliveries(
         return
     if wanted.of != "sessions":
         yield from _of_events(engine, wanted, id_, position, last, known)
-    if wanted.of in ("sessions", "endings") and news.closed and not ended and last == news.head:
+    if wanted.of not in ("sessions", "endings") or not news.closed or ended or last != news.head:
+        return
+    if _ends_here(engine, wanted, id_, position, last):
         yield Delivery(id_, last, "session", resource=mask_value(read_session(engine, id_)))
+
+
+def _ends_here(engine: Engine, wanted: Wanted, id_: str, position: int, last: int) -> bool:
+    """Return True if a closed session ended behind `position`, or is wanted only since then.
+
+    A score or a metadata note that a session gets long after its end is no second end.
+    """
+    return any(
+        event.type not in SET_LATER or (event.type == METADATA_SET and bool(wanted.conditions))
+        for event in read_events(engine, id_, position + 1, last)
+    )
 
 
 def _of_events(

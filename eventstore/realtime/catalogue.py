@@ -148,8 +148,9 @@ NO_EFFECT = {
 #: Known types of the store's own notes that do not change the state.
 STORES_OWN = frozenset({"eventstore.session.clock"})
 
+METADATA_SET = "eventstore.session.metadata"
 #: The store's notes that may be set long after the call, so that their times are none of the call.
-SET_LATER = frozenset({"eventstore.session.metadata", "eventstore.session.scored"})
+SET_LATER = frozenset({METADATA_SET, "eventstore.session.scored"})
 
 #: Types that change the state, by their GA names.
 FOLDED = frozenset(

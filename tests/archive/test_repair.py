@@ -123,22 +123,25 @@ def test_what_is_missing_is_named_and_nothing_is_changed(store: EventStore, dama
 def test_a_sealed_session(store: EventStore) -> None:
     store.append(SESSION, [], close=True)
     assert store.seal([SESSION]).done
+    closed = store.last_seq(SESSION)
     store.append(SESSION, [NOTE] * 3)
-    set_stream(sealed_seq=2, head_seq=LAST)(store)
+    set_stream(sealed_seq=2, head_seq=closed)(store)
     done = store.repair(SESSION).done[0]
     assert len(done.mended) == 2
     assert done.unmended == []
-    check_whole(store, LAST + 3)
+    check_whole(store, closed + 3)
     copied = "seq, at, direction, type, frame, audio_offset, audio_bytes, load_key, audio"
     change(
         store,
         f"INSERT INTO events (session_id, {copied}) SELECT session_id, 2, at, direction, type,"
-        f" frame, audio_offset, audio_bytes, load_key, audio FROM events WHERE seq = {LAST + 1}",
+        f" frame, audio_offset, audio_bytes, load_key, audio FROM events WHERE seq = {closed + 1}",
     )
     done = store.repair(SESSION).done[0]
     assert any("beside the segments" in fault.problem for fault in done.unmended)
     change(store, "DELETE FROM events WHERE seq = 2", "DELETE FROM segments")
-    assert (1, LAST) in [(f.first_seq, f.last_seq) for f in store.repair(SESSION).done[0].unmended]
+    assert (1, closed) in [
+        (f.first_seq, f.last_seq) for f in store.repair(SESSION).done[0].unmended
+    ]
 
 
 def test_an_append_that_meets_it_names_the_command(store: EventStore, database_url: str) -> None:

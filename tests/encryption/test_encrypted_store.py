@@ -85,11 +85,13 @@ def test_any_stream_reads_as_from_a_plain_store(keyed: EventStore, plain: EventS
         check_alike(keyed, plain, session_id)
         assert [done.changed for done in keyed.rebuild([session_id]).done] == [0]
         for store in (keyed, plain):
-            assert [done.events for done in store.seal([session_id]).done] == [len(frames)]
+            assert [done.events for done in store.seal([session_id]).done] == [
+                store.last_seq(session_id)
+            ]
         check_alike(keyed, plain, session_id)
         assert [done.changed for done in keyed.rebuild([session_id]).done] == [0]
         for store in (keyed, plain):
-            assert store.unseal(session_id).done[0].events == len(frames)
+            assert store.unseal(session_id).done[0].events == store.last_seq(session_id)
         check_alike(keyed, plain, session_id)
 
     holds()

@@ -134,7 +134,8 @@ class AsyncWritableLog(AsyncLog):
             expected_seq: The sequence number that the session's last event must have; 0 for no
                 events yet; None for any. The same append made again, after its answer was lost,
                 succeeds and adds nothing.
-            close: True if no more frames will come.
+            close: True if no more frames will come. If none of them is of the end, and there are
+                no more than notes, an event `eventstore.session.closed` is appended behind them.
 
         Returns:
             The sequence numbers of the first and the last frame, and whether they were there

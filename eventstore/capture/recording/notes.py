@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from eventstore.realtime.audio import SampleRates
+from eventstore.realtime.endings import CLOSED
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.realtime.values import dumps, non_empty
 
 OPENED = "eventstore.session.opened"
 GAP = "eventstore.session.gap"
-CLOSED = "eventstore.session.closed"
 CLOCK = "eventstore.session.clock"
 REDACTED = "eventstore.session.redacted"
 SAME_CALL = "eventstore.session.same_call"

@@ -105,9 +105,10 @@ def _set_metadata(state: SessionState, event: LogEvent, body: dict[str, Any]) ->
 
 
 def _closed(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    state.closed_at = event.at
+    # An app that closes a session may know neither when it ended nor why.
+    state.closed_at = event.at if event.at is not None else state.closed_at
     close_session(state)
-    state.close_reason = text(body.get("reason"))
+    state.close_reason = text(body.get("reason")) or state.close_reason
     note_end(state)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eventstore.projection.repeats import Repeats
-from eventstore.realtime.catalogue import RENAMED, SET_LATER, canonical
+from eventstore.realtime.catalogue import METADATA_SET, RENAMED, SET_LATER, canonical
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE, UNREADABLE, parse
 from eventstore.realtime.protocols import LIVE, Protocol, told_protocol
@@ -61,7 +61,6 @@ class _Memory:
 #: A fragment comes later than it is spoken, and not always equally late. So a silence counts only
 #: when it is so many milliseconds longer.
 _LATE_MS = 1000
-METADATA_EVENT = "eventstore.session.metadata"
 
 _Told = Iterator[tuple[CueKind, str | None, str, str | None]]
 
@@ -136,7 +135,7 @@ def _quiet_cues(memory: _Memory, quiet: Quiet) -> Iterator[Cue]:
 
 def _live_cues(memory: _Memory, event: StoredEvent) -> Iterator[Cue]:
     """Yield the cues of an event of a GPT-Live session, with their time on its own timeline."""
-    if event.type == METADATA_EVENT or event.type == UNREADABLE:
+    if event.type == METADATA_SET or event.type == UNREADABLE:
         for kind, speaker, words, id_ in _cues_of(memory, event):
             yield Cue(event.seq, event.at, None, kind, speaker, words, id_)
         return
@@ -292,7 +291,7 @@ def _deleted(memory: _Memory, body: dict[str, Any]) -> _Told:
 _HANDLERS: dict[str, Callable[[_Memory, dict[str, Any]], _Told]] = {
     "session.created": _opened,
     "session.updated": _opened,
-    METADATA_EVENT: _metadata,
+    METADATA_SET: _metadata,
     "eventstore.session.closed": _closed,
     "session.closed": _closed,
     "error": _error,

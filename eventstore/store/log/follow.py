@@ -13,8 +13,8 @@ from sqlalchemy import Engine
 
 from eventstore.common.pauses import Pause
 from eventstore.errors import DatabaseUnavailableError, MissingKeyError
+from eventstore.realtime.endings import is_ending
 from eventstore.realtime.events import StoredEvent
-from eventstore.realtime.frames import STORE
 from eventstore.store.database.transaction import read
 from eventstore.store.log.read_events import read_events
 from eventstore.store.log.session_facts import no_session
@@ -74,7 +74,7 @@ def follow_events(
                 if stopped():
                     return
                 seen = event.seq
-                closing = time.monotonic() if _closes(event) else closing
+                closing = time.monotonic() if is_ending(event) else closing
                 yield event
                 last = time.monotonic()
             seen, reached = head, True
@@ -100,9 +100,3 @@ def _look(engine: Engine, session_id: str) -> tuple[int, bool]:
             raise no_session(session_id)
         refuse_erased(tx, session_id, row[2])
     return row[0], row[1] is not None
-
-
-def _closes(event: StoredEvent) -> bool:
-    """Return True if an event says that its session is closed."""
-    noted = event.type == "eventstore.session.closed" and event.direction == STORE
-    return noted or event.type == "session.closed"

@@ -18,6 +18,7 @@ from eventstore.projection.dirty import Dirty
 from eventstore.projection.facets import Figures
 from eventstore.projection.handlers.session import close_session
 from eventstore.projection.state import PROJECTOR_VERSION, SessionState
+from eventstore.realtime.endings import CLOSING, needs_closing_note
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.store.consumers.projections.inline import InlineAppend, InlineProjections
 from eventstore.store.database.connections.pool import is_known_distributed
@@ -281,6 +282,8 @@ def _append_at_head(
 ) -> _Done:
     """Lock the stream, or create it, and append at its head."""
     session_id, frames, expected_seq, close = append
+    if close and isinstance(frames, Sequence) and needs_closing_note(tuple(frames)):
+        frames = [*frames, CLOSING]
     head = lock_stream(tx, session_id)
     if head is not None:
         refuse_erased(tx, session_id, head.erased_at, _ANOTHER_ID)
@@ -292,6 +295,8 @@ def _append_at_head(
         # Another writer may have created the stream and appended to it since it was looked up.
         if expected_seq is not None and expected_seq != head.seq:
             return _Done(_repeated(tx, session_id, head, expected_seq, list(frames)), None, None)
+    if isinstance(frames, Sequence) and CLOSING in frames[-1:] and not _is_open(head):
+        frames = frames[:-1]
     state = _state_at(tx, cached, session_id, head) if inline else None
     projected_by_own = None if own is None else own.begin(tx, session_id, head.seq)
     last_seq, last_at = _insert(tx, session_id, head.seq, frames, state, projected_by_own)
@@ -315,6 +320,10 @@ def _append_at_head(
     appended = Appended(session_id, head.seq + 1, last_seq)
     kept = None if state is None else CachedState(state, head.opened_at)
     return _Done(appended, kept, projected_by_own)
+
+
+def _is_open(head: StreamHead) -> bool:
+    return head.seq > 0 and head.closed_at is None
 
 
 def _repeated(

@@ -1,0 +1,64 @@
+"""Integration: each session that ends is delivered once, however it was closed, and then no more."""
+
+from __future__ import annotations
+
+import pytest
+from support.calls import voice_call
+from support.own_projections import NOTE, unsettled
+
+from eventstore import EventStore, Frame
+
+FRAMES = voice_call().frames
+
+
+def ended(store: EventStore, name: str, **options: object) -> list[str]:
+    with store.subscribe(name, of="sessions", once=True, **options) as feed:  # type: ignore[arg-type]
+        return [delivery.session_id for delivery in feed]
+
+
+def test_a_session_that_is_closed_later_without_a_frame_is_delivered(store: EventStore) -> None:
+    store.append("a", FRAMES)
+    assert ended(store, "mine", from_="start") == []
+    assert unsettled(store) == []
+    store.append("a", [], close=True)
+    assert ended(store, "mine") == ["a"]
+    assert ended(store, "mine") == []
+
+
+@pytest.mark.parametrize("frames", [[], [NOTE]])
+def test_the_end_of_a_session_is_in_its_log(store: EventStore, frames: list[Frame]) -> None:
+    store.append("a", FRAMES)
+    closed = store.append("a", frames, len(FRAMES), close=True)
+    assert [event.type for event in store.events("a", closed.last_seq)] == [
+        "eventstore.session.closed"
+    ]
+    assert store.append("a", frames, len(FRAMES), close=True) == closed._replace(repeated=True)
+    again = store.append("a", [], close=True)
+    assert again.last_seq == closed.last_seq
+
+
+@pytest.mark.parametrize("of", ["sessions", "endings"])
+def test_what_is_noted_long_after_its_end_ends_no_session_again(store: EventStore, of: str) -> None:
+    store.append("settled", FRAMES, close=True)
+    assert ended(store, "other", from_="start") == ["settled"]
+    store.append("unsettled", FRAMES, close=True)
+    with store.subscribe("mine", of=of, once=True) as feed:  # type: ignore[arg-type]
+        assert list(feed) == []
+    for session_id in ("settled", "unsettled"):
+        store.score(session_id, "helpful", 0.5)
+        store.append(session_id, [NOTE])
+    store.append("new", FRAMES)
+    with store.subscribe("mine", once=True) as feed:
+        assert [one.session_id for one in feed if one.kind == "session"] == []
+    store.append("new", [NOTE], close=True)
+    with store.subscribe("mine", once=True) as feed:
+        assert [one.session_id for one in feed if one.kind == "session"] == ["new"]
+
+
+def test_a_session_that_is_wanted_only_after_its_end_is_delivered_then(store: EventStore) -> None:
+    store.append("a", FRAMES, close=True)
+    assert ended(store, "mine", from_="start", metadata={"a": "b"}) == []
+    store.append("a", [NOTE])
+    assert ended(store, "mine") == ["a"]
+    store.append("a", [NOTE])
+    assert ended(store, "mine") == []

@@ -66,6 +66,7 @@ GROUPS = {
     ),
     "Follow all sessions": (
         *("subscribe", "subscriptions", "drop_subscription", "webhooks", "dead_letters"),
+        *("dead_letter_page", "send_again"),
     ),
     "Projections of your own": ("projections", "projected", "drop_projection"),
 }

@@ -17,6 +17,7 @@ from eventstore.errors import InvalidInputError
 from eventstore.realtime.masking.mask import mask_value
 from eventstore.realtime.metadata import Condition
 from eventstore.store.database.engine_options import prices_of
+from eventstore.store.database.transaction import read
 from eventstore.store.filters.filters import (
     BasicFilter,
     Paging,
@@ -33,8 +34,8 @@ from eventstore.verbs.log_queries import LogQueries
 
 if TYPE_CHECKING:
     from eventstore.exports.transcript import Turn
-    from eventstore.realtime.resources.dialects import Dialect
     from eventstore.feed.webhooks.dead_letters import DeadLetter
+    from eventstore.realtime.resources.dialects import Dialect
     from eventstore.store.queries.pages import Page
     from eventstore.verbs.filter_params import (
         LogFilterParams,
@@ -139,6 +140,21 @@ class Queries(LogQueries):
         found = dead_letter_page(self.reader.engine, paging.limit, after, paging.order, self.scope)
         further = partial(self.dead_letter_page, limit=limit, after=found.last_id, order=order)
         return found.with_data(found.data, further)
+
+    def dead_letter(self, id_: str) -> DeadLetter:
+        """Return a webhook that was given up.
+
+        Args:
+            id_: Its id, as `dead_letter_page` gives it.
+
+        Raises:
+            NotFoundError: There is none, or it was taken meanwhile.
+        """
+        from eventstore.feed.webhooks.dead_letters import read_letter
+
+        check_text("id_", id_)
+        with read(self.reader.engine) as tx:
+            return read_letter(tx, id_, self.scope)
 
     def session_ids(self, **filters: Unpack[SessionFilterParams]) -> Iterator[str]:
         """Yield the ids of all sessions that match, oldest first.

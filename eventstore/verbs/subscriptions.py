@@ -133,8 +133,8 @@ class SubscriptionVerbs(Queries):
             DatabaseUnavailableError: The database cannot be reached.
         """
         from eventstore.common.standard_webhooks import parse_secret
-        from eventstore.feed.webhooks.payload import subscription_of
         from eventstore.feed.webhooks.destination import parse_destination
+        from eventstore.feed.webhooks.payload import subscription_of
         from eventstore.feed.webhooks.webhooks import Webhooks
 
         check_text("to", to)

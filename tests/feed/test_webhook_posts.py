@@ -1,4 +1,4 @@
-"""Integration: a webhook's post, to apps that answer in hostile ways, and to addresses of all kinds."""
+"""Integration: a webhook's post, to apps that answer in hostile ways, and to odd addresses."""
 
 from __future__ import annotations
 

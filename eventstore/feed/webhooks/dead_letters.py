@@ -20,7 +20,7 @@ from eventstore.realtime.metadata import Condition
 from eventstore.realtime.values import dumps, loads
 from eventstore.store.consumers.checkpoints import MOST_AHEAD
 from eventstore.store.database.retries import run_retried
-from eventstore.store.database.transaction import read
+from eventstore.store.database.transaction import Transaction, read
 from eventstore.store.filters.sql_conditions import Where, add_scope
 from eventstore.store.queries.pages import Page
 from eventstore.times import now, to_iso
@@ -39,14 +39,17 @@ LIST = (
     "SELECT d.session_id, d.consumer, d.seq, d.kind, d.response_id, d.tries, d.failed_at, d.error,"
     " d.destination, d.again_at FROM dead_letters d"
 )
-_KEY = "session_id = ? AND consumer = ? AND seq = ? AND kind = ?"
-DROP = f"DELETE FROM dead_letters WHERE {_KEY}"
-MARK = f"UPDATE dead_letters SET again_at = ? WHERE again_at IS NULL AND {_KEY}"
+DROP = "DELETE FROM dead_letters WHERE session_id = ? AND consumer = ? AND seq = ? AND kind = ?"
+MARK = (
+    "UPDATE dead_letters SET again_at = ? WHERE again_at IS NULL"
+    " AND session_id = ? AND consumer = ? AND seq = ? AND kind = ?"
+)
 MARK_ALL = "UPDATE dead_letters SET again_at = ? WHERE again_at IS NULL"
 _DUE = "(again_at <= ? OR again_at > ?)"
 #: A sender takes one letter of a session at a time, so that they are sent in order.
 TAKE = (
-    f"UPDATE dead_letters SET again_at = ? WHERE {_DUE} AND {_KEY} AND NOT EXISTS (SELECT 1"
+    "UPDATE dead_letters SET again_at = ? WHERE (again_at <= ? OR again_at > ?)"
+    " AND session_id = ? AND consumer = ? AND seq = ? AND kind = ? AND NOT EXISTS (SELECT 1"
     " FROM dead_letters o WHERE o.session_id = ? AND o.consumer = ? AND o.again_at > ?"
     " AND o.again_at <= ?)"
 )
@@ -159,6 +162,25 @@ def dead_letters(engine: Engine, name: str | None, limit: int) -> list[DeadLette
         return [DeadLetter._make(row) for row in tx.rows(LIST + which + order, (*filters, limit))]
 
 
+def read_letter(tx: Transaction, id_: str, scope: Condition | None) -> DeadLetter:
+    """Return the webhook of an id that was given up.
+
+    Args:
+        scope: A pair of metadata that its session has; otherwise it is treated as not there.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    where = Where([], [])
+    key = " AND ".join(f"d.{name} = ?" for name in ("session_id", "consumer", "seq", "kind"))
+    where.add(key, *key_of(id_))
+    add_scope(where, scope, "d")
+    found = tx.row(LIST + where.sql(), where.parameters)
+    if found is None:
+        raise no_dead_letter(id_)
+    return DeadLetter._make(found)
+
+
 def dead_letter_page(
     engine: Engine, limit: int, after: str | None, order: str, scope: Condition | None
 ) -> Page[DeadLetter]:
@@ -177,13 +199,7 @@ def dead_letter_page(
     add_scope(where, scope, "d")
     with read(engine) as tx:
         if after is not None:
-            one = Where([*where.conditions], [*where.parameters])
-            key = " AND ".join(f"d.{name} = ?" for name in ("session_id", "consumer", "seq"))
-            one.add(f"{key} AND d.kind = ?", *key_of(after))
-            found = tx.row(LIST + one.sql(), one.parameters)
-            if found is None:
-                raise no_dead_letter(after)
-            behind = DeadLetter._make(found)
+            behind = read_letter(tx, after, scope)
             compare = ">" if order == "asc" else "<"
             where.add(f"({_PLACE}) {compare} (?, ?, ?, ?, ?)", behind.failed_at, *behind.key)
         by = ", ".join(f"{name} {order.upper()}" for name in _PLACE.split(", "))

@@ -61,8 +61,7 @@ def body_of(delivery: Delivery, at: int, link: str | None) -> bytes:
         told["link"] = (
             f"{link.rstrip('/')}/sessions/{quote(delivery.session_id, safe='', errors='replace')}"
         )
-    # Half a character, which a model may write, stands in no UTF-8: it becomes a question mark.
-    return dumps(told).encode("utf-8", "replace")
+    return dumps(told).encode()
 
 
 def id_of(name: str, delivery: Delivery) -> str:

@@ -122,7 +122,7 @@ class Webhooks:
             feed.run(self._send, self._most_tries, self._give_up, (PostError,))
 
     def _send_marked_until(self, ended: threading.Event) -> None:
-        """Look for webhooks that are to be sent again, once at least, until the feeds have ended."""
+        """Look for webhooks to send again, once at least, until the feeds have ended."""
         while True:
             try:
                 for _ in self._send_marked():

@@ -186,6 +186,7 @@ class SubscriptionVerbs(Queries):
             How many were marked; those that were marked before do not count.
 
         Raises:
+            InvalidInputError: An argument is wrong.
             NotFoundError: This is no id of a webhook that was given up.
             DatabaseUnavailableError: The database cannot be reached.
         """
@@ -195,7 +196,9 @@ class SubscriptionVerbs(Queries):
             check_text("name", name)
         if dead_letter is None:
             return mark_all(self._work, name)
-        ids = [dead_letter] if isinstance(dead_letter, str) else list(dead_letter)
+        ids = [dead_letter] if isinstance(dead_letter, str) else dead_letter
+        if not isinstance(ids, list | tuple | set | frozenset):
+            raise InvalidInputError("dead_letter: give an id, or a list of ids")
         for id_ in ids:
             check_text("dead_letter", id_)
         return sum(mark(self._work, id_) for id_ in ids)

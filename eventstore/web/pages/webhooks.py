@@ -29,7 +29,7 @@ def show_webhooks(request: Request, access: MayRead, queries: ScopedQueries) -> 
     found = queries.dead_letter_page(limit=LIMIT, after=query.get("after") or None)
     letters = [shown_to(access, letter) for letter in found]
     older = address(PATH, query, after=found.last_id) if found.has_more else None
-    return page(
+    made = page(
         request,
         "webhooks.html",
         title="Webhooks",
@@ -38,6 +38,9 @@ def show_webhooks(request: Request, access: MayRead, queries: ScopedQueries) -> 
         newest=PATH if query.get("after") else None,
         older=older,
     )
+    # Without it a browser does not say of its forms that they are of this server's page.
+    made.headers["Referrer-Policy"] = "same-origin"
+    return made
 
 
 @router.post(PATH)

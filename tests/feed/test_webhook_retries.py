@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from support.calls import voice_call
+from support.terminal import service
 from support.webhook_app import SECRET, App
 
 from eventstore import EventStore, NotFoundError
@@ -178,3 +179,24 @@ def test_half_a_character_is_sent_as_it_is(store: EventStore, app: App) -> None:
     done.run(1)
     assert (done.failed, done.sent) == (0, 2)
     assert json.loads(app.got[0][1])["data"]["metadata"] == {"half": "a\ud83d"}
+
+
+def test_one_whose_sender_is_killed_comes_again_with_the_same_id(
+    store: EventStore, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVENTSTORE_WEBHOOKS_SECRET", SECRET)
+    store.append("a", FRAMES, close=True)
+    url = store.engine.url.render_as_string(hide_password=False)
+    killed = threading.Event()
+    app.before = lambda body: killed.wait(30)
+    sent = ("webhooks", "--db", url, "--to", app.url, "--from", "start", "--allow-private")
+    with service(*sent) as process:
+        wait(lambda: app.got)
+        process.kill()
+    killed.set()
+    assert made(store, app).run(1) is None and len(app.got) == 1  # its lease has not ended
+    with write(store.engine) as tx:
+        tx.run("UPDATE checkpoints SET until = 0, retry_at = 0")
+    made(store, app).run(1)
+    first, second = (headers["webhook-id"] for headers, _ in app.got)
+    assert first == second and store.dead_letters() == []

@@ -69,9 +69,7 @@ def webhook_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     for option in reversed(
         (
-            click.option(
-                "--webhooks-to", "to", metavar="URL", help="Send webhooks to your app: https://…."
-            ),
+            click.option("--webhooks-to", "to", metavar="URL", help="Send webhooks there."),
             events_option("--webhooks-on"),
             click.option(
                 "--webhooks-secret",

@@ -13,12 +13,13 @@ from support.calls import voice_call
 from support.terminal import service
 from support.webhook_app import SECRET, App
 
-from eventstore import EventStore, NotFoundError
+from eventstore import DamagedError, EventStore, NotFoundError
 from eventstore.feed.webhooks import webhooks as sending
 from eventstore.feed.webhooks.dead_letters import due_letters, key_of, take_letter
 from eventstore.realtime.frames import Frame
 from eventstore.store.consumers import checkpoints
 from eventstore.store.database.transaction import read, write
+from eventstore.store.queries.query_sessions import read_session
 
 FRAMES = voice_call().frames
 
@@ -200,3 +201,21 @@ def test_one_whose_sender_is_killed_comes_again_with_the_same_id(
     made(store, app).run(1)
     first, second = (headers["webhook-id"] for headers, _ in app.got)
     assert first == second and store.dead_letters() == []
+
+
+@pytest.mark.parametrize("error", [DamagedError("a", 1, 2, "x"), ValueError("secret")])
+def test_one_whose_session_cannot_be_read_now_stays_in_the_list(
+    store: EventStore, app: App, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    give_up(store, app, "a", "b")
+
+    def fail(engine: object, session_id: str) -> object:
+        if session_id == "a":
+            raise error
+        return read_session(store.engine, session_id)
+
+    monkeypatch.setattr(sending, "read_session", fail)
+    store.send_again()
+    made(store, app).run(1)
+    (left,) = store.dead_letters()
+    assert (left.session_id, left.error, left.again_at) == ("a", type(error).__name__, None)

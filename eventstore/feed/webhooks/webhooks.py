@@ -10,10 +10,11 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Literal
 
 from sqlalchemy import Engine
 
-from eventstore.errors import EventStoreError, NotFoundError
+from eventstore.errors import ErasedError, EventStoreError, NotFoundError
 from eventstore.feed.delivery import Delivery
 from eventstore.feed.feed import Feed
 from eventstore.feed.webhooks.dead_letters import (
@@ -164,14 +165,17 @@ class Webhooks:
 
     def _send_letter(self, letter: DeadLetter) -> str | None:
         """Send a webhook that was given up, and return why it was not taken; None if it was."""
-        delivery = self._delivery(letter)
-        if delivery is not None:
-            try:
+        try:
+            delivery = self._delivery(letter)
+            if delivery is not None:
                 self._send(delivery)
-            except PostError as error:
-                to = self._to.shown()
-                note_dead_letter(self._engine, self.name, delivery, 1, str(error), to)
-                return str(error)
+        except Exception as error:
+            if isinstance(error, EventStoreError) and is_outage(error):
+                raise
+            told, resource = _reason_of(error), {"id": letter.response_id}
+            failed = Delivery(letter.session_id, letter.seq, _kind_of(letter), resource=resource)
+            note_dead_letter(self._engine, self.name, failed, 1, told, self._to.shown())
+            return told
         drop_dead_letter(self._engine, letter)
         return None
 
@@ -182,16 +186,10 @@ class Webhooks:
                 found = read_session(self._engine, letter.session_id)
             else:
                 found = read_response(self._engine, letter.response_id or "", letter.session_id)
-        except NotFoundError:
+        except (NotFoundError, ErasedError):
             return None
-        except EventStoreError as error:
-            if is_outage(error):
-                raise
-            return None
-        resource, place = mask_value(found), (letter.session_id, letter.seq)
-        if letter.kind == "session":
-            return Delivery(*place, "session", resource=resource)
-        return Delivery(*place, "response", resource=resource)
+        resource = mask_value(found)
+        return Delivery(letter.session_id, letter.seq, _kind_of(letter), resource=resource)
 
     def _send(self, delivery: Delivery) -> None:
         at = now()
@@ -213,8 +211,17 @@ class Webhooks:
             self._is_failing = False
 
     def _give_up(self, delivery: Delivery, error: Exception, tries: int) -> None:
-        told = str(error) if isinstance(error, PostError) else type(error).__name__
+        told = _reason_of(error)
         note_dead_letter(self._engine, self.name, delivery, tries, told, self._to.shown())
         with self._lock:
             self.given_up += 1
         _LOGGER.error("a webhook of session %s is given up: %s", delivery.session_id, told)
+
+
+def _reason_of(error: Exception) -> str:
+    """Return why a webhook was not taken, without content."""
+    return str(error) if isinstance(error, PostError) else type(error).__name__
+
+
+def _kind_of(letter: DeadLetter) -> Literal["response", "session"]:
+    return "session" if letter.kind == "session" else "response"

@@ -66,6 +66,7 @@ GROUPS = {
     ),
     "Follow all sessions": (
         *("subscribe", "subscriptions", "drop_subscription", "webhooks", "dead_letters"),
+        *("dead_letter_page", "dead_letter", "send_again"),
     ),
     "Projections of your own": ("projections", "projected", "drop_projection"),
 }

@@ -65,8 +65,9 @@ class Feed:
         self._finder = Turns(engine, self.name, self._wanted, from_start, self._held)
         self._stopped = threading.Event()
         self._next_save = 0.0
-        self._is_away = self._has_told = False
+        self._is_away = self._has_told = self._one_by_one = False
         self._error: Exception | None = None
+        self._expected: tuple[type[Exception], ...] = ()
 
     def __enter__(self) -> Feed:
         return self
@@ -83,6 +84,15 @@ class Feed:
         """End the iteration, or `run`, after the delivery that is handled now."""
         self._stopped.set()
 
+    def take_one_by_one(self) -> None:
+        """Take one session at a time, and let it go after its turn.
+
+        By default a feed takes all sessions that have news, and keeps them for some seconds. Where
+        one delivery may take long, the others would wait for it, though other feeds of the
+        subscription are idle.
+        """
+        self._one_by_one = self._finder.one_by_one = True
+
     def close(self) -> None:
         """Write what was handled, and let other feeds of the subscription have the sessions.
 
@@ -90,7 +100,7 @@ class Feed:
         """
         self.stop()
         try:
-            self._held.close()
+            self._held.let_all_go()
         except EventStoreError as error:
             _LOGGER.warning(
                 "the feed %s was closed while its database is away: %s", self.name, error
@@ -126,6 +136,7 @@ class Feed:
         handle: Callable[[Delivery], object],
         most_tries: int | None = None,
         give_up: Callable[[Delivery, Exception, int], object] | None = None,
+        expected: tuple[type[Exception], ...] = (),
     ) -> None:
         """Call a function with each delivery, until the feed is stopped.
 
@@ -137,7 +148,9 @@ class Feed:
             most_tries: How often the same delivery comes; None for as often as it takes.
             give_up: Called with a delivery that came so often, the last error, and how often it
                 came. The session then goes on behind it.
+            expected: Errors that the function tells of by itself: they are not logged as faults.
         """
+        self._expected = expected
 
         def handle_all(turn: Turn) -> None:
             for delivery in self._of(turn):
@@ -236,6 +249,8 @@ class Feed:
                     found = True
                     yield one
                     self._save_in_time()
+                    if self._one_by_one and not self._is_away:
+                        self._held.let_all_go()
                     if self._stopped.is_set():
                         return
                     if self._is_away:
@@ -287,7 +302,8 @@ class Feed:
         if _is_away(error):
             self._note_away(error)
             return
-        unforeseen.log_fault(_LOGGER, unforeseen.OWN_CODE, error)
+        if not isinstance(error, self._expected):
+            unforeseen.log_fault(_LOGGER, unforeseen.OWN_CODE, error)
         self._fail(session_id, unforeseen.as_store_error(self.name, error))
 
     def _fail(self, session_id: str, error: EventStoreError) -> None:

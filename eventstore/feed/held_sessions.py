@@ -162,11 +162,13 @@ class HeldSessions:
 
         def note(tx: Transaction) -> None:
             if not self._save(tx, {session_id: held}, now()):
-                note_failure(tx, session_id, self._name, 0, error, now())
+                # What saves the place forgets the tries of the checkpoint, so they are given.
+                tries = held.tries + 1
+                note_failure(tx, session_id, self._name, 0, error, now(), tries)
 
         write_retried(self._engine, note)
 
-    def close(self) -> None:
+    def let_all_go(self) -> None:
         """Write all checkpoints, and let all sessions go."""
         self.save()
         self._let_go(list(self._held))

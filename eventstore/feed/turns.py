@@ -5,6 +5,7 @@ Called by feed.py, again and again.
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -58,6 +59,8 @@ class Turns:
 
     Attributes:
         dropped: True if the subscription is there no more.
+        one_by_one: True to take a session only when its turn comes, so that other feeds of the
+            subscription can have those behind it meanwhile.
     """
 
     def __init__(
@@ -66,7 +69,7 @@ class Turns:
         self._engine, self._name, self._wanted = engine, name, wanted
         self._from_start, self._held = from_start, held
         self._next_check, self._has_passed = 0.0, False
-        self.dropped = False
+        self.dropped = self.one_by_one = False
 
     def look(self) -> Iterator[Turn]:
         """Yield the sessions with news that the feed can have, each once.
@@ -100,6 +103,14 @@ class Turns:
 
     def _taken(self, page: list[News]) -> Iterator[Turn]:
         """Yield those sessions that this feed can have, and that it can go on in."""
+        if self.one_by_one:
+            # In an order of its own, so that feeds that work at once seldom want the same session.
+            for news in random.sample(page, len(page)):
+                yield from self._taken_together([news])
+        else:
+            yield from self._taken_together(page)
+
+    def _taken_together(self, page: list[News]) -> Iterator[Turn]:
         turns = []
         for news, held in self._held.take(page):
             last = last_to_read(self._wanted, news, held.seq)

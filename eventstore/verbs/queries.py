@@ -17,8 +17,10 @@ from eventstore.errors import InvalidInputError
 from eventstore.realtime.masking.mask import mask_value
 from eventstore.realtime.metadata import Condition
 from eventstore.store.database.engine_options import prices_of
+from eventstore.store.database.transaction import read
 from eventstore.store.filters.filters import (
     BasicFilter,
+    Paging,
     ResponseFilter,
     ResponsePaging,
     ResponseSort,
@@ -32,6 +34,7 @@ from eventstore.verbs.log_queries import LogQueries
 
 if TYPE_CHECKING:
     from eventstore.exports.transcript import Turn
+    from eventstore.feed.webhooks.dead_letters import DeadLetter
     from eventstore.realtime.resources.dialects import Dialect
     from eventstore.store.queries.pages import Page
     from eventstore.verbs.filter_params import (
@@ -112,6 +115,46 @@ class Queries(LogQueries):
         ask = partial(self.sessions, limit=limit, order=order, sort=sort, live=live)
         further = partial(ask, summary=summary, **paging.further(page), **filters)
         return page.with_data(cast("list[SessionResource]", mask_value(page.data)), further)
+
+    def dead_letter_page(
+        self,
+        *,
+        limit: int = 20,
+        after: str | None = None,
+        order: Literal["asc", "desc"] = "desc",
+    ) -> Page[DeadLetter]:
+        """Return a page of the webhooks that were given up, those that failed last first.
+
+        Args:
+            limit: How many entries the page has at most, 1 to 100.
+            after: The `last_id` of a page: this one begins behind it.
+            order: `desc`, the newest first, or `asc`.
+
+        Raises:
+            InvalidInputError: An argument is wrong.
+            NotFoundError: `after` names none.
+        """
+        from eventstore.feed.webhooks.dead_letters import dead_letter_page
+
+        paging = checked_filter(Paging, {"limit": limit, "after": after, "order": order})
+        found = dead_letter_page(self.reader.engine, paging.limit, after, paging.order, self.scope)
+        further = partial(self.dead_letter_page, limit=limit, after=found.last_id, order=order)
+        return found.with_data(found.data, further)
+
+    def dead_letter(self, id_: str) -> DeadLetter:
+        """Return a webhook that was given up.
+
+        Args:
+            id_: Its id, as `dead_letter_page` gives it.
+
+        Raises:
+            NotFoundError: There is none, or it was taken meanwhile.
+        """
+        from eventstore.feed.webhooks.dead_letters import read_letter
+
+        check_text("id_", id_)
+        with read(self.reader.engine) as tx:
+            return read_letter(tx, id_, self.scope)
 
     def session_ids(self, **filters: Unpack[SessionFilterParams]) -> Iterator[str]:
         """Yield the ids of all sessions that match, oldest first.

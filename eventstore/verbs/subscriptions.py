@@ -116,7 +116,7 @@ class SubscriptionVerbs(Queries):
         Args:
             to: The app's URL, `https://…`.
             secret: The secret that signs them: `whsec_` and 24 bytes or more in base64.
-            on: `session.ended`, `response.done` or both.
+            on: `session.ended`, `response.done` or both, also as one text with a comma.
             name: The name of their subscription: webhooks to two apps have two names.
             from_: Where they begin: at the `start` of all sessions, or with what comes from `now`.
             metadata: Only sessions with this metadata, as for `sessions`.
@@ -133,15 +133,15 @@ class SubscriptionVerbs(Queries):
             DatabaseUnavailableError: The database cannot be reached.
         """
         from eventstore.common.standard_webhooks import parse_secret
+        from eventstore.feed.webhooks.destination import parse_destination
         from eventstore.feed.webhooks.payload import subscription_of
-        from eventstore.feed.webhooks.post import parse_destination
         from eventstore.feed.webhooks.webhooks import Webhooks
 
         check_text("to", to)
         check_text("secret", secret)
         if link is not None:
             check_text("link", link)
-        of = subscription_of([on] if isinstance(on, str) else on)
+        of = subscription_of(on)
         destination = parse_destination(to, allow_private)
         key = parse_secret(secret, "use whsec_ and 24 random bytes or more in base64")
 
@@ -152,7 +152,9 @@ class SubscriptionVerbs(Queries):
         return Webhooks(self._work, name, feed, destination, key, link)
 
     def dead_letters(self, name: str | None = None, limit: int = 100) -> list[DeadLetter]:
-        """Return webhooks that were given up; `Webhooks.send_again` sends them once more.
+        """Return webhooks that were given up, by session and event.
+
+        `send_again` has them sent once more.
 
         Args:
             name: Only those of this subscription; None for all.
@@ -167,6 +169,39 @@ class SubscriptionVerbs(Queries):
             check_text("name", name)
         check_whole("limit", limit, 1)
         return dead_letters(self.reader.engine, name, limit)
+
+    def send_again(
+        self, dead_letter: str | Collection[str] | None = None, *, name: str | None = None
+    ) -> int:
+        """Mark webhooks that were given up to be sent once more.
+
+        Whoever sends the webhooks of their subscription sends them within seconds: `Webhooks.run`,
+        `eventstore webhooks`, or a server that was told to. What is not taken is given up again.
+
+        Args:
+            dead_letter: The id of one, or ids of several; None for all.
+            name: Of all, only those of this subscription.
+
+        Returns:
+            How many were marked; those that were marked before do not count.
+
+        Raises:
+            InvalidInputError: An argument is wrong.
+            NotFoundError: This is no id of a webhook that was given up.
+            DatabaseUnavailableError: The database cannot be reached.
+        """
+        from eventstore.feed.webhooks.dead_letters import mark, mark_all
+
+        if name is not None:
+            check_text("name", name)
+        if dead_letter is None:
+            return mark_all(self._work, name)
+        ids = [dead_letter] if isinstance(dead_letter, str) else dead_letter
+        if not isinstance(ids, list | tuple | set | frozenset):
+            raise InvalidInputError("dead_letter: give an id, or a list of ids")
+        for id_ in ids:
+            check_text("dead_letter", id_)
+        return sum(mark(self._work, id_) for id_ in ids)
 
     def subscriptions(self) -> list[SubscriptionStatus]:
         """Return the subscriptions that the store has, and how far each of them is.

@@ -15,6 +15,7 @@ from eventstore.common.version import VERSION
 from eventstore.web.api import (
     audio,
     conversations,
+    dead_letters,
     events,
     live,
     playback,
@@ -28,6 +29,7 @@ from eventstore.web.api import (
 from eventstore.web.pages import response_list, session, session_list, sign_in
 from eventstore.web.pages import scores as page_scores
 from eventstore.web.pages import usage as usage_page
+from eventstore.web.pages import webhooks as page_webhooks
 from eventstore.web.pages.assets import Assets
 from eventstore.web.pages.failed import failed_page
 from eventstore.web.server import health
@@ -50,9 +52,10 @@ _API = (
     playback,
     conversations,
     suggestions,
+    dead_letters,
     health,
 )
-_PAGES = (session_list, session, page_scores, response_list, usage_page, sign_in)
+_PAGES = (session_list, session, page_scores, response_list, usage_page, page_webhooks, sign_in)
 MAX_BODY_BYTES = 16 * 1024 * 1024
 DOCUMENT = "/v1/openapi.json"
 

@@ -98,6 +98,8 @@ def _of_ids(ids: Ids) -> Iterator[tuple[str, ...]]:
 def _of_all() -> Iterator[tuple[str, ...]]:
     yield ("feed", "fuzzed", "--once", "--from", "start")
     yield ("webhooks", "--dead-letters", "--json")
+    yield ("webhooks", "--send-again", "--json")
+    yield ("webhooks", "--to", "https://a.example", "--on", "session.ended,x", "--once")
     lists = ("sessions", "responses", "usage", "latency", "context")
     for name in ("init", "status", "projections", *lists):
         yield (name,)

@@ -178,6 +178,7 @@ def _ids_by_name(ids: Ids) -> dict[str, tuple[str, ...]]:
         "response": responses,
         "item_id": (*ids.items[:2], *ODD),
         "item": (*ids.items[:2], *ODD),
+        "dead_letter_id": ("dead_W10", "dead_", "dead_WyJhIiwiYiIsMSwiYyJd", *ODD),
         "conversation_id": (*ids.conversations[:2], *ODD),
         "conversation": (*ids.conversations[:2], *ODD),
     }
@@ -307,6 +308,18 @@ def ask_to_score_on_pages(tally: Tally, client: TestClient, ids: Ids) -> None:
             _call(tally, client, route, address, _query(form).encode())
         for sent in (b"", b"%", b"thumb=up&" * 20, b"\xff=\xfe"):
             _call(tally, client, route, address, sent)
+
+
+def ask_to_send_again(tally: Tally, client: TestClient, ids: Ids) -> None:
+    """Have webhooks sent again by HTTP and by the page's forms, though none was given up."""
+    for path in ("/{dead_letter_id}/send_again", "/send_again"):
+        route = Route("POST", f"/v1/realtime/webhooks/dead_letters{path}", ())
+        for address in requests_of(route, ids):
+            _call(tally, client, route, address)
+    route = Route("POST", "/webhooks", ())
+    forms = [{"all": "yes"}, {"id": "dead_W10"}, {"x": "y"}, *({"id": odd} for odd in ODD)]
+    for sent in (*(_query(form).encode() for form in forms), b"", b"%", b"id=a&" * 9, b"\xff"):
+        _call(tally, client, route, "/webhooks", sent)
 
 
 def ask_to_erase(tally: Tally, client: TestClient, ids: Ids) -> None:

@@ -95,9 +95,12 @@ def test_every_route_can_be_called(sqlite_template: Path) -> None:
     assert len(routes) > 30 and all(addresses.values())
     known = {"GET", "POST", "DELETE"}
     assert {route.method for route in routes} <= known
-    #: What changes a store is called by `ask_routes`, and those that append, score and erase.
+    #: What changes a store is called by `ask_routes`, and those that append, score, send and erase.
     assert {(route.method, route.path) for route in routes if route.method != "GET"} == {
         ("POST", "/v1/realtime/sessions/{session_id}/events"),
+        ("POST", "/v1/realtime/webhooks/dead_letters/send_again"),
+        ("POST", "/v1/realtime/webhooks/dead_letters/{dead_letter_id}/send_again"),
+        ("POST", "/webhooks"),
         ("POST", "/v1/realtime/sessions/{session_id}/scores"),
         ("DELETE", "/v1/realtime/sessions/{session_id}"),
         ("POST", "/sessions/{session_id}/scores"),

@@ -69,6 +69,7 @@ WRITING = frozenset(
             "rebuild",
             "repair",
             "score",
+            "send_again",
             "set_metadata",
             "sum_days",
             "unseal",
@@ -144,6 +145,9 @@ def _of_all(store: EventStore, ids: Ids) -> Iterator[tuple[str, Asked]]:
     yield "projections", store.projections
     yield "subscriptions", store.subscriptions
     yield "dead_letters", store.dead_letters
+    yield "dead_letter_page", store.dead_letter_page
+    for name in NO_IDS:
+        yield "dead_letter", lambda n=name: store.dead_letter(n)
     for name in ("own_counts", *NO_IDS):
         yield "projected", lambda n=name: store.projected(n, some_id, n)
     yield "stream_ids", store.stream_ids

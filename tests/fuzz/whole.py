@@ -12,6 +12,7 @@ from fuzz.routes import (
     ask_to_erase,
     ask_to_score,
     ask_to_score_on_pages,
+    ask_to_send_again,
     client_of,
 )
 from fuzz.streams import Form, Session
@@ -48,6 +49,7 @@ def check_store(tally: Tally, places: Places, form: Form, written: list[Session]
             ask_to_append(tally, client, ids, written)
             ask_to_score(tally, client, ids)
             ask_to_score_on_pages(tally, client, ids)
+            ask_to_send_again(tally, client, ids)
             run_commands(
                 tally,
                 opened,

@@ -11,14 +11,14 @@ FILE = f"""
 [[key]]
 name = "all"
 key = "{ALL}"
-rights = ["read", "raw", "append", "score", "erase"]
+rights = ["read", "raw", "append", "score", "send", "erase"]
 [[key]]
 name = "reader"
 sha256 = "{digest(READER).hex()}"
 [[key]]
 name = "anna"
 key = "{ANNA}"
-rights = ["read", "raw", "append", "score", "erase"]
+rights = ["read", "raw", "append", "score", "send", "erase"]
 metadata = {{ tenant = "anna" }}
 [[key]]
 name = "writer"

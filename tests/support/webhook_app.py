@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -19,11 +19,13 @@ class App:
 
     Attributes:
         statuses: the answers, one after the other; 204 once there are no more.
+        before: called with each body before the answer.
     """
 
     url: str = ""
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
+    before: Callable[[bytes], object] = lambda body: None
 
     def told(self) -> list[tuple[str, str]]:
         """The type and the id of each webhook's resource."""
@@ -40,6 +42,7 @@ def app() -> Iterator[App]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             app.got.append(({k.lower(): v for k, v in self.headers.items()}, body))
+            app.before(body)
             self.send_response(app.statuses.pop(0) if app.statuses else 204)
             self.send_header("location", "http://127.0.0.1:1/")
             self.end_headers()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from eventstore.aio.async_items import AsyncItems
     from eventstore.aio.async_page import AsyncPage
     from eventstore.exports.transcript import Turn
+    from eventstore.feed.webhooks.dead_letters import DeadLetter
     from eventstore.realtime.resources.dialects import Dialect
     from eventstore.store.filters.filters import ResponseSort, SessionSort
     from eventstore.verbs.filter_params import (
@@ -95,6 +96,37 @@ class AsyncQueries(AsyncLogQueries):
             summary=summary,
             **filters,
         )
+
+    async def dead_letter_page(
+        self,
+        *,
+        limit: int = 20,
+        after: str | None = None,
+        order: Literal["asc", "desc"] = "desc",
+    ) -> AsyncPage[DeadLetter]:
+        """Return a page of the webhooks that were given up, those that failed last first.
+
+        Args:
+            limit: How many entries the page has at most, 1 to 100.
+            after: The `last_id` of a page: this one begins behind it.
+            order: `desc`, the newest first, or `asc`.
+
+        Raises:
+            InvalidInputError: An argument is wrong.
+            NotFoundError: `after` names none.
+        """
+        return await self._page(Queries.dead_letter_page, limit=limit, after=after, order=order)
+
+    async def dead_letter(self, id_: str) -> DeadLetter:
+        """Return a webhook that was given up.
+
+        Args:
+            id_: Its id, as `dead_letter_page` gives it.
+
+        Raises:
+            NotFoundError: There is none, or it was taken meanwhile.
+        """
+        return await self._run(Queries.dead_letter, id_)
 
     def session_ids(self, **filters: Unpack[SessionFilterParams]) -> AsyncItems[str]:
         """Yield the ids of all sessions that match, oldest first.

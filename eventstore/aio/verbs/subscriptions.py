@@ -95,7 +95,7 @@ class AsyncSubscriptionVerbs(AsyncQueries):
         Args:
             to: The app's URL, `https://…`.
             secret: The secret that signs them: `whsec_` and 24 bytes or more in base64.
-            on: `session.ended`, `response.done` or both.
+            on: `session.ended`, `response.done` or both, also as one text with a comma.
             name: The name of their subscription: webhooks to two apps have two names.
             from_: Where they begin: at the `start` of all sessions, or with what comes from `now`.
             metadata: Only sessions with this metadata, as for `sessions`.
@@ -126,7 +126,9 @@ class AsyncSubscriptionVerbs(AsyncQueries):
         return AsyncWebhooks(self._threads, later)
 
     async def dead_letters(self, name: str | None = None, limit: int = 100) -> list[DeadLetter]:
-        """Return webhooks that were given up; `Webhooks.send_again` sends them once more.
+        """Return webhooks that were given up, by session and event.
+
+        `send_again` has them sent once more.
 
         Args:
             name: Only those of this subscription; None for all.
@@ -136,6 +138,31 @@ class AsyncSubscriptionVerbs(AsyncQueries):
             DatabaseUnavailableError: The database cannot be reached.
         """
         return await self._run(SubscriptionVerbs.dead_letters, name, limit)
+
+    async def send_again(
+        self,
+        dead_letter: str | Collection[str] | None = None,
+        *,
+        name: str | None = None,
+    ) -> int:
+        """Mark webhooks that were given up to be sent once more.
+
+        Whoever sends the webhooks of their subscription sends them within seconds: `Webhooks.run`,
+        `eventstore webhooks`, or a server that was told to. What is not taken is given up again.
+
+        Args:
+            dead_letter: The id of one, or ids of several; None for all.
+            name: Of all, only those of this subscription.
+
+        Returns:
+            How many were marked; those that were marked before do not count.
+
+        Raises:
+            InvalidInputError: An argument is wrong.
+            NotFoundError: This is no id of a webhook that was given up.
+            DatabaseUnavailableError: The database cannot be reached.
+        """
+        return await self._run(SubscriptionVerbs.send_again, dead_letter, name=name)
 
     async def subscriptions(self) -> list[SubscriptionStatus]:
         """Return the subscriptions that the store has, and how far each of them is.

@@ -27,15 +27,19 @@ _OF: dict[frozenset[str], Of] = {
 }
 
 
-def subscription_of(on: Collection[str]) -> Of:
+def subscription_of(on: str | Collection[str]) -> Of:
     """Return what a subscription has to be of, for webhooks on these events.
+
+    Args:
+        on: The events, or their names with commas between them.
 
     Raises:
         InvalidInputError: Webhooks cannot be sent on them.
     """
     try:
-        return _OF[frozenset(on)]
-    except (KeyError, TypeError) as error:
+        named = [on] if isinstance(on, str) else on
+        return _OF[frozenset(part.strip() for one in named for part in one.split(","))]
+    except (AttributeError, KeyError, TypeError) as error:
         raise InvalidInputError(f"on: use one or several of {', '.join(get_args(On))}") from error
 
 
@@ -54,7 +58,9 @@ def body_of(delivery: Delivery, at: int, link: str | None) -> bytes:
         "data": delivery.resource,
     }
     if link is not None:
-        told["link"] = f"{link.rstrip('/')}/sessions/{quote(delivery.session_id, safe='')}"
+        told["link"] = (
+            f"{link.rstrip('/')}/sessions/{quote(delivery.session_id, safe='', errors='replace')}"
+        )
     return dumps(told).encode()
 
 
@@ -64,7 +70,12 @@ def id_of(name: str, delivery: Delivery) -> str:
     Args:
         name: The name of the webhooks' subscription.
     """
-    place = dumps([name, delivery.session_id, delivery.seq, delivery.kind])
+    return webhook_id_of(name, delivery.session_id, delivery.seq, delivery.kind)
+
+
+def webhook_id_of(name: str, session_id: str, seq: int, kind: str) -> str:
+    """Return the id of a webhook by what tells its delivery from others."""
+    place = dumps([name, session_id, seq, kind])
     return f"msg_{sha256(place.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 

@@ -1,72 +1,35 @@
 """Post a webhook to its destination, which must be a public address unless that is allowed.
 
-The name is looked up for each post, and the connection is made to the address that was checked. So
+The name is looked up for each post, and the connection is made to an address that was checked. So
 a name that leads to a private address later, or to two addresses, does not get there. Redirects are
-not followed, and answers are not read.
+not followed, proxies are not used, and of the answer only the status is read. The whole post has
+one time limit, so that an app that answers byte by byte holds nothing up. Called by webhooks.py.
 """
 
 from __future__ import annotations
 
-import http.client
+import re
 import socket
 import ssl
+import time
 from collections.abc import Mapping
-from ipaddress import ip_address
-from typing import NamedTuple
-from urllib.parse import urlsplit
+from functools import cache
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
-from eventstore.brief import brief
-from eventstore.errors import InvalidInputError
+from eventstore.errors import EventStoreError
+from eventstore.feed.webhooks.destination import Destination
 
-#: How long a connection, and then an answer, may take, in seconds.
+#: How long a post may take in all, in seconds. Only the look-up of the name has limits of its own.
 TIMEOUT = 10.0
-_PORTS = {"http": 80, "https": 443}
+_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: [^\n]*)?\r?\n")
+_BLANK = re.compile(rb"\r?\n\r?\n")
+_MOST_HEAD, _PIECE = 65_536, 65_536
+_GLOBAL = IPv6Network("2000::/3")
+_NAT64 = IPv6Network("64:ff9b::/96")
 
 
-class PostError(Exception):
+class PostError(EventStoreError):
     """A webhook was not taken; the message is a word or two, without content."""
-
-
-class Destination(NamedTuple):
-    """Where webhooks go.
-
-    Attributes:
-        scheme: `https`, or `http` if private addresses are allowed.
-        host: The host's name or address.
-        port: Its port.
-        path: The path, with its query.
-        allow_private: True if the address may be a private one.
-    """
-
-    scheme: str
-    host: str
-    port: int
-    path: str
-    allow_private: bool
-
-
-def parse_destination(url: str, allow_private: bool) -> Destination:
-    """Return the destination that a URL names.
-
-    Raises:
-        InvalidInputError: It is no URL of HTTPS, or has credentials, or is of HTTP and private
-            addresses are not allowed.
-    """
-    try:
-        parts = urlsplit(url)
-        port = parts.port or _PORTS.get(parts.scheme, 0)
-    except ValueError as error:
-        raise InvalidInputError(f"to: {brief(url)} is no URL") from error
-    if parts.scheme not in _PORTS or not parts.hostname or not url.isprintable() or " " in url:
-        raise InvalidInputError("to: give the URL of your app, https://…")
-    if parts.scheme == "http" and not allow_private:
-        raise InvalidInputError(
-            "to: webhooks go to https:// alone, unless private addresses are allowed"
-        )
-    if parts.username is not None or parts.password is not None:
-        raise InvalidInputError("to: leave credentials out of the URL; webhooks are signed")
-    path = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
-    return Destination(parts.scheme, parts.hostname, port, path, allow_private)
 
 
 def post(to: Destination, headers: Mapping[str, str], body: bytes) -> None:
@@ -75,25 +38,25 @@ def post(to: Destination, headers: Mapping[str, str], body: bytes) -> None:
     Raises:
         PostError: It was not taken, or the address is private.
     """
-    address = _address(to)
-    connection = _Connection(to, address)
+    deadline = time.monotonic() + TIMEOUT
     try:
-        connection.request("POST", to.path, body=body, headers=dict(headers))
-        status = connection.getresponse().status
+        with _connect(to, _addresses(to), deadline) as connection:
+            _send(connection, _head(to, headers, body) + body, deadline)
+            status = _read_status(connection, deadline)
     except TimeoutError as error:
         raise PostError("timeout") from error
-    except ssl.SSLError as error:
+    except ssl.SSLCertVerificationError as error:
         raise PostError("bad certificate") from error
-    except (OSError, http.client.HTTPException) as error:
+    except ssl.SSLError as error:
+        raise PostError("no TLS") from error
+    except (OSError, UnicodeError) as error:
         raise PostError("no connection") from error
-    finally:
-        connection.close()
     if not 200 <= status < 300:
         raise PostError(f"status {status}")
 
 
-def _address(to: Destination) -> str:
-    """Return an address of the destination, none of which may be private.
+def _addresses(to: Destination) -> list[str]:
+    """Return the addresses of the destination, none of which may be private.
 
     Raises:
         PostError: The name leads nowhere, or to a private address.
@@ -102,33 +65,99 @@ def _address(to: Destination) -> str:
         found = socket.getaddrinfo(to.host, to.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise PostError("unknown host") from error
-    addresses = [str(entry[4][0]) for entry in found]
-    if not to.allow_private and not all(map(_is_public, addresses)):
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    if not to.allow_private and not all(map(is_public, addresses)):
         raise PostError("private address")
-    return addresses[0]
+    return addresses
 
 
-def _is_public(address: str) -> bool:
+def is_public(address: str) -> bool:
+    """Return True if an address is of the public Internet, also where it stands for an IPv4 one."""
     parsed = ip_address(address.partition("%")[0])
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return (mapped or parsed).is_global and not parsed.is_multicast
+    if isinstance(parsed, IPv6Address):
+        if parsed in _NAT64:
+            return is_public(str(IPv4Address(int(parsed) & 0xFFFFFFFF)))
+        within = parsed.ipv4_mapped or parsed.sixtofour
+        if within is not None:
+            return is_public(str(within))
+        return parsed in _GLOBAL and parsed.is_global
+    return parsed.is_global and not parsed.is_multicast
 
 
-class _Connection(http.client.HTTPConnection):
-    """A connection to an address that was checked, with the host's name in TLS and in the header.
+def _connect(to: Destination, addresses: list[str], deadline: float) -> socket.socket:
+    """Connect to the first address that answers; each gets its part of the time."""
+    failed: OSError = TimeoutError()
+    for number, address in enumerate(addresses):
+        seconds = _left(deadline) / (len(addresses) - number)
+        try:
+            connection = socket.create_connection((address, to.port), seconds)
+        except OSError as error:
+            failed = error
+            continue
+        if to.scheme == "http":
+            return connection
+        try:
+            connection.settimeout(_left(deadline))
+            return _tls().wrap_socket(connection, server_hostname=to.host)
+        except BaseException:
+            connection.close()
+            raise
+    raise failed
 
-    Args:
-        to: The destination.
-        address: Its address.
+
+@cache
+def _tls() -> ssl.SSLContext:
+    # To read the certificates takes longer than a post.
+    return ssl.create_default_context()
+
+
+def _head(to: Destination, headers: Mapping[str, str], body: bytes) -> bytes:
+    host = f"[{to.host}]" if ":" in to.host else to.host.encode("idna").decode()
+    if to.port != (80 if to.scheme == "http" else 443):
+        host = f"{host}:{to.port}"
+    fixed = {"host": host, "connection": "close", "content-length": str(len(body))}
+    lines = [f"{name}: {value}" for name, value in {**fixed, **headers}.items()]
+    return "\r\n".join([f"POST {to.path} HTTP/1.1", *lines, "", ""]).encode("ascii")
+
+
+def _send(connection: socket.socket, data: bytes, deadline: float) -> None:
+    left = memoryview(data)
+    while left:
+        connection.settimeout(_left(deadline))
+        left = left[connection.send(left[:_PIECE]) :]
+
+
+def _read_status(connection: socket.socket, deadline: float) -> int:
+    """Return the status of the answer. What comes before it (1xx) is skipped, the rest unread.
+
+    Raises:
+        PostError: It is no answer of HTTP/1.
     """
+    got = b""
+    while True:
+        line = _LINE.match(got)
+        if line is not None and int(line[1]) >= 200:
+            return int(line[1])
+        blank = _BLANK.search(got) if line is not None else None
+        if blank is not None:
+            got = got[blank.end() :]
+            continue
+        if (line is None and b"\n" in got) or len(got) > _MOST_HEAD:
+            raise PostError("no HTTP")
+        connection.settimeout(_left(deadline))
+        piece = connection.recv(4096)
+        if not piece:
+            raise PostError("no answer")
+        got += piece
 
-    def __init__(self, to: Destination, address: str) -> None:
-        super().__init__(to.host, to.port, timeout=TIMEOUT)
-        self._to, self._address = to, address
 
-    def connect(self) -> None:
-        """Connect to the address."""
-        self.sock = socket.create_connection((self._address, self._to.port), TIMEOUT)
-        if self._to.scheme == "https":
-            context = ssl.create_default_context()
-            self.sock = context.wrap_socket(self.sock, server_hostname=self._to.host)
+def _left(deadline: float) -> float:
+    """Return how many seconds are left.
+
+    Raises:
+        TimeoutError: None are.
+    """
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left

@@ -9,20 +9,25 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Literal
 
 from sqlalchemy import Engine
 
-from eventstore.errors import EventStoreError, NotFoundError
+from eventstore.errors import ErasedError, EventStoreError, NotFoundError
 from eventstore.feed.delivery import Delivery
 from eventstore.feed.feed import Feed
 from eventstore.feed.webhooks.dead_letters import (
     DeadLetter,
-    dead_letters,
     drop_dead_letter,
+    due_letters,
+    mark_all,
     note_dead_letter,
+    take_letter,
 )
+from eventstore.feed.webhooks.destination import Destination
 from eventstore.feed.webhooks.payload import body_of, headers_of, id_of
-from eventstore.feed.webhooks.post import Destination, PostError, post
+from eventstore.feed.webhooks.post import PostError, post
 from eventstore.realtime.masking.mask import mask_value
 from eventstore.store.database.outages import is_outage
 from eventstore.store.queries.query_responses import read_response
@@ -33,7 +38,9 @@ _LOGGER = logging.getLogger("eventstore.webhooks")
 #: How often a webhook is sent before it is given up: with the pauses of a feed, for some 50
 #: minutes.
 MOST_TRIES = 14
-_MOST_AGAIN = 1_000
+#: How often it is looked for webhooks that are to be sent again, in seconds.
+LOOK_EACH = 1.0
+_BATCH = 100
 
 
 class Webhooks:
@@ -70,11 +77,13 @@ class Webhooks:
         self._most_tries = most_tries or MOST_TRIES
         self._lock = threading.Lock()
         self._feeds: list[Feed] = []
-        self._stopped = False
+        self._stopped = self._is_failing = False
         self.sent = self.failed = self.given_up = 0
 
     def run(self, threads: int = 4) -> None:
         """Send webhooks until `stop` is called, or all are sent if the subscription ends then.
+
+        What was given up, and is marked to be sent again, is sent beside the others.
 
         Args:
             threads: How many webhooks are sent at once.
@@ -83,24 +92,47 @@ class Webhooks:
             EventStoreError: The store failed; what was not sent is sent when it runs again.
         """
         errors: list[BaseException] = []
+        ended = threading.Event()
 
-        def work(feed: Feed) -> None:
+        def guarded(work: Callable[[], None]) -> None:
             try:
-                with feed:
-                    feed.run(self._send, self._most_tries, self._give_up)
+                work()
             except BaseException as error:
                 errors.append(error)
                 self.stop()
 
         with self._lock:
             self._feeds = [] if self._stopped else [self._make() for _ in range(threads)]
-        workers = [threading.Thread(target=work, args=(feed,)) for feed in self._feeds]
-        for worker in workers:
+        works = [partial(self._run_feed, feed) for feed in self._feeds]
+        # A program that ends does not wait for an app that is slow to answer.
+        workers = [threading.Thread(target=guarded, args=(w,), daemon=True) for w in works]
+        resending = partial(self._send_marked_until, ended)
+        again = threading.Thread(target=guarded, args=(resending,), daemon=True)
+        for worker in (*workers, again):
             worker.start()
         for worker in workers:
             worker.join()
+        ended.set()
+        again.join()
         if errors:
             raise errors[0]
+
+    def _run_feed(self, feed: Feed) -> None:
+        with feed:
+            feed.take_one_by_one()
+            feed.run(self._send, self._most_tries, self._give_up, (PostError,))
+
+    def _send_marked_until(self, ended: threading.Event) -> None:
+        """Look for webhooks to send again, once at least, until the feeds have ended."""
+        while True:
+            try:
+                for _ in self._send_marked():
+                    pass
+            except EventStoreError as error:
+                if not is_outage(error):
+                    raise
+            if self._stopped or ended.wait(LOOK_EACH):
+                return
 
     def stop(self) -> None:
         """End `run` after the webhooks that are sent now. Any thread, or a signal, may call it."""
@@ -109,23 +141,43 @@ class Webhooks:
             feed.stop()
 
     def send_again(self) -> Iterator[tuple[DeadLetter, str | None]]:
-        """Send once more what was given up, each session's in order.
+        """Send once more all that was given up, each session's in order.
+
+        What is not sent, because the iteration ends before, stays marked to be sent again.
 
         Yields:
             Each webhook, and why it was not taken; None if it was.
         """
-        for letter in dead_letters(self._engine, self.name, _MOST_AGAIN):
-            try:
-                delivery = self._delivery(letter)
-                if delivery is not None:
-                    self._send(delivery)
-            except PostError as error:
-                if delivery is not None:
-                    note_dead_letter(self._engine, self.name, delivery, 1, str(error))
-                yield letter, str(error)
-                continue
-            drop_dead_letter(self._engine, letter)
-            yield letter, None
+        mark_all(self._engine, self.name)
+        return self._send_marked()
+
+    def _send_marked(self) -> Iterator[tuple[DeadLetter, str | None]]:
+        """Send what is due to be sent again, and yield each webhook with why it was not taken."""
+        has_sent = True
+        while has_sent:
+            has_sent = False
+            for letter in due_letters(self._engine, self.name, _BATCH):
+                if self._stopped:
+                    return
+                if take_letter(self._engine, letter):
+                    has_sent = True
+                    yield letter, self._send_letter(letter)
+
+    def _send_letter(self, letter: DeadLetter) -> str | None:
+        """Send a webhook that was given up, and return why it was not taken; None if it was."""
+        try:
+            delivery = self._delivery(letter)
+            if delivery is not None:
+                self._send(delivery)
+        except Exception as error:
+            if isinstance(error, EventStoreError) and is_outage(error):
+                raise
+            told, resource = _reason_of(error), {"id": letter.response_id}
+            failed = Delivery(letter.session_id, letter.seq, _kind_of(letter), resource=resource)
+            note_dead_letter(self._engine, self.name, failed, 1, told, self._to.shown())
+            return told
+        drop_dead_letter(self._engine, letter)
+        return None
 
     def _delivery(self, letter: DeadLetter) -> Delivery | None:
         """Return what a webhook that was given up said, or None if it is there no more."""
@@ -134,16 +186,10 @@ class Webhooks:
                 found = read_session(self._engine, letter.session_id)
             else:
                 found = read_response(self._engine, letter.response_id or "", letter.session_id)
-        except NotFoundError:
+        except (NotFoundError, ErasedError):
             return None
-        except EventStoreError as error:
-            if is_outage(error):
-                raise
-            return None
-        resource, place = mask_value(found), (letter.session_id, letter.seq)
-        if letter.kind == "session":
-            return Delivery(*place, "session", resource=resource)
-        return Delivery(*place, "response", resource=resource)
+        resource = mask_value(found)
+        return Delivery(letter.session_id, letter.seq, _kind_of(letter), resource=resource)
 
     def _send(self, delivery: Delivery) -> None:
         at = now()
@@ -151,16 +197,31 @@ class Webhooks:
         headers = headers_of(self._key, id_of(self.name, delivery), at, body)
         try:
             post(self._to, headers, body)
-        except PostError:
+        except PostError as error:
             with self._lock:
                 self.failed += 1
+                is_first, self._is_failing = not self._is_failing, True
+            if is_first:
+                _LOGGER.warning(
+                    "a webhook to %s was not taken: %s; trying again", self._to.shown(), error
+                )
             raise
         with self._lock:
             self.sent += 1
+            self._is_failing = False
 
     def _give_up(self, delivery: Delivery, error: Exception, tries: int) -> None:
-        told = str(error) if isinstance(error, PostError) else type(error).__name__
-        note_dead_letter(self._engine, self.name, delivery, tries, told)
+        told = _reason_of(error)
+        note_dead_letter(self._engine, self.name, delivery, tries, told, self._to.shown())
         with self._lock:
             self.given_up += 1
         _LOGGER.error("a webhook of session %s is given up: %s", delivery.session_id, told)
+
+
+def _reason_of(error: Exception) -> str:
+    """Return why a webhook was not taken, without content."""
+    return str(error) if isinstance(error, PostError) else type(error).__name__
+
+
+def _kind_of(letter: DeadLetter) -> Literal["response", "session"]:
+    return "session" if letter.kind == "session" else "response"

@@ -201,7 +201,13 @@ def move(
 
 
 def note_failure(
-    tx: Transaction, session_id: str, consumer: str, version: int, error: str, at: int
+    tx: Transaction,
+    session_id: str,
+    consumer: str,
+    version: int,
+    error: str,
+    at: int,
+    tries: int | None = None,
 ) -> None:
     """Note that a consumer failed in a session, and when to try again.
 
@@ -209,11 +215,14 @@ def note_failure(
         version: The version of the consumer's code.
         error: The name of the error's class; its text may contain content.
         at: The time, in microseconds since 1970 UTC.
+        tries: How often it failed at the same events, if the caller has counted; None to count
+            from what the checkpoint says.
     """
     begin_checkpoint(tx, session_id, consumer, 0, version)
-    found = read_checkpoint(tx, session_id, consumer)
-    # A claim was counted as a try when it was made.
-    tries = max(1, found.tries + (found.worker is None)) if found is not None else 1
+    if tries is None:
+        found = read_checkpoint(tx, session_id, consumer)
+        # A claim was counted as a try when it was made.
+        tries = max(1, found.tries + (found.worker is None)) if found is not None else 1
     tx.run(FAIL, (tries, at, at + pause_behind(tries), error[:64], session_id, consumer))
 
 

@@ -6,7 +6,7 @@ each request. A file of keys is TOML:
     [[key]]
     name = "dashboard"
     key = "…"                            # or sha256 = "…", of the key, in hexadecimal
-    rights = ["read"]                    # of read, raw, append, score and erase
+    rights = ["read"]                    # of read, raw, append, score, send and erase
     metadata = { customer = "42" }       # optional: the key sees only sessions with this pair
 """
 
@@ -23,9 +23,10 @@ from eventstore.errors import InvalidInputError
 from eventstore.realtime.metadata import Condition
 from eventstore.store.filters.filters import BasicFilter, checked_filter
 
-Right = Literal["read", "raw", "append", "score", "erase"]
-#: `read` sees secrets masked; with `raw` beside it, frames are read as they are.
-RIGHTS: frozenset[Right] = frozenset({"read", "raw", "append", "score", "erase"})
+Right = Literal["read", "raw", "append", "score", "send", "erase"]
+#: `read` sees secrets masked; with `raw` beside it, frames are read as they are. `send` has
+#: webhooks sent again that were given up.
+RIGHTS: frozenset[Right] = frozenset({"read", "raw", "append", "score", "send", "erase"})
 #: The least number of characters of a key. Shorter keys could be guessed.
 MIN_KEY_LENGTH = 16
 

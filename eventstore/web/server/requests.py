@@ -113,9 +113,15 @@ def may_score(access: Access) -> bool:
     return "score" in access.rights
 
 
+def may_send(access: Access) -> bool:
+    """Return True if a key may have webhooks sent again that were given up."""
+    return "send" in access.rights
+
+
 MayRead = Annotated[Access, Depends(_with_right("read"))]
 MayAppend = Annotated[Access, Depends(_with_right("append"))]
 MayScore = Annotated[Access, Depends(_with_right("score"))]
+MaySend = Annotated[Access, Depends(_with_right("send"))]
 MayErase = Annotated[Access, Depends(_with_right("erase"))]
 
 

@@ -1,4 +1,4 @@
-"""Sign-ins to the web pages: an API key is exchanged for a cookie, which may read and score.
+"""Sign-ins to the web pages: an API key is exchanged for a cookie, which may read, score and send.
 
 `web/pages/sign_in.py` begins and ends sign-ins; `requests.py` looks cookies up.
 """
@@ -37,8 +37,8 @@ class SignIns:
     def begin(self, access: Access) -> str:
         """Begin a sign-in, and return its cookie.
 
-        The cookie may read, and read raw frames and score if the key may. It has no other right of
-        the key.
+        The cookie may read. If the key may, it also reads raw frames, scores, and has webhooks sent
+        again. It has no other right of the key.
         """
         cookie = secrets.token_urlsafe(32)
         now = time.monotonic()
@@ -46,7 +46,7 @@ class SignIns:
             kept = {k: v for k, v in self._found.items() if v[1] > now}
             while len(kept) >= _MOST:
                 del kept[next(iter(kept))]
-            reading = access._replace(rights=access.rights & {"read", "raw", "score"})
+            reading = access._replace(rights=access.rights & {"read", "raw", "score", "send"})
             kept[_digest(cookie)] = (reading, now + HOURS * 3600)
             self._found = kept
         return cookie

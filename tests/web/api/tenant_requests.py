@@ -33,6 +33,7 @@ _POOLS: dict[str, list[Any]] = {
     "response": RESPONSES,
     "conversation_id": CONVERSATIONS,
     "conversation": CONVERSATIONS,
+    "dead_letter_id": ["dead_WyJhIiwid2ViaG9va3MiLDEsInNlc3Npb24iXQ", "dead_W10", "x"],
     "item_id": ITEMS,
     "item": ITEMS,
     "model": MODELS,

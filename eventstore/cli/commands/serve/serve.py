@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,8 +14,12 @@ from eventstore.cli.commands.serve.tls_options import tls_options
 from eventstore.cli.options import db_option, keys_url, redact_option, spool_option
 from eventstore.cli.price_options import prices_file, prices_option
 from eventstore.cli.replica_options import chosen_replica
+from eventstore.cli.webhook_options import webhook_options
 from eventstore.common.tls import Certificate
 from eventstore.realtime.upstream_urls import OPENAI_URL
+
+if TYPE_CHECKING:
+    from eventstore.web.sending import Sending
 
 
 @click.command()
@@ -74,6 +79,7 @@ from eventstore.realtime.upstream_urls import OPENAI_URL
     help="The provider's server, by default from EVENTSTORE_UPSTREAM.",
 )
 @redact_option
+@webhook_options
 @tls_options
 @click.option("--log", is_flag=True, help="A line of JSON on standard error for each request.")
 @spool_option
@@ -90,6 +96,7 @@ def serve(
     headers: tuple[str, ...],
     upstream: str | None,
     redact: bool,
+    webhooks: Sending | None,
     tls: Certificate | None,
     log: bool,
     folder: Path | None,
@@ -101,7 +108,8 @@ def serve(
     of the API is at /v1/openapi.json. With --replay and --record the same process replays sessions
     to live clients, as `replay --serve` does, and records calls, as `record` does. With --tls or
     --cert all of them listen with TLS. With --calls it takes OpenAI's webhooks, as `calls` does:
-    their signature is checked in place of a key. Ctrl-C ends it.
+    their signature is checked in place of a key. With --webhooks-to it sends webhooks of what has
+    ended, as `webhooks` does. Ctrl-C ends it.
 
     \b
     Examples:
@@ -111,6 +119,7 @@ def serve(
       eventstore serve --prices prices.toml
       eventstore serve --replay 8765 --record 8080 --upstream wss://api.openai.com
       EVENTSTORE_WEBHOOK_SECRET=whsec_… eventstore serve --calls --header X-Customer=customer
+      EVENTSTORE_WEBHOOKS_SECRET=whsec_… eventstore serve --webhooks-to https://app.example.com/calls
     """
     named = click.get_current_context().get_parameter_source("upstream")
     from_line = named is click.core.ParameterSource.COMMANDLINE
@@ -148,7 +157,7 @@ def serve(
         calling = Calling(
             webhook_secret(), server, headers=metadata_keys, spool=folder, redact=redact
         )
-    run(service, OptionalServices(replaying, relaying, calling))
+    run(service, OptionalServices(replaying, relaying, calling, webhooks))
 
 
 COMMANDS = (serve,)

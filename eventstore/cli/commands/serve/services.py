@@ -39,6 +39,8 @@ from eventstore.cli.terminal.output import counted, say
 from eventstore.common import unforeseen
 from eventstore.common.hosts import is_loopback
 from eventstore.common.tls import ListenerTls, tls_for_listener
+from eventstore.event_store import EventStore
+from eventstore.feed.webhooks.destination import parse_destination
 from eventstore.replay.server.server import recordings_of, replay_server
 from eventstore.replay.serving.connection import Manner
 from eventstore.replay.serving.handshake import RefusedError, api_key
@@ -46,10 +48,12 @@ from eventstore.store.database.engine_options import prices_of
 from eventstore.verbs.queries import Queries
 from eventstore.web.app import make_app
 from eventstore.web.running import Server, Service, check_host, configuration, open_stores
+from eventstore.web.sending import Sending, WebhookSender, sending
 from eventstore.web.server.access import digest
 from eventstore.web.server.requests import Stores, scoped
 
 _LOGGER = logging.getLogger("eventstore.serve")
+_ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 (they are compared, not listened on)
 
 
 class OptionalServices(NamedTuple):
@@ -59,11 +63,13 @@ class OptionalServices(NamedTuple):
         replay: Host and port of the replay server; None for no replay server.
         relaying: The settings of the relay; None for no relay.
         calling: The settings of the receiver of webhooks; None for no receiver.
+        sending: The settings of the webhooks that are sent; None to send none.
     """
 
     replay: tuple[str, int] | None = None
     relaying: Relaying | None = None
     calling: Calling | None = None
+    sending: Sending | None = None
 
 
 def run(service: Service, optional: OptionalServices) -> None:
@@ -92,7 +98,11 @@ def run(service: Service, optional: OptionalServices) -> None:
             recorder = stack.enter_context(recorder_for(optional.relaying, *at))
         elif optional.calling is not None:
             recorder = stack.enter_context(recording(*at, optional.calling))
-        asyncio.run(_run(service, optional, stores, recorder, listen))
+        sender = None
+        if optional.sending is not None:
+            own = EventStore(service.url, keys=service.encryption_keys, prices=service.prices)
+            sender = stack.enter_context(sending(stack.enter_context(own), optional.sending))
+        asyncio.run(_run(service, optional, stores, recorder, sender, listen))
 
 
 def _hosts(service: Service, optional: OptionalServices) -> list[str]:
@@ -106,6 +116,7 @@ async def _run(
     optional: OptionalServices,
     stores: Stores,
     recorder: RecorderProcess | None,
+    sender: WebhookSender | None,
     listen: ListenerTls,
 ) -> None:
     stop, hurry = signals()
@@ -131,10 +142,16 @@ async def _run(
         app = make_app(stores, service.body_bytes, replay, calls)
         stack.callback(app.state.sounds.close)
         config = configuration(app, service.host, service.port, listen.context)
-        server = Server(config, lambda port: _say_api(service, optional, listen, port))
+
+        def ready(port: int) -> None:
+            _say_api(service, optional, listen, port)
+            if sender is not None:
+                sender.start(_own_address(service.host, port, listen))
+
+        server = Server(config, ready)
         _settle(stores)
         grace = optional.relaying.grace if optional.relaying else 0.0
-        ending = asyncio.create_task(_end(server, running, grace, stop, hurry))
+        ending = asyncio.create_task(_end(server, running, sender, grace, stop, hurry))
         hurrying = asyncio.create_task(_hurry(server, hurry))
         stack.callback(ending.cancel)
         stack.callback(hurrying.cancel)
@@ -198,16 +215,37 @@ def _say_api(service: Service, optional: OptionalServices, listen: ListenerTls, 
     clients = "everybody on this machine"
     if service.keys is not None:
         clients = f"holders of {counted(len(service.keys), 'API key')}"
-    scheme = "https" if listen.context else "http"
-    say(f"Serving on {scheme}://{place(service.host, port)} for {clients}; Ctrl-C ends it.")
+    if optional.sending is not None:
+        to = parse_destination(optional.sending.to, optional.sending.allow_private).shown()
+        say(f"Sending webhooks to {to}")
+    address = f"{_scheme(listen)}://{place(service.host, port)}"
+    say(f"Serving on {address} for {clients}; Ctrl-C ends it.")
+
+
+def _scheme(listen: ListenerTls) -> str:
+    return "https" if listen.context else "http"
+
+
+def _own_address(host: str, port: int, listen: ListenerTls) -> str | None:
+    """Return where the pages are, or None if the server listens on all addresses."""
+    if host in _ALL_ADDRESSES:
+        return None
+    return f"{_scheme(listen)}://{place(host, port)}"
 
 
 async def _end(
-    server: Server, running: Relay | None, grace: float, stop: asyncio.Event, hurry: asyncio.Event
+    server: Server,
+    running: Relay | None,
+    sender: WebhookSender | None,
+    grace: float,
+    stop: asyncio.Event,
+    hurry: asyncio.Event,
 ) -> None:
-    """End the API and the relay together at the first signal."""
+    """End the API, the relay and the webhooks together at the first signal."""
     await stop.wait()
     server.should_exit = True
+    if sender is not None:
+        sender.stop()
     if running is not None:
         await drain(running, grace, hurry)
 

@@ -12,9 +12,10 @@ import click
 from eventstore.cli import completion
 from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.terminal.output import clean, counted, print_json, print_line, say
+from eventstore.cli.webhook_options import events_option
 from eventstore.event_store import EventStore
 from eventstore.feed.delivery import From
-from eventstore.feed.webhooks.payload import On
+from eventstore.feed.webhooks.destination import parse_destination
 from eventstore.feed.webhooks.webhooks import Webhooks
 from eventstore.times import to_iso
 
@@ -23,14 +24,7 @@ _DEFAULT_NAME = "webhooks"
 
 @click.command()
 @click.option("--to", metavar="URL", help="Where they go: https://….")
-@click.option(
-    "--on",
-    multiple=True,
-    type=click.Choice(get_args(On)),
-    default=("session.ended",),
-    show_default=True,
-    help="What they are sent on; again: and.",
-)
+@events_option("--on")
 @click.option(
     "--secret",
     envvar="EVENTSTORE_WEBHOOKS_SECRET",
@@ -60,7 +54,11 @@ _DEFAULT_NAME = "webhooks"
 )
 @click.option("--once", is_flag=True, help="End when there is nothing more to send for now.")
 @click.option("--dead-letters", is_flag=True, help="List those that were given up.")
-@click.option("--send-again", is_flag=True, help="Send those once more that were given up.")
+@click.option(
+    "--send-again",
+    is_flag=True,
+    help="Send those once more that were given up; without --to, whoever sends webhooks does.",
+)
 @db_option
 @json_option
 @click.pass_context
@@ -89,13 +87,17 @@ def webhooks(
 
     \b
     Examples:
-      eventstore webhooks --to https://app.example.com/calls --on session.ended
+      eventstore webhooks --to https://app.example.com/calls --on session.ended,response.done
       eventstore webhooks --dead-letters
-      eventstore webhooks --to https://app.example.com/calls --send-again
+      eventstore webhooks --send-again
     """
     with open_store(url) as store:
         if dead_letters:
             _list(store, None if name == _DEFAULT_NAME else name, as_json)
+            return
+        if to is None and send_again:
+            marked = store.send_again(name=name)
+            _tell_marked(marked, name, as_json)
             return
         if to is None or secret is None:
             told = "give --to, and the secret in EVENTSTORE_WEBHOOKS_SECRET"
@@ -130,7 +132,7 @@ def _send(made: Webhooks, at_once: int, once: bool, to: str) -> bool:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     if not once:
-        say(f"Webhooks go to {clean(to)}; Ctrl-C ends it.")
+        say(f"Webhooks go to {clean(parse_destination(to, True).shown())}; Ctrl-C ends it.")
     gc.freeze()  # a collection of all imported modules would delay webhooks
     made.run(at_once)
     return once and made.failed > 0
@@ -145,6 +147,14 @@ def _send_again(made: Webhooks) -> bool:
     return failed
 
 
+def _tell_marked(marked: int, name: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"object": "eventstore.webhooks", "name": name, "marked": marked})
+    else:
+        told = "whoever sends webhooks sends them within seconds"
+        print_line(f"Marked {counted(marked, 'webhook')}; {told}.")
+
+
 def _list(store: EventStore, name: str | None, as_json: bool) -> None:
     found = store.dead_letters(name, limit=1000)
     if as_json:
@@ -153,6 +163,8 @@ def _list(store: EventStore, name: str | None, as_json: bool) -> None:
     for one in found:
         what = f"response {one.response_id}" if one.response_id else "its end"
         told = f"{one.tries:,} times, at last {to_iso(one.failed_at)}: {one.error}"
+        if one.again_at is not None:
+            told += "; to be sent again"
         print_line(clean(f"{one.consumer}  {one.session_id}  {what}  {told}"))
     if not found:
         print_line("No webhook was given up.")

@@ -70,5 +70,18 @@ dead_letters = Table(
     Column("tries", Integer, nullable=False),
     Column("failed_at", BigInteger, nullable=False),
     Column("error", String(64), nullable=False),
+    # Where it was sent, without what may be secret in the address.
+    Column("destination", String(256)),
+    # When it is due to be sent again; null if nobody asked for that. A sender that has taken it
+    # sets this to when others may have it.
+    Column("again_at", BigInteger),
+    Index("dead_letters_failed", "failed_at", "session_id"),
+    Index(
+        "dead_letters_again",
+        "consumer",
+        "session_id",
+        sqlite_where=text("again_at IS NOT NULL"),
+        postgresql_where=text("again_at IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,
 )

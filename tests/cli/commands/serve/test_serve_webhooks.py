@@ -1,0 +1,157 @@
+"""Acceptance: `serve` sends webhooks beside the server, and what was given up by a click."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+from support.calls import voice_call
+from support.terminal import Terminal, ended, service, told_by
+from support.webhook_app import SECRET, App, app
+
+from eventstore import EventStore
+from eventstore.errors import DatabaseUnavailableError
+from eventstore.feed.delivery import Delivery
+from eventstore.feed.webhooks.dead_letters import note_dead_letter
+from eventstore.web import sending as web_sending
+from eventstore.web.sending import Sending, WebhookSender, sending
+
+__all__ = ["app"]
+
+FRAMES = voice_call().frames
+
+
+def wait(what: Callable[[], object], seconds: float = 30) -> None:
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def serving(store: EventStore, app: App) -> tuple[str, ...]:
+    url = store.engine.url.render_as_string(hide_password=False)
+    to = ("--webhooks-to", app.url, "--webhooks-allow-private")
+    return ("serve", "--listen", "0", "--db", url, *to)
+
+
+@pytest.fixture(autouse=True)
+def secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVENTSTORE_WEBHOOKS_SECRET", SECRET)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_webhooks_are_sent_beside_the_server(
+    store: EventStore, app: App, number: signal.Signals
+) -> None:
+    on = ("--webhooks-on", "session.ended,response.done")
+    with service(*serving(store, app), *on) as process:
+        assert told_by(process) == f"Sending webhooks to {app.url.partition('?')[0]}\n"
+        url = told_by(process).split()[2]
+        store.append("a/b", FRAMES, close=True)
+        wait(lambda: len(app.got) == 3)
+        assert [kind for kind, _ in app.told()] == ["response.done"] * 2 + ["session.ended"]
+        assert json.loads(app.got[-1][1])["link"] == f"{url}/sessions/a%2Fb"
+        told = Delivery("a/b", len(FRAMES), "session", resource={"id": "a/b"})
+        note_dead_letter(store.engine, "webhooks", told, 14, "status 500")
+        assert httpx.post(f"{url}/webhooks", data={"all": "yes"}).status_code == 303
+        wait(lambda: len(app.got) == 4 and not store.dead_letters())
+        code, said = ended(process, number)
+    assert (code, said) == (0, [])
+
+
+def test_an_app_that_hangs_does_not_slow_the_server(store: EventStore, app: App) -> None:
+    hanging = threading.Event()
+    app.before = lambda body: hanging.wait(30)
+    with service(*serving(store, app), "--webhooks-link", "https://x.example/") as process:
+        told_by(process)
+        url = told_by(process).split()[2]
+        for number in range(8):
+            store.append(f"s{number}", FRAMES, close=True)
+        wait(lambda: len(app.got) >= 4)
+        began = time.monotonic()
+        for _ in range(20):
+            assert httpx.get(f"{url}/healthz").status_code == 200
+        assert time.monotonic() - began < 5
+        hanging.set()
+        wait(lambda: len(app.got) == 8)
+        assert json.loads(app.got[-1][1])["link"].startswith("https://x.example/sessions/s")
+        assert ended(process, signal.SIGTERM)[0] == 0
+
+
+def test_two_servers_share_the_webhooks(store: EventStore, app: App) -> None:
+    with service(*serving(store, app)) as one, service(*serving(store, app)) as other:
+        for process in (one, other):
+            told_by(process)
+            assert told_by(process).startswith("Serving")
+        for number in range(12):
+            store.append(f"s{number:02}", FRAMES, close=True)
+        wait(lambda: len(app.got) >= 12)
+        assert [ended(process, signal.SIGINT)[0] for process in (one, other)] == [0, 0]
+    assert sorted(id_ for _, id_ in app.told()) == [f"s{number:02}" for number in range(12)]
+
+
+@pytest.fixture
+def sender(store: EventStore, app: App) -> Iterator[WebhookSender]:
+    with sending(store, Sending(app.url, SECRET, allow_private=True)) as made:
+        yield made
+
+
+def test_sending_goes_on_after_an_outage(
+    store: EventStore,
+    app: App,
+    sender: WebhookSender,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(web_sending, "FIRST_PAUSE", 0.05)
+    failures = iter([OSError("secret"), DatabaseUnavailableError("away"), ValueError("secret")])
+    make = sender._make
+
+    def fail() -> object:
+        for error in failures:
+            raise error
+        return make()
+
+    monkeypatch.setattr(sender, "_make", fail)
+    sender.start("http://127.0.0.1:1")
+    store.append("a", FRAMES, close=True)
+    wait(lambda: app.got)
+    assert json.loads(app.got[0][1])["link"] == "http://127.0.0.1:1/sessions/a"
+    assert "because of a fault" in caplog.text and "secret" not in caplog.text
+
+
+def test_a_subscription_that_is_dropped_ends_it(
+    store: EventStore, sender: WebhookSender, caplog: pytest.LogCaptureFixture
+) -> None:
+    sender.start(None)
+    wait(lambda: sender._running is not None and sender._running._feeds)
+    store.drop_subscription("webhooks")
+    sender.join(30)
+    assert "was dropped" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--webhooks-on", "session.ended"), "--webhooks-on goes with --webhooks-to"),
+        (("--webhooks-allow-private",), "--webhooks-allow-private goes with --webhooks-to"),
+        (("--webhooks-to", "https://a.example", "--webhooks-on", "x,y"), "'x': use"),
+        (("--webhooks-to", "http://a.example"), "https:// alone"),
+        (("--webhooks-to", "https://u:pw@a.example"), "leave credentials out"),
+        (("--webhooks-to", "https://a.example", "--webhooks-secret", "short"), "secret is none"),
+    ],
+)
+def test_wrong_options_are_told(terminal: Terminal, arguments: tuple[str, ...], told: str) -> None:
+    done = terminal("serve", "--listen", "0", *arguments)
+    assert done.code != 0 and told in done.err and "pw" not in done.err
+
+
+def test_without_a_secret(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EVENTSTORE_WEBHOOKS_SECRET")
+    done = terminal("serve", "--webhooks-to", "https://a.example")
+    assert done.code == 2 and "EVENTSTORE_WEBHOOKS_SECRET" in done.err

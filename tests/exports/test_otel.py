@@ -319,3 +319,48 @@ def test_all_sessions_of_a_store(store: EventStore) -> None:
 
 def test_a_message_of_an_unknown_kind_is_no_content() -> None:
     check(spans_of(Call().added(message("item_1", "user")), content=True))
+
+
+@pytest.mark.parametrize("content", [False, True])
+def test_scores_are_events_of_the_spans_of_what_is_scored(store: EventStore, content: bool) -> None:
+    store.append("sess_1", voice_call().frames, close=True)
+    (response, *_), at = store.responses(session="sess_1").data, "2026-05-04T09:30:00Z"
+    [conversation] = store.state("sess_1")["conversations"]
+    asked = next(one for one in conversation["items"] if one["role"] == "user")
+    store.score("sess_1", "solved", True, by="anna", at=at)
+    store.score("sess_1", "helpful", 0.25, response=response["id"], reason="key sk-" + "a" * 40)
+    store.score("sess_1", "topic", "refund", item=asked["id"])
+    store.score("sess_1", "note", "two\nlines")
+    store.score("sess_1", "gone", 1)
+    store.score("sess_1", "gone", None)
+    spans = read_spans(store, "sess_1", content)
+    check(spans)
+    found = {
+        event.attributes["gen_ai.evaluation.name"]: (span, event)
+        for span in spans
+        for event in span.events()
+    }
+    assert set(found) == {"solved", "helpful", "topic", "note"}
+    assert {event.name for _, event in found.values()} == {"gen_ai.evaluation.result"}
+    assert {key for _, event in found.values() for key in event.attributes} <= {
+        *ALLOWED,
+        *(f"eventstore.score.{name}" for name in ("by", "kind", "item_id", "text")),
+    }
+    root, solved = found["solved"]
+    assert root is spans[0] and solved.at == 1_777_887_000_000_000
+    assert solved.attributes["gen_ai.evaluation.score.value"] == 1.0
+    assert solved.attributes["gen_ai.evaluation.score.label"] == "true"
+    span, helpful = found["helpful"]
+    assert span.attributes["gen_ai.response.id"] == response["id"]
+    assert helpful.attributes["gen_ai.response.id"] == response["id"]
+    assert helpful.attributes["gen_ai.evaluation.score.value"] == 0.25
+    reason = helpful.attributes.get("gen_ai.evaluation.explanation")
+    assert reason == ("key [removed]" if content else None)
+    span, topic = found["topic"]
+    assert span.name.startswith("transcription")
+    assert topic.attributes["eventstore.score.item_id"] == asked["id"]
+    assert topic.attributes["gen_ai.evaluation.score.label"] == "refund"
+    text = found["note"][1].attributes.get("eventstore.score.text")
+    assert text == ("two\nlines" if content else None)
+    written = protos(parsed(otlp_lines(spans)))
+    assert sum(len(one.events) for one in written) == 4

@@ -28,6 +28,7 @@ _MARKS = {
     "opened": ("●", "dim"),
     "closed": ("■", "dim"),
     "metadata": ("#", "dim"),
+    "scored": ("#", "dim"),
     "interrupted": ("✂", "bold red"),
     "truncated": ("✂", "red"),
     "response_ended": ("!", "red"),

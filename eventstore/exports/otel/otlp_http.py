@@ -110,14 +110,7 @@ def _readable(span: Span) -> Any:
     status = Status(StatusCode.UNSET)
     if span.error is not None:
         status = Status(StatusCode.ERROR, span.error)
-    events = [
-        Event(
-            "exception",
-            {"exception.type": error.type, "exception.message": error.message},
-            nanoseconds(error.at),
-        )
-        for error in span.exceptions
-    ]
+    events = [Event(event.name, event.attributes, nanoseconds(event.at)) for event in span.events()]
     return ReadableSpan(
         name=span.name,
         context=_context(span, span.span_id),

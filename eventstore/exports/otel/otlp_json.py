@@ -57,16 +57,14 @@ def _span(span: Span) -> Json:
         "attributes": _attributes(span.attributes),
         "status": {"code": _ERROR, "message": span.error} if span.error is not None else {},
     }
-    if span.exceptions:
+    if events := span.events():
         shape["events"] = [
             {
-                "timeUnixNano": str(nanoseconds(error.at)),
-                "name": "exception",
-                "attributes": _attributes(
-                    {"exception.type": error.type, "exception.message": error.message}
-                ),
+                "timeUnixNano": str(nanoseconds(event.at)),
+                "name": event.name,
+                "attributes": _attributes(event.attributes),
             }
-            for error in span.exceptions
+            for event in events
         ]
     return shape
 

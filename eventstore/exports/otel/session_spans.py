@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 
 from eventstore.exports.otel import span_content
+from eventstore.exports.otel.evaluations import add_evaluations
 from eventstore.exports.otel.live_spans import (
     live_attributes,
     live_spans,
@@ -54,7 +55,8 @@ def read_spans(log: Log, session_id: str, content: bool = False) -> list[Span]:
     Args:
         log: The store.
         session_id: The session.
-        content: Include what was said, and the arguments and outputs of tools.
+        content: Include what was said, the arguments and outputs of tools, and reasons and texts of
+            scores.
 
     Raises:
         NotFoundError: There is no such session.
@@ -83,7 +85,8 @@ def session_spans(
     Args:
         state: The session's state.
         exceptions: The errors that the server reported.
-        content: Include what was said, and the arguments and outputs of tools.
+        content: Include what was said, the arguments and outputs of tools, and reasons and texts of
+            scores.
     """
     errors = sorted(exceptions)
     inputs = span_content.inputs_of_responses(state) if content else {}
@@ -101,7 +104,9 @@ def session_spans(
     times += [error.at for error in errors]
     if not times:
         return []
-    return [without_secrets(span) for span in (_root(state, times, errors, content), *spans)]
+    made = [_root(state, times, errors, content), *spans]
+    add_evaluations(state, made, content)
+    return [without_secrets(span) for span in made]
 
 
 def _root(state: SessionState, times: list[int], errors: list[ServerError], content: bool) -> Span:

@@ -40,6 +40,32 @@ class ServerError(NamedTuple):
     message: str
 
 
+class Evaluation(NamedTuple):
+    """A score, as the event `gen_ai.evaluation.result` of the span of what is scored.
+
+    Attributes:
+        at: When it was given, in microseconds since 1970 UTC.
+        attributes: The event's attributes.
+    """
+
+    at: int
+    attributes: Attributes
+
+
+class SpanEvent(NamedTuple):
+    """An event of a span, as it is exported.
+
+    Attributes:
+        name: The event's name.
+        at: When, in microseconds since 1970 UTC.
+        attributes: The event's attributes.
+    """
+
+    name: str
+    at: int
+    attributes: Attributes
+
+
 @dataclass(slots=True)
 class Span:
     """A span of a trace.
@@ -53,6 +79,7 @@ class Span:
         attributes: The span's attributes.
         error: What failed; None if nothing failed.
         exceptions: Errors that the server reported, as events of the span.
+        evaluations: Scores of what the span is about, as events of the span.
     """
 
     name: str
@@ -65,6 +92,20 @@ class Span:
     attributes: Attributes
     error: str | None = None
     exceptions: list[ServerError] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+
+    def events(self) -> list[SpanEvent]:
+        """Return the events of the span: its exceptions, and then its evaluations."""
+        failed = [
+            SpanEvent(
+                "exception",
+                error.at,
+                {"exception.type": error.type, "exception.message": error.message},
+            )
+            for error in self.exceptions
+        ]
+        scored = [SpanEvent("gen_ai.evaluation.result", *one) for one in self.evaluations]
+        return failed + scored
 
 
 def trace_id(session_id: str) -> bytes:
@@ -206,11 +247,12 @@ def without_secrets(span: Span) -> Span:
     span.exceptions = [
         error._replace(message=mask_words(error.message)) for error in span.exceptions
     ]
-    for name, value in span.attributes.items():
-        if isinstance(value, str):
-            span.attributes[name] = mask_entry(name, value)
-        elif isinstance(value, list):
-            span.attributes[name] = [mask_words(entry) for entry in value]
+    for attributes in (span.attributes, *(one.attributes for one in span.evaluations)):
+        for name, value in attributes.items():
+            if isinstance(value, str):
+                attributes[name] = mask_entry(name, value)
+            elif isinstance(value, list):
+                attributes[name] = [mask_words(entry) for entry in value]
     return span
 
 

@@ -20,6 +20,7 @@ CueKind = Literal[
     "error",
     "unreadable",
     "metadata",
+    "scored",
     "closed",
     "backchannel",
     "context",

@@ -15,6 +15,7 @@ from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE, UNREADABLE, parse
 from eventstore.realtime.protocols import LIVE, Protocol, told_protocol
 from eventstore.realtime.resources.outcomes import failure_of
+from eventstore.realtime.resources.scores import SCORED, read_score, score_resource, score_words
 from eventstore.realtime.session_clock import SessionClock
 from eventstore.realtime.values import mapping, non_negative_integer, sequence, text
 from eventstore.replay.player.cue import Cue, CueKind, CueOrder
@@ -61,6 +62,8 @@ class _Memory:
 #: A fragment comes later than it is spoken, and not always equally late. So a silence counts only
 #: when it is so many milliseconds longer.
 _LATE_MS = 1000
+#: What a GPT-Live session tells without a place on its timeline.
+_WITHOUT_TIME = frozenset({METADATA_SET, SCORED, UNREADABLE})
 
 _Told = Iterator[tuple[CueKind, str | None, str, str | None]]
 
@@ -135,7 +138,7 @@ def _quiet_cues(memory: _Memory, quiet: Quiet) -> Iterator[Cue]:
 
 def _live_cues(memory: _Memory, event: StoredEvent) -> Iterator[Cue]:
     """Yield the cues of an event of a GPT-Live session, with their time on its own timeline."""
-    if event.type == METADATA_SET or event.type == UNREADABLE:
+    if event.type in _WITHOUT_TIME:
         for kind, speaker, words, id_ in _cues_of(memory, event):
             yield Cue(event.seq, event.at, None, kind, speaker, words, id_)
         return
@@ -180,6 +183,17 @@ def _metadata(memory: _Memory, body: dict[str, Any]) -> _Told:
     pairs = mapping(body.get("metadata"))
     if pairs:
         yield "metadata", None, ", ".join(f"{key}={value}" for key, value in pairs.items()), None
+
+
+def _scored(memory: _Memory, body: dict[str, Any]) -> _Told:
+    score = read_score(body.get("score"), 0, None)
+    if score is not None:
+        id_ = score.target_id or None
+        about = [id_] if id_ is not None else []
+        words = [f"{score.name} taken back"]
+        if score.value is not None:
+            words = score_words([score_resource("", score)])
+        yield "scored", None, " ".join(about + words), id_
 
 
 def _closed(memory: _Memory, body: dict[str, Any]) -> _Told:
@@ -292,6 +306,7 @@ _HANDLERS: dict[str, Callable[[_Memory, dict[str, Any]], _Told]] = {
     "session.created": _opened,
     "session.updated": _opened,
     METADATA_SET: _metadata,
+    SCORED: _scored,
     "eventstore.session.closed": _closed,
     "session.closed": _closed,
     "error": _error,

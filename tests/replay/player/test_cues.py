@@ -19,7 +19,7 @@ from support.strategies import streams
 from eventstore import EventStore, Frame
 from eventstore.demo import call_lines
 from eventstore.projection.fold import fold
-from eventstore.realtime.catalogue import METADATA_SET, RENAMED
+from eventstore.realtime.catalogue import RENAMED, SET_LATER
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import decode
 from eventstore.realtime.protocols import LIVE
@@ -256,7 +256,7 @@ def _from_first_cue(played: list[Frame]) -> list[Cue]:
     clock, offsets = SessionClock(), {}
     for seq, frame in enumerate(played, 1):
         type_ = decode(frame.text).type
-        if type_ in CUE_TYPES and type_ != METADATA_SET:
+        if type_ in CUE_TYPES and type_ not in SET_LATER:
             offsets[seq] = clock.moment(frame.at) / 1000
     return [
         cue._replace(offset_ms=None if cue.at is None else offsets.get(cue.seq)) for cue in found

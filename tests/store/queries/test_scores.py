@@ -258,7 +258,9 @@ def test_a_later_score_is_no_part_of_the_calls_time(store: EventStore) -> None:
     store.score("sess_a", "solved", True)
     after = store.session("sess_a")["eventstore"]
     assert after["duration_ms"] == before["duration_ms"] and after["last_at"] == before["last_at"]
-    assert list(store.replay("sess_a")) == cues
+    *same, scored = store.replay("sess_a")
+    assert same == cues
+    assert (scored.kind, scored.text, scored.offset_ms) == ("scored", "solved true", None)
     assert "scores" not in store.state("sess_a", "+100")["session"]["eventstore"]
     assert "scores" in store.state("sess_a")["session"]["eventstore"]
 

@@ -102,10 +102,28 @@ def _value(table: Table, column: Column[Any], value: Any) -> Any:
         if column.primary_key or not column.nullable:
             raise RowError(f"returned a row without {table.name}.{column.name}")
         return None
+    value = _plain(value)
     if _fits(column, value):
         return value
     kind = type(value).__name__
     raise RowError(f"returned {kind} for {table.name}.{column.name}, or more than it holds")
+
+
+def _plain(value: Any) -> Any:
+    """Return a text, bytes or a float without the methods of a class that derives from them.
+
+    Rows are compared and written outside of the thread of the projection. A method of such a class,
+    such as its `__eq__`, would run there and could stop an append. Calls of the base class's own
+    methods give plain values.
+    """
+    kind = type(value)
+    if kind is str or kind is bytes or kind is float or kind is int or kind is bool:
+        return value
+    if issubclass(kind, str):
+        return str.__getitem__(value, slice(None))
+    if issubclass(kind, bytes):
+        return bytes.__getitem__(value, slice(None))
+    return float.__pos__(value) if issubclass(kind, float) else value
 
 
 def _fits(column: Column[Any], value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Integration: each session that ends is delivered once, however it was closed, and then no more."""
+"""Integration: each session that ends is delivered once, however it was closed."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from eventstore.feed.read_deliveries import last_to_read
 from eventstore.feed.read_together import MOST_OF_SESSION, Stretch, read_together
 from eventstore.realtime.events import StoredEvent
 from eventstore.store.consumers.consumers import move_pass
-from eventstore.store.consumers.news import News, in_pass, settle, with_news
+from eventstore.store.consumers.news import News, in_pass, settle, unsettled, with_news
 from eventstore.store.consumers.passes import look_at_pass
 from eventstore.store.database.retries import write_retried
 from eventstore.store.database.transaction import read
@@ -28,6 +28,8 @@ from eventstore.store.database.transaction import read
 _FRESH = 1.0
 #: After how many seconds it is looked whether the subscription is still there.
 _CHECK_EACH = 1.0
+#: How often, in seconds, it is looked for sessions that nobody else settles, and how long at once.
+_SETTLE_EACH, _SETTLING = 60.0, 0.02
 _PAGE = 200
 
 
@@ -69,6 +71,7 @@ class Turns:
         self._engine, self._name, self._wanted = engine, name, wanted
         self._from_start, self._held = from_start, held
         self._next_check, self._has_passed = 0.0, False
+        self._next_settling, self._settled = 0.0, ""
         self.dropped = self.one_by_one = False
 
     def look(self) -> Iterator[Turn]:
@@ -78,14 +81,30 @@ class Turns:
         """
         while (passed := self._passed()) is not None and not self.dropped:
             yield from self._next_of_pass(passed)
-        after = ""
+        began, after = time.monotonic(), ""
         while True:
             with read(self._engine) as tx:
                 page = with_news(tx, self._name, 0, _PAGE, after, worker=self._held.worker)
             yield from self._taken(page)
             if len(page) < _PAGE:
-                return
+                break
             after = page[-1].session_id
+        self._settle_others(max(time.monotonic() - began, _SETTLING))
+
+    def _settle_others(self, seconds: float) -> None:
+        """Settle sessions of which everybody has had all, as long as a look for news takes.
+
+        There are such where a subscription began "now" in an old store, or where a consumer that
+        was behind was dropped. They make each look for news longer.
+        """
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and time.monotonic() >= self._next_settling:
+            with read(self._engine) as tx:
+                page = unsettled(tx, self._settled, _PAGE)
+            settle(self._engine, [id_ for id_ in page if not self._held.has(id_)])
+            self._settled = page[-1] if len(page) == _PAGE else ""
+            if not self._settled:
+                self._next_settling = time.monotonic() + _SETTLE_EACH
 
     def _next_of_pass(self, passed: str) -> Iterator[Turn]:
         """Yield the next sessions of the pass over all sessions, and note how far it is."""

@@ -13,9 +13,9 @@ its own pass, and then finds at least the events that were settled without it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
@@ -33,34 +33,62 @@ _COLUMNS = (
     "s.session_id, s.head_seq, s.closed_at, s.fed_seq, s.sealed_seq, s.projected_seq,"
     " c.seq, c.version, c.worker, c.until, c.tries, c.failed_at, c.retry_at, c.error"
 )
+_JOINED = "c.session_id = s.session_id AND c.consumer = ?"
 _OF = (
-    f"SELECT {_COLUMNS} FROM streams s LEFT JOIN checkpoints c ON c.session_id = s.session_id"
-    " AND c.consumer = ? WHERE s.erased_at IS NULL AND s.session_id > ?"
+    f"SELECT {_COLUMNS} FROM streams s LEFT JOIN checkpoints c ON {_JOINED}"
+    " WHERE s.erased_at IS NULL AND s.session_id > ?"
 )
-_BEHIND = " AND (c.seq IS NULL OR c.seq < s.head_seq OR c.version < ?)"
 #: A session that failed waits for its pause; one that another worker has waits for that worker.
 _DUE = (
     " AND (c.worker = ? OR ((c.retry_at IS NULL OR c.retry_at <= ? OR c.retry_at > ?)"
     " AND (c.until IS NULL OR c.until < ? OR c.until > ?)))"
 )
+_BEHIND = " AND (c.seq IS NULL OR c.seq < s.head_seq OR c.version < ?)"
 # A union of two queries, because each of them has its own index. The second one finds sessions
 # that a worker has not finished, and those whose rows have to be made anew, though they may be
 # settled: a consumer that passes over all sessions leaves such ones behind.
 WITH_NEWS = (
-    f"{_OF} AND {_HAS_NEWS}{_BEHIND}{{due}}"
-    f" UNION {_OF} AND (c.failed_at IS NOT NULL OR c.worker IS NOT NULL){_BEHIND}{{due}}"
-    " ORDER BY 1 LIMIT ?"
+    f"SELECT {_COLUMNS} FROM streams s{{by_news}} LEFT JOIN checkpoints c ON {_JOINED}"
+    f" WHERE s.erased_at IS NULL AND s.session_id > ? AND {_HAS_NEWS}{_BEHIND}{{due}}"
+    f" UNION SELECT {_COLUMNS} FROM checkpoints c{{by_unfinished}} {{inner}} JOIN streams s"
+    " ON s.session_id = c.session_id WHERE c.consumer = ? AND c.session_id > ?"
+    f" AND s.erased_at IS NULL AND (c.failed_at IS NOT NULL OR c.worker IS NOT NULL)"
+    f"{_BEHIND}{{due}} ORDER BY 1 LIMIT ?"
 )
+# Without statistics SQLite walks over all sessions, in the order of their ids.
+_BY_INDEX = {
+    True: {"by_news": "", "by_unfinished": "", "inner": "INNER"},
+    False: {
+        "by_news": " INDEXED BY streams_news",
+        "by_unfinished": " INDEXED BY checkpoints_unfinished",
+        "inner": "CROSS",
+    },
+}
 IN_PASS = f"{_OF} ORDER BY s.session_id LIMIT ?"
 COUNT_BEHIND = (
     "SELECT COUNT(*) FROM streams s LEFT JOIN checkpoints c ON c.session_id = s.session_id"
     " AND c.consumer = ? WHERE s.erased_at IS NULL"
 ) + _BEHIND
-HEAD = "SELECT head_seq, fed_seq FROM streams WHERE session_id = ? AND erased_at IS NULL"
-POSITIONS = "SELECT consumer, seq, version FROM checkpoints WHERE session_id = ?"
+UNSETTLED = (
+    f"SELECT session_id FROM streams s{{by_news}} WHERE {_HAS_NEWS} AND erased_at IS NULL AND session_id > ?"
+    " ORDER BY session_id LIMIT ?"
+)
+HEADS = (
+    "SELECT session_id, head_seq, fed_seq FROM streams WHERE session_id IN ({})"
+    " AND erased_at IS NULL"
+)
+POSITIONS = "SELECT session_id, consumer, seq, version FROM checkpoints WHERE session_id IN ({})"
 SETTLE = (
     "UPDATE streams SET fed_seq = ? WHERE session_id = ? AND head_seq = ? AND erased_at IS NULL"
 )
+NOT_NEEDED = (
+    "DELETE FROM checkpoints WHERE session_id = ? AND consumer = ? AND seq = ? AND version = 0"
+    " AND worker IS NULL AND failed_at IS NULL AND EXISTS (SELECT 1 FROM streams s"
+    " WHERE s.session_id = checkpoints.session_id AND s.fed_seq = checkpoints.seq"
+    " AND s.head_seq = checkpoints.seq)"
+)
+#: How many sessions are settled in one transaction.
+_AT_ONCE = 500
 
 
 class News(NamedTuple):
@@ -113,7 +141,7 @@ def with_news(
     at = now()
     far = at + MOST_AHEAD
     due = (worker, at, far, at, far) if waits else ()
-    sql = WITH_NEWS.format(due=_DUE if waits else "")
+    sql = WITH_NEWS.format(due=_DUE if waits else "", **_BY_INDEX[tx.postgresql])
     which = (consumer, after, version, *due)
     return list(map(_news, tx.rows(sql, (*which, *which, limit))))
 
@@ -135,31 +163,81 @@ def _news(row: Row) -> News:
     return News(session_id, head, closed, fed or 0, sealed or 0, projected, checkpoint)
 
 
-def settle(engine: Engine, session_ids: Iterable[str]) -> None:
+def unsettled(tx: Transaction, after: str, limit: int) -> list[str]:
+    """Return the next sessions that are not settled, by id, whoever has had their events."""
+    sql = UNSETTLED.format(**_BY_INDEX[tx.postgresql])
+    return [row[0] for row in tx.rows(sql, (after, limit))]
+
+
+def settle(engine: Engine, session_ids: Sequence[str]) -> None:
     """Settle sessions of which every consumer has had all events; leave the others as they are."""
-    for session_id in session_ids:
+    for start in range(0, len(session_ids), _AT_ONCE):
+        some = session_ids[start : start + _AT_ONCE]
+        marks = ", ".join("?" * len(some))
         with read(engine) as tx:
-            row = tx.row(HEAD, (session_id,))
-        if row is None or row[0] == row[1]:
+            heads = tx.rows(HEADS.format(marks), some)
+        heads = [(id_, head, fed or 0) for id_, head, fed in heads if fed != head]
+        if not heads:
             continue
-        head, fed = row[0], row[1] or 0
         # In this order: see the module's docstring.
         with read(engine) as tx:
             consumers = all_consumers(tx)
-            positions = {name: rest for name, *rest in tx.rows(POSITIONS, (session_id,))}
-        behind = [one for one in consumers if not _has_had(one, positions.get(one.name), head)]
-        if all(one.seen_at + LEFT_OUT < now() for one in behind):
-            absent = [one for one in behind if one.kind == "subscription"]
-            write_retried(engine, partial(_settle, session_id, head, fed, absent))
+            positions = {tuple(key): rest for *key, rest in _positions(tx, marks, some)}
+        found = [
+            _Settled(id_, head, fed, _behind(consumers, positions, id_, head))
+            for id_, head, fed in heads
+        ]
+        done = [one for one in found if all(is_left_out(behind) for behind in one.absent)]
+        if done:
+            begun_now = [one.name for one in consumers if _begins_now(one)]
+            write_retried(engine, partial(_settle, sorted(done), begun_now))
 
 
-def _settle(
-    session_id: str, head: int, fed: int, absent: Sequence[Consumer], tx: Transaction
-) -> None:
-    """Settle a session, and note for subscriptions that are left out where they go on."""
-    if tx.run(SETTLE, (head, session_id, head)) == 1:
-        for one in absent:
-            begin_checkpoint(tx, session_id, one.name, fed, one.version)
+class _Settled(NamedTuple):
+    session_id: str
+    head: int
+    fed: int
+    absent: list[Consumer]
+
+
+def _positions(tx: Transaction, marks: str, ids: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    for session_id, consumer, *rest in tx.rows(POSITIONS.format(marks), ids):
+        yield session_id, consumer, rest
+
+
+def _behind(
+    consumers: list[Consumer], positions: Mapping[Any, list[int]], session_id: str, head: int
+) -> list[Consumer]:
+    return [
+        one for one in consumers if not _has_had(one, positions.get((session_id, one.name)), head)
+    ]
+
+
+def is_left_out(consumer: Consumer) -> bool:
+    """Return True if nobody has run a consumer for so long that sessions are settled without it."""
+    return consumer.seen_at + LEFT_OUT < now()
+
+
+def _begins_now(consumer: Consumer) -> bool:
+    return consumer.kind == "subscription" and consumer.definition.get("from") != "start"
+
+
+def _settle(done: list[_Settled], begun_now: list[str], tx: Transaction) -> None:
+    """Settle sessions, in the order of their ids, in which appends lock streams too.
+
+    Where subscriptions that are left out go on is noted. A subscription that began "now" needs no
+    checkpoint at the event up to which a session is settled: it goes on there without one.
+    """
+    plain = [one for one in done if not one.absent]
+    tx.run_many(SETTLE, [(one.head, one.session_id, one.head) for one in plain])
+    for one in done:
+        if one.absent and tx.run(SETTLE, (one.head, one.session_id, one.head)) == 1:
+            for absent in one.absent:
+                if absent.kind == "subscription":
+                    begin_checkpoint(tx, one.session_id, absent.name, one.fed, absent.version)
+    if begun_now:
+        gone = [(one.session_id, name, one.head) for one in done for name in begun_now]
+        tx.run_many(NOT_NEEDED, gone)
 
 
 def _has_had(consumer: Consumer, position: list[int] | None, head: int) -> bool:

@@ -12,7 +12,7 @@ from eventstore.realtime.metadata import Condition, Operator
 from eventstore.realtime.values import identifier, mapping, sequence
 
 #: What a subscription can be of.
-Of = Literal["events", "responses", "sessions", "endings"]
+Of = Literal["events", "responses", "sessions", "endings", "changes"]
 #: Where a subscription can begin.
 From = Literal["start", "now"]
 
@@ -28,15 +28,15 @@ class Delivery(NamedTuple):
     Attributes:
         session_id: The session that it is of.
         seq: The event that it is, or that finished it: the session's last event for a session.
-        kind: `event`, `response` or `session`.
+        kind: `event`, `response`, `session`, or `change`: something came to the session.
         event: The event, exactly as it was received; None for other kinds.
         resource: The response or the session, as the verbs `response` and `session` return it; None
-            for an event.
+            for an event and a change.
     """
 
     session_id: str
     seq: int
-    kind: Literal["event", "response", "session"]
+    kind: Literal["event", "response", "session", "change"]
     event: StoredEvent | None = None
     resource: dict[str, Any] | None = None
 
@@ -46,7 +46,7 @@ class Wanted:
     """What a subscription delivers.
 
     Attributes:
-        of: `events`, `responses`, `sessions`, or `endings` for both of the latter.
+        of: `events`, `responses`, `sessions`, `endings` for both of the latter, or `changes`.
         types: Only events of these types; None for all.
         conditions: Conditions on the session's metadata, all of which must hold.
     """
@@ -86,7 +86,7 @@ class Wanted:
         """Return the types of the events to read; None for all."""
         if self.of == "events":
             return self.types
-        return () if self.of == "sessions" else (RESPONSE_DONE, BACKEND_EVENT)
+        return () if self.of in ("sessions", "changes") else (RESPONSE_DONE, BACKEND_EVENT)
 
     def has(self, metadata: Mapping[str, str]) -> bool:
         """Return True if a session with this metadata is wanted."""
@@ -104,7 +104,7 @@ def _condition(told: object) -> Condition:
 def check_of(of: str) -> None:
     """Raise InvalidInputError if a subscription cannot be of this."""
     if of not in get_args(Of):
-        raise InvalidInputError(f"of {of!r}: use events, responses, sessions or endings")
+        raise InvalidInputError(f"of {of!r}: use events, responses, sessions, endings or changes")
 
 
 def check_from(from_: str) -> None:

@@ -57,14 +57,21 @@ class Feed:
         name: The subscription's name.
     """
 
-    def __init__(self, engine: Engine, consumer: Consumer, lease: float, once: bool) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        consumer: Consumer,
+        lease: float,
+        once: bool,
+        fastest: float = FASTEST,
+    ) -> None:
         self.name = consumer.name
         self._engine, self._wanted, self._once = engine, Wanted.of_json(consumer.definition), once
         from_start = consumer.definition.get("from") == "start"
         self._held = HeldSessions(engine, self.name, from_start, round(lease * 1_000_000))
         self._finder = Turns(engine, self.name, self._wanted, from_start, self._held)
         self._stopped = threading.Event()
-        self._next_save = 0.0
+        self._next_save, self._fastest = 0.0, fastest
         self._is_away = self._has_told = self._one_by_one = False
         self._error: Exception | None = None
         self._expected: tuple[type[Exception], ...] = ()
@@ -241,7 +248,7 @@ class Feed:
 
     def _turns(self) -> Iterator[Turn | Pause]:
         """Yield the sessions of this feed that have news, and pauses while there are none."""
-        pause = FASTEST
+        pause = self._fastest
         while not self._stopped.is_set():
             found = self._is_away = False
             try:
@@ -266,8 +273,8 @@ class Feed:
             self._has_told = False
             if self._finder.dropped or (self._once and not found):
                 return
-            pause = FASTEST if found else min(pause * 1.25, SLOWEST)
-            if not found:
+            pause = self._fastest if found else min(pause * 1.25, SLOWEST)
+            if not found or self._fastest > FASTEST:
                 yield Pause(pause)
 
     # The deliveries of one session

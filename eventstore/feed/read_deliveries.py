@@ -31,7 +31,8 @@ def last_to_read(wanted: Wanted, news: News, position: int) -> int:
     Args:
         position: The last event that it has had.
     """
-    last = min(news.head, position + MOST_EVENTS) if wanted.of != "sessions" else news.head
+    reads_all = wanted.of in ("sessions", "changes")
+    last = news.head if reads_all else min(news.head, position + MOST_EVENTS)
     return min(last, news.projected) if wanted.needs_read_models() else last
 
 
@@ -59,7 +60,9 @@ def deliveries(
     id_ = news.session_id
     if wanted.conditions and not wanted.has(read_session_metadata(engine, id_)):
         return
-    if wanted.of != "sessions":
+    if wanted.of == "changes":
+        yield Delivery(id_, last, "change")
+    elif wanted.of != "sessions":
         yield from _of_events(engine, wanted, id_, position, last, known)
     if wanted.of not in ("sessions", "endings") or not news.closed or ended or last != news.head:
         return

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -16,9 +19,11 @@ from eventstore.store.consumers.consumers import (
     SET_DEFINITION,
     Consumer,
     add_consumer,
+    all_consumers,
     find_consumer,
     move_pass,
 )
+from eventstore.store.consumers.news import is_left_out
 from eventstore.store.database.retries import run_retried, write_retried
 from eventstore.store.database.transaction import Transaction, read
 from eventstore.times import now
@@ -75,6 +80,21 @@ def add_subscription(
     return found._replace(definition=told)
 
 
+def add_brief_subscription(engine: Engine, name: str) -> Consumer:
+    """Add a subscription to changes that begins now, and that this process drops when it ends.
+
+    If the process is killed, the next one that adds such a subscription drops it.
+    """
+    with read(engine) as tx:
+        consumers = all_consumers(tx)
+    for one in consumers:
+        if one.definition.get("brief") and is_left_out(one):
+            forget(engine, one.name)
+    return write_retried(
+        engine, lambda tx: _add(tx, name, Wanted("changes"), "now", {"brief": True})
+    )
+
+
 def check_name(name: str) -> None:
     """Raise InvalidInputError if a subscription cannot have this name."""
     if not isinstance(name, str) or not _NAME.match(name):
@@ -83,11 +103,17 @@ def check_name(name: str) -> None:
         )
 
 
-def _add(tx: Transaction, name: str, wanted: Wanted, from_: From) -> Consumer:
+def _add(
+    tx: Transaction,
+    name: str,
+    wanted: Wanted,
+    from_: From,
+    notes: Mapping[str, Any] = MappingProxyType({}),
+) -> Consumer:
     found = find_consumer(tx, name)
     if found is not None:
         return found
-    definition = {**wanted.as_json(), "from": from_}
+    definition = {**wanted.as_json(), "from": from_, **notes}
     if add_consumer(tx, name, "subscription", 0, definition, now()) and from_ == "now":
         move_pass(tx, name, None)  # what was before is not wanted
         tx.run(BEGIN_NOW, (name,))
@@ -107,5 +133,10 @@ def drop_subscription(engine: Engine, name: str) -> None:
         found = find_consumer(tx, name)
     if found is None or found.kind != "subscription":
         raise InvalidInputError(f"the store has no subscription {brief(name)}")
+    forget(engine, name)
+
+
+def forget(engine: Engine, name: str) -> None:
+    """Drop a consumer and its checkpoints."""
     run_retried(engine, DROP, (name,))
     run_retried(engine, DELETE_CHECKPOINTS, (name,))

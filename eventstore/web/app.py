@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 
 from eventstore.capture.calls.incoming_calls import IncomingCalls
 from eventstore.common.version import VERSION
+from eventstore.feed.changes import Changes
 from eventstore.web.api import (
     audio,
     conversations,
@@ -98,6 +99,7 @@ def make_app(
     app.state.places = server_places()
     app.state.sounds = SoundCache(stores.reading.engine, app.state.places.sound)
     app.state.sign_ins = SignIns()
+    app.state.changes = Changes(stores.writing.engine)
     app.state.failed_page = failed_page
     for module in (*_API, *_PAGES):
         app.include_router(module.router)

@@ -5,6 +5,7 @@ Called by the commands `serve` and `calls` (cli/commands/serve/) and by `web/in_
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import ssl
@@ -194,6 +195,7 @@ class Server(uvicorn.Server):
         for one in list(self.server_state.connections):
             if isinstance(one, Connection) and one.is_half_sent():
                 one.transport.abort()
+        await asyncio.to_thread(state.changes.close)
         await super().shutdown(sockets)  # type: ignore[arg-type]
 
 

@@ -391,3 +391,12 @@ def test_a_database_that_goes_is_waited_for(
                     break
         assert sorted(set(found)) == list(range(1, 61))
     postgres.drop_database(name)
+
+
+def test_changes_tell_each_session_once_for_all_that_came(store: EventStore) -> None:
+    store.append("a", FRAMES)
+    assert seqs(store, of="changes", from_="start") == {"a": [len(FRAMES)]}
+    store.append("a", [NOTE])
+    store.append("a", [NOTE])
+    store.append("b", FRAMES[:2])
+    assert seqs(store) == {"a": [len(FRAMES) + 2], "b": [2]}

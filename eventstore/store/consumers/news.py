@@ -70,8 +70,8 @@ COUNT_BEHIND = (
     " AND c.consumer = ? WHERE s.erased_at IS NULL"
 ) + _BEHIND
 UNSETTLED = (
-    f"SELECT session_id FROM streams s{{by_news}} WHERE {_HAS_NEWS} AND erased_at IS NULL AND session_id > ?"
-    " ORDER BY session_id LIMIT ?"
+    f"SELECT session_id FROM streams s{{by_news}} WHERE {_HAS_NEWS} AND erased_at IS NULL"
+    " AND session_id > ? ORDER BY session_id LIMIT ?"
 )
 HEADS = (
     "SELECT session_id, head_seq, fed_seq FROM streams WHERE session_id IN ({})"
@@ -233,7 +233,7 @@ def _settle(done: list[_Settled], begun_now: list[str], tx: Transaction) -> None
     for one in done:
         if one.absent and tx.run(SETTLE, (one.head, one.session_id, one.head)) == 1:
             for absent in one.absent:
-                if absent.kind == "subscription":
+                if absent.kind == "subscription" and not absent.definition.get("brief"):
                     begin_checkpoint(tx, one.session_id, absent.name, one.fed, absent.version)
     if begun_now:
         gone = [(one.session_id, name, one.head) for one in done for name in begun_now]

@@ -21,9 +21,16 @@ WITH_NEWS_NOW = (
 
 
 def subscription_status(engine: Engine) -> list[dict[str, Any]]:
-    """Return the subscriptions of a store, and how far each of them is, by name."""
+    """Return the subscriptions of a store, and how far each of them is, by name.
+
+    Brief ones, which live pages have while somebody looks at them, are left out.
+    """
     with read(engine) as tx:
-        consumers = [one for one in all_consumers(tx) if one.kind == "subscription"]
+        consumers = [
+            one
+            for one in all_consumers(tx)
+            if one.kind == "subscription" and not one.definition.get("brief")
+        ]
         return [_status(tx, one) for one in consumers]
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Set
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -14,10 +15,13 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 
-from eventstore.errors import EventStoreError
+from eventstore.errors import DamagedError, ErasedError, EventStoreError, NotFoundError
+from eventstore.feed.changes import Changes
+from eventstore.feed.delivery import Wanted
 from eventstore.realtime.values import dumps
-from eventstore.store.filters.filters import MAX_LIMIT
+from eventstore.store.filters.filters import MAX_LIMIT, BasicFilter, checked_filter
 from eventstore.store.queries.pages import Page
+from eventstore.verbs.queries import Queries
 from eventstore.web.api.responses import TextParameter
 from eventstore.web.api.sessions import EXAMPLE
 from eventstore.web.server.documents import METADATA, SENT_EVENT, documented, parameters
@@ -28,7 +32,11 @@ from eventstore.web.server.streams import EventStream, in_turn, take_stream
 
 router = APIRouter(prefix="/v1/realtime", tags=["sessions"], route_class=PlacedRoute)
 
-_SECOND, _PING = 1.0, 15.0
+#: Open sessions are read once a second at most; and after so many seconds without news, because
+#: no event tells that a session was erased, or that somebody has stopped speaking.
+_SECOND, _SILENCE, _PING = 1.0, 2.0, 15.0
+#: Makes the events of calls that are over already, of the ids of changed sessions.
+BriefCalls = Callable[[Iterable[str]], Iterator[bytes]]
 #: For each session that the client knows, the SHA-256 of the resource that was sent last.
 SentDigests = dict[str, bytes]
 
@@ -52,8 +60,9 @@ async def follow_sessions(
     """Send all open sessions first, then each change, once a second at most.
 
     The event `session` has the resource of an open session, as `live=true` lists it. The event
-    `ended` has the id of a session that is not open any more. A client that connects again must
-    forget the sessions that it had.
+    `ended` has the id of a session that is not open any more. A session that was open for less
+    than a second is told by both. A client that connects again must forget the sessions that it
+    had.
     """
     filters: dict[str, Any] = {"metadata": deep_objects(request, "metadata")["metadata"]}
     if model is not None:
@@ -62,8 +71,11 @@ async def follow_sessions(
     def read(after: str | None) -> Page[Any]:
         return queries.sessions(live=True, order="asc", limit=MAX_LIMIT, after=after, **filters)
 
-    first = await in_turn(request, lambda: read(None))
-    return EventStream(_follow(request, read, first), await take_stream(request))
+    await in_turn(request, read, None)  # raises for what is wrong
+    conditions = checked_filter(BasicFilter, {"metadata": filters["metadata"]}).metadata
+    wanted = Wanted("changes", conditions=tuple(conditions))
+    brief_calls = partial(_brief_calls, queries, wanted, model)
+    return EventStream(_follow(request, read, brief_calls), await take_stream(request))
 
 
 def news(sent: SentDigests, sessions: Iterable[dict[str, Any]]) -> Iterator[bytes]:
@@ -93,25 +105,70 @@ def endings(sent: SentDigests, open_: Set[str]) -> Iterator[bytes]:
 
 
 async def _follow(
-    request: Request, read: Callable[[str | None], Page[Any]], page: Page[Any]
+    request: Request, read: Callable[[str | None], Page[Any]], brief_calls: BriefCalls
 ) -> AsyncIterator[bytes]:
-    # Only one page is in memory at a time, because open sessions may be many and large.
+    """Yield an event for each change. Only one page of sessions is in memory at a time."""
     sent: SentDigests = {}
-    open_: set[str] = set()
     last_sent = time.monotonic()
-    while await goes_on(request):
-        open_.update(session["id"] for session in page.data)
-        after = page.last_id if page.has_more else None
-        for event in chain(news(sent, page.data), [] if after else endings(sent, open_)):
-            yield event
-            last_sent = time.monotonic()
-        if after is None:
-            open_.clear()
+    woken, wake = _awakening()
+    changes: Changes = request.app.state.changes
+    with await in_turn(request, changes.listen, wake) as listener:
+        while await goes_on(request):
+            began = time.monotonic()
+            woken.clear()
+            # What changes while the pages are read is told again in the next round.
+            changed = listener.take()
+            if changed is None:
+                return  # The client connects again, and gets all open sessions.
+            open_: set[str] = set()
+            after: str | None = None
+            while True:
+                page = await _next_page(request, read, after)
+                open_.update(session["id"] for session in page.data)
+                for event in news(sent, page.data):
+                    yield event
+                    last_sent = time.monotonic()
+                if not page.has_more:
+                    break
+                after = page.last_id
+            missed = sorted(changed - open_ - sent.keys())
+            for event in chain(
+                endings(sent, open_), await in_turn(request, list, brief_calls(missed))
+            ):
+                yield event
+                last_sent = time.monotonic()
             if time.monotonic() - last_sent >= _PING:
                 yield KEEPALIVE_COMMENT
                 last_sent = time.monotonic()
-            await asyncio.sleep(_SECOND)
-        page = await _next_page(request, read, after)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(woken.wait(), _SILENCE)
+            await asyncio.sleep(max(0.0, began + _SECOND - time.monotonic()))
+
+
+def _awakening() -> tuple[asyncio.Event, Callable[[], None]]:
+    """Return an event of asyncio, and a function that sets it from any thread."""
+    woken, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def wake() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(woken.set)
+
+    return woken, wake
+
+
+def _brief_calls(
+    queries: Queries, wanted: Wanted, model: str | None, session_ids: Iterable[str]
+) -> Iterator[bytes]:
+    """Yield the events of calls that have begun and ended since the open sessions were read."""
+    for session_id in session_ids:
+        try:
+            session: Mapping[str, Any] = queries.session(session_id)
+        except (NotFoundError, ErasedError, DamagedError):
+            continue  # It is another tenant's, or cannot be read.
+        notes = session["eventstore"]
+        if notes["closed"] and wanted.has(notes["metadata"]) and model in (None, session["model"]):
+            yield _event("session", dict(session))
+            yield _event("ended", {"id": session_id})
 
 
 async def _next_page(

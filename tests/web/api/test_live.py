@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import chain
 
 import httpx
@@ -16,6 +17,7 @@ from support.scoped_calls import call
 
 from eventstore import EventStore
 from eventstore.realtime.values import dumps
+from eventstore.store.database.transaction import read
 from eventstore.store.sessions.append_arguments import Append
 from eventstore.web.api.live import endings, news
 from eventstore.web.server.access import parse_keys
@@ -124,3 +126,52 @@ def test_a_client_that_is_told_the_changes_knows_the_list(
     assert len(told) == len(set(before.items()) ^ set(now.items())) - sum(
         before[key] != now[key] for key in before.keys() & now.keys()
     )
+
+
+def test_a_call_that_ends_between_two_looks_is_told(store: EventStore, serve: Serve) -> None:
+    store.append("early", call("anna", 1).frames)
+    url = serve(parse_keys(FILE))
+    with (
+        client(url, ANNA) as anna,
+        client(url, ALL) as everybody,
+        following(anna) as annas,
+        following(everybody) as all_,
+        following(everybody, model="m", **{"metadata[tenant]": "berta"}) as bertas,
+    ):
+        assert [until(one, "session")["id"] for one in (annas, all_)] == ["early", "early"]
+        for number in range(2, 8):
+            for tenant in ("berta", "anna"):
+                store.append(f"{tenant}_{number}", call(tenant, number).frames, close=True)
+        ends = {f"{tenant}_{number}" for tenant in ("anna", "berta") for number in range(2, 8)}
+        cases = [
+            (annas, {end for end in ends if "anna" in end}),
+            (all_, ends),
+            (bertas, {end for end in ends if "berta" in end}),
+        ]
+        for events, expected in cases:
+            begun, ended = set(), set()
+            while ended != expected:
+                name, data = next(events)
+                (ended if name == "ended" else begun).add(data["id"])
+                assert data["id"] in expected
+            assert begun == expected
+    assert store.subscriptions() == []
+
+
+def test_nothing_is_left_of_who_followed(store: EventStore, serve: Serve) -> None:
+    store.append("early", call("anna", 1).frames)
+    with client(serve(), None) as asking, following(asking) as events:
+        until(events, "session")
+        assert consumers(store) == 1
+        with following(asking) as others:
+            until(others, "session")
+            assert consumers(store) == 1
+    while consumers(store):
+        time.sleep(0.01)
+    with read(store.engine) as tx:
+        assert tx.rows("SELECT * FROM checkpoints") == []
+
+
+def consumers(store: EventStore) -> int:
+    with read(store.engine) as tx:
+        return len(tx.rows("SELECT name FROM consumers"))

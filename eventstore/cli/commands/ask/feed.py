@@ -26,7 +26,8 @@ from eventstore.realtime.values import loads
 @click.option(
     "--of",
     type=click.Choice(get_args(Of)),
-    help="Each event (a new subscription's default), finished response, or session that has ended.",
+    help="Each event (a new subscription's default), finished response, session that has ended, both, "
+    "or session that has changed.",
 )
 @click.option(
     "--from",
@@ -106,13 +107,17 @@ def _json(delivery: Delivery) -> str:
     told = {"session_id": delivery.session_id, "seq": delivery.seq, "kind": delivery.kind}
     if delivery.event is not None:
         return json_line(told | loads(event_json(delivery.event)))
-    return json_line(told | {delivery.kind: delivery.resource})
+    return json_line(
+        told if delivery.resource is None else told | {delivery.kind: delivery.resource}
+    )
 
 
 def _line(delivery: Delivery) -> str:
     if delivery.event is not None:
         return f"{clean(delivery.session_id)} {event_line(delivery.event)}"
     resource = delivery.resource or {}
+    if delivery.kind == "change":
+        return f"{clean(delivery.session_id)} has changed, up to event {delivery.seq:,}"
     if delivery.kind == "response":
         told = f"response {resource.get('id')}: {resource.get('status')}"
         return clean(f"{delivery.session_id} {told}")

@@ -105,7 +105,7 @@ class _Source:
 
     def deliveries(self) -> Iterator[Delivery | Pause]:
         """Yield deliveries, and pauses while there are none."""
-        return self.feed()._steps()
+        return self.feed().steps()
 
     def steps_in_transaction(
         self, handle: Callable[[Delivery, Execute], object]

@@ -64,12 +64,14 @@ class Feed:
         lease: float,
         once: bool,
         fastest: float = FASTEST,
+        acknowledged: bool = False,
     ) -> None:
         self.name = consumer.name
         self._engine, self._wanted, self._once = engine, Wanted.of_json(consumer.definition), once
         from_start = consumer.definition.get("from") == "start"
         self._held = HeldSessions(engine, self.name, from_start, round(lease * 1_000_000))
         self._finder = Turns(engine, self.name, self._wanted, from_start, self._held)
+        self._acknowledged = acknowledged
         self._stopped = threading.Event()
         self._next_save, self._fastest = 0.0, fastest
         self._is_away = self._has_told = self._one_by_one = False
@@ -118,9 +120,18 @@ class Feed:
 
         If the database goes away, the iteration goes on once it is back.
         """
-        return self._waited(self._steps())
+        return self._waited(self.steps())
 
-    def _steps(self) -> Iterator[Delivery | Pause]:
+    def unacknowledged(self) -> dict[str, tuple[int, bool]]:
+        """Return how far its receiver is in each session of which it was delivered something.
+
+        Returns:
+            For each session the last event, and True if its end was delivered. It is empty for a
+            feed that needs no acknowledgement.
+        """
+        return self._held.waiting()
+
+    def steps(self) -> Iterator[Delivery | Pause]:
         """Yield deliveries. When there are none, yield how long to wait for more."""
         for turn in self._turns():
             if isinstance(turn, Pause):
@@ -294,6 +305,7 @@ class Feed:
         held.seq = max(held.seq, last)
 
     def _note_handled(self, turn: Turn, delivery: Delivery) -> None:
+        turn.held.waits = self._acknowledged
         turn.held.handled(delivery.seq, delivery.kind == "session")
         self._save_in_time()
 

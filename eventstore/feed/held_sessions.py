@@ -47,6 +47,7 @@ class Held:
         until: Until when this worker has the session, in microseconds since 1970 UTC.
         head: The session's last event, when it had news last.
         quiet_since: When that was, by the monotonic clock.
+        waits: True if something of it was delivered that only its receiver can acknowledge.
     """
 
     seq: int
@@ -56,14 +57,19 @@ class Held:
     tries: int = 0
     head: int = 0
     quiet_since: float = 0.0
+    waits: bool = False
 
     def handled(self, seq: int, is_end: bool) -> None:
         """Note that a delivery was handled."""
         self.seq, self.ended, self.tries = seq, self.ended or is_end, 0
 
     def is_moved(self) -> bool:
-        """Return True if the checkpoint is behind."""
-        return self.saved != (self.seq, self.ended)
+        """Return True if the checkpoint is behind, and may be moved."""
+        return self.saved != self.place()
+
+    def place(self) -> tuple[int, bool]:
+        """Return the seq and the end that the checkpoint may have."""
+        return self.saved if self.waits else (self.seq, self.ended)
 
 
 class HeldSessions:
@@ -126,7 +132,10 @@ class HeldSessions:
             for id_ in lost:
                 del self._held[id_]
         long_ago = time.monotonic() - _QUIET
-        self._let_go([id_ for id_, one in self._held.items() if one.quiet_since < long_ago])
+        quiet = [
+            id_ for id_, one in self._held.items() if one.quiet_since < long_ago and not one.waits
+        ]
+        self._let_go(quiet)
 
     def save_in(self, tx: Transaction, session_id: str) -> bool:
         """Write one checkpoint in a transaction; return False if another worker has the session."""
@@ -136,15 +145,20 @@ class HeldSessions:
     def _save(self, tx: Transaction, some: dict[str, Held], at: int) -> list[str]:
         """Write checkpoints; return the sessions that another worker has by now."""
         until = at + self._lease
-        to = {id_: (one.seq, int(one.ended)) for id_, one in some.items()}
+        places = {id_: one.place() for id_, one in some.items()}
+        to = {id_: (seq, int(ended)) for id_, (seq, ended) in places.items()}
         lost = []
         if not renew_all(tx, self._name, self.worker, until, to):
             mine = partial(renew, tx, consumer=self._name, worker=self.worker, until=until)
             lost = [id_ for id_, place in to.items() if not mine(session_id=id_, to=place)]
         for id_, one in some.items():
             if id_ not in lost:
-                one.saved, one.until = (one.seq, one.ended), until
+                one.saved, one.until = places[id_], until
         return lost
+
+    def waiting(self) -> dict[str, tuple[int, bool]]:
+        """Return how far each session is of which something waits for an acknowledgement."""
+        return {id_: (one.seq, one.ended) for id_, one in self._held.items() if one.waits}
 
     def has(self, session_id: str) -> bool:
         """Return True if this worker still has a session, as far as it knows."""
@@ -180,7 +194,7 @@ class HeldSessions:
         def let_go(tx: Transaction) -> None:
             for id_ in sorted(session_ids):
                 one = self._held[id_]
-                unfinished_at = now() if one.seq < one.head else None
+                unfinished_at = now() if one.place()[0] < one.head else None
                 release(tx, id_, self._name, self.worker, unfinished_at)
 
         write_retried(self._engine, let_go)

@@ -61,6 +61,8 @@ def add_subscription(
     """
     check_name(name)
     wanted = Wanted(of or "events", types, conditions or ())
+    if types is not None and wanted.of != "events" and of is not None:
+        raise InvalidInputError(f"types are of events, and {name} is of {wanted.of}")
     found = write_retried(engine, lambda tx: _add(tx, name, wanted, from_))
     if found.kind != "subscription":
         raise InvalidInputError(f"{name} is a {found.kind} of this store; take another name")

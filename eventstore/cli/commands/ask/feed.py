@@ -26,8 +26,8 @@ from eventstore.realtime.values import loads
 @click.option(
     "--of",
     type=click.Choice(get_args(Of)),
-    help="Each event (a new subscription's default), finished response, session that has ended, both, "
-    "or session that has changed.",
+    help="Each event (a new subscription's default), finished response, session that has ended, "
+    "either, or session that has changed.",
 )
 @click.option(
     "--from",

@@ -25,6 +25,7 @@ from eventstore.common.small_files import read_small_file
 from eventstore.common.tls import Certificate
 from eventstore.errors import EventStoreError, InvalidInputError
 from eventstore.event_store import READ_LAG, EventStore
+from eventstore.feed.changes import Changes
 from eventstore.web.server.access import AccessKeys, one_key, parse_keys
 from eventstore.web.server.connections import MAX_CONNECTIONS, Connection
 from eventstore.web.server.requests import Stores
@@ -195,7 +196,9 @@ class Server(uvicorn.Server):
         for one in list(self.server_state.connections):
             if isinstance(one, Connection) and one.is_half_sent():
                 one.transport.abort()
-        await asyncio.to_thread(state.changes.close)
+        changes: Changes | None = getattr(state, "changes", None)
+        if changes is not None:
+            await asyncio.to_thread(changes.close)
         await super().shutdown(sockets)  # type: ignore[arg-type]
 
 

@@ -36,6 +36,8 @@ ODD = ("nothing", "a\0b", "\ud83d", "a/b", "..", "x" * 400)
 VALUES: dict[str, tuple[str, ...]] = {
     "q": ("Hello", '"one two"', "pre*", "\0", '"', "天気"),
     "dialect": ("wire", "beta", "ga", "x"),
+    "of": ("endings", "x"),
+    "from": ("now", "start", "\0"),
     "limit": ("1", "100", "0", "1e3", "9" * 30),
     "order": ("asc", "desc"),
     "at": ("0", "2", "+0.02", "+999999999", "9" * 18, "x"),
@@ -181,6 +183,7 @@ def _ids_by_name(ids: Ids) -> dict[str, tuple[str, ...]]:
         "dead_letter_id": ("dead_W10", "dead_", "dead_WyJhIiwiYiIsMSwiYyJd", *ODD),
         "conversation_id": (*ids.conversations[:2], *ODD),
         "conversation": (*ids.conversations[:2], *ODD),
+        "name": ("mine", *ODD),
     }
     behind = (*ids.responses[:1], *ids.sessions[:1], *ids.items[:1], "0", *ODD)
     return {**named, "after": behind, "before": behind}
@@ -242,6 +245,7 @@ def client_of(store: EventStore, keys: AccessKeys | None = None) -> Iterator[Tes
     app = make_app(Stores(store, store, keys))
     with (
         mock.patch.object(live, "_SECOND", 0.0),
+        mock.patch.object(live, "_SILENCE", 0.0),
         mock.patch.object(events, "_POLL", 0.0),
         mock.patch.dict(errors.PRIVATE, {500: errors.PRIVATE[500]}, clear=True),  # why it was 503
         TestClient(app, base_url="http://127.0.0.1", follow_redirects=False) as client,
@@ -250,6 +254,7 @@ def client_of(store: EventStore, keys: AccessKeys | None = None) -> Iterator[Tes
             yield client
         finally:
             app.state.sounds.close()
+            app.state.changes.close()
 
 
 def ask_routes(tally: Tally, client: TestClient, ids: Ids) -> None:

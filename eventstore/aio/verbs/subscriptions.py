@@ -42,8 +42,9 @@ class AsyncSubscriptionVerbs(AsyncQueries):
             name: The subscription's name: letters, digits and `. _ : -`. It is added if the store
                 has none of this name.
             of: `events` (which a new subscription is of by default), `responses`, `sessions`
-                that have ended, or `endings` for both. A subscription that is there stays of what
-                it is.
+                that have ended, `endings` for both, or `changes`, which tells of a session's new
+                events once, however many have come. A subscription that is there stays of what it
+                is.
             from_: Where a new subscription begins: at the `start` of all sessions, or with what
                 comes from `now` on.
             types: Only events of these types. Without it, and without `metadata`, a subscription

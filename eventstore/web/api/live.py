@@ -124,6 +124,8 @@ async def _follow(
             after: str | None = None
             while True:
                 page = await _next_page(request, read, after)
+                if page is None:
+                    return
                 open_.update(session["id"] for session in page.data)
                 for event in news(sent, page.data):
                     yield event
@@ -173,8 +175,12 @@ def _brief_calls(
 
 async def _next_page(
     request: Request, read: Callable[[str | None], Page[Any]], after: str | None
-) -> Page[Any]:
-    """Return the page after an id; if it cannot be read, wait and return the first page."""
+) -> Page[Any] | None:
+    """Return the page after an id; if it cannot be read, wait and return the first page.
+
+    Returns:
+        None if the client has gone, or the server is stopping.
+    """
     while await goes_on(request):
         try:
             return await in_turn(request, partial(read, after))
@@ -184,4 +190,4 @@ async def _next_page(
             note_fault("following the open sessions", error)
         after = None
         await asyncio.sleep(_SECOND)
-    return Page([], None, None, has_more=True)
+    return None

@@ -38,6 +38,7 @@ _POOLS: dict[str, list[Any]] = {
     "item": ITEMS,
     "model": MODELS,
     "at": ["1", "5", "+0", "+1"],
+    "name": ["mine"],
     "by": ["session", "model", "day", *(f"metadata:{key}" for key in KEYS)],
 }
 

@@ -35,7 +35,7 @@ from eventstore.store.consumers.checkpoints import (
     read_checkpoint,
     release,
 )
-from eventstore.store.consumers.consumers import move_pass
+from eventstore.store.consumers.consumers import find_consumer, move_pass
 from eventstore.store.consumers.news import News, in_pass, settle, with_news
 from eventstore.store.consumers.passes import look_at_pass
 from eventstore.store.consumers.projections.projected_rows import KeyedRows
@@ -151,7 +151,8 @@ class ProjectionWorker:
             waits: True leaves it alone if it failed before, until its pause is over.
 
         Returns:
-            What was done; None if the session is current, or another worker has it.
+            What was done; None if the session is current, another worker has it, or the projection was
+            dropped.
 
         Raises:
             ProjectionError: The projection failed; the session is tried again later.
@@ -180,6 +181,9 @@ class ProjectionWorker:
         if head is None:
             raise no_session(session_id)
         refuse_erased(tx, session_id, head.erased_at)
+        consumer = find_consumer(tx, name)
+        if consumer is None or consumer.version != version:
+            return None  # It was dropped, or replaced by a newer version, in the meantime.
         begin_checkpoint(tx, session_id, name, 0, version)
         known = read_checkpoint(tx, session_id, name)
         if known is None or known.version > version:

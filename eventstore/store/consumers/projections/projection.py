@@ -9,12 +9,14 @@ from typing import Any, ClassVar, Generic, TypeVar
 from sqlalchemy import (
     Boolean,
     Column,
+    Enum,
     Float,
     Integer,
     LargeBinary,
     Numeric,
     String,
     Table,
+    UniqueConstraint,
 )
 
 from eventstore.brief import brief
@@ -33,8 +35,14 @@ Rows = (
 )
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
-#: Names of tables of the store's own that are not declared.
-_UNDECLARED = frozenset({"alembic_version", "said", "said_rows", "said_words"})
+#: Names of tables of the store's own that are not declared. SQLite keeps the index of words in
+#: tables that begin with `said_`.
+_UNDECLARED = frozenset({"alembic_version", "said"})
+#: What names of tables of the store's own, and of the databases' own, begin with.
+_RESERVED = ("said_", "sqlite_", "pg_")
+_STORE_INDEXES = frozenset(
+    index.name for table in tables.metadata.tables.values() for index in table.indexes
+)
 _TYPES = (Integer, Float, Boolean, String, LargeBinary)
 
 
@@ -144,7 +152,9 @@ def can_be_table(name: object) -> bool:
     """Return True if a projection can have a table of this name: it is none of the store's own."""
     if not isinstance(name, str) or not _NAME.match(name):
         return False
-    return name not in tables.metadata.tables and name not in _UNDECLARED
+    if name in _UNDECLARED or name.startswith(_RESERVED):
+        return False
+    return name not in tables.metadata.tables and name not in _STORE_INDEXES
 
 
 def _check_table(projection: Projection[Any], table: object) -> None:
@@ -155,7 +165,8 @@ def _check_table(projection: Projection[Any], table: object) -> None:
     keys = list(table.primary_key.columns)
     if not keys or keys[0].name != "session_id" or not isinstance(keys[0].type, String):
         raise _wrong(projection, f"the primary key of {table.name} has to begin with session_id")
-    if table.foreign_keys or any(index.unique for index in table.indexes):
+    is_unique = any(isinstance(one, UniqueConstraint) for one in table.constraints)
+    if table.foreign_keys or is_unique or any(index.unique for index in table.indexes):
         raise _wrong(projection, f"{table.name} has foreign keys or unique indexes")
     for column in table.columns:
         _check_column(projection, table, column)
@@ -163,7 +174,8 @@ def _check_table(projection: Projection[Any], table: object) -> None:
 
 def _check_column(projection: Projection[Any], table: Table, column: Column[Any]) -> None:
     is_number = isinstance(column.type, Numeric) and not isinstance(column.type, Float)
-    if not isinstance(column.type, _TYPES) or is_number:
+    # An Enum of SQLAlchemy is a type of PostgreSQL's own, which outlives its table.
+    if not isinstance(column.type, _TYPES) or is_number or isinstance(column.type, Enum):
         told = f"{table.name}.{column.name} is of the type {column.type!r}"
         raise _wrong(projection, f"{told}; use integers, floats, booleans, texts or bytes")
     if not _NAME.match(column.name) or column.computed is not None or column.identity is not None:

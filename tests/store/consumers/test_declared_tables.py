@@ -8,7 +8,17 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import BigInteger, Column, Enum, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Enum,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 from support.calls import voice_call
 from support.events import SESSION
 from support.own_projections import BAD, CountTypes, Misbehaving, rows_of, table
@@ -177,6 +187,7 @@ def test_what_an_append_leaves_of_a_dropped_projection_is_no_progress(database_u
 
 
 # What no projection can declare
+
 
 @pytest.mark.parametrize(
     "tables",

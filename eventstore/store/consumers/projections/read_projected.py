@@ -92,7 +92,8 @@ def _rows_of(
             rows = [readable_row(tx, table, row) for row in tx.rows(read_sql(table), (session_id,))]
         except CipherError as error:
             raise EventStoreError(
-                f"session {session_id}: a row of {table.name} was changed, and cannot be decrypted;"
+                f"session {session_id}: a row of {table.name} was changed, and cannot be decrypted,"
+                " or is from before the session had a key;"
                 f" run: eventstore rebuild {session_id} --projection {projection}"
             ) from error
     for row in rows:

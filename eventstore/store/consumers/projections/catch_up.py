@@ -97,6 +97,9 @@ class ProjectionWorker:
     def catch_up(self, waits: bool = False) -> Iterator[Projected | Failure]:
         """Project each session that is behind. A session that fails does not stop the others.
 
+        Sessions that failed before come last: one of them may end the process. If the code does not
+        return from a session, the others are left to workers in other processes.
+
         Args:
             waits: True leaves sessions that failed before alone until their pause is over, and
                 those that another worker has.
@@ -105,10 +108,17 @@ class ProjectionWorker:
             Each session that was projected, or why it could not be.
         """
         tried: set[str] = set()
+        yield from self._catch_up(tried, waits=True)
+        if not waits:
+            yield from self._catch_up(tried, waits=False)
+
+    def _catch_up(self, tried: set[str], waits: bool) -> Iterator[Projected | Failure]:
         yield from self._pass_over_all(tried, waits)
         after = ""
         while page := self._page(after, waits):
             for news in page:
+                if self._own.is_late():
+                    return
                 if news.session_id not in tried:
                     yield from self._attempt(news, tried, waits)
             settle(self._engine, [news.session_id for news in page])
@@ -125,7 +135,9 @@ class ProjectionWorker:
             with read(self._engine) as tx:
                 page = in_pass(tx, self._own.name, _PAGE, after)
             for news in page:
-                if news.is_behind(self._own.version):
+                if self._own.is_late():
+                    return
+                if news.is_behind(self._own.version) and news.session_id not in tried:
                     yield from self._attempt(news, tried, waits)
             settle(self._engine, [news.session_id for news in page if news.fed < news.head])
             passed = page[-1].session_id if page else None
@@ -195,8 +207,10 @@ class ProjectionWorker:
 
     def _project(self, session_id: str, known: Checkpoint, anew: bool) -> Projected:
         with read(self._engine) as tx:
-            head = _head(tx, session_id)
+            head, is_closed = _head(tx, session_id)
         made = self._made(session_id, known, head, anew)
+        if is_closed:
+            self._states.pop(session_id, None)  # Hardly anything will come behind its end.
         changed = write_retried(
             self._engine, lambda tx: self._write(tx, session_id, known, head, made)
         )
@@ -249,14 +263,16 @@ class ProjectionWorker:
             )
 
 
-def _head(tx: Transaction, session_id: str) -> int:
-    """Return the seq of a session's last event.
+def _head(tx: Transaction, session_id: str) -> tuple[int, bool]:
+    """Return the seq of a session's last event, and whether the session is closed.
 
     Raises:
         NotFoundError, ErasedError: There is no such session, or it was erased.
     """
-    row = tx.row("SELECT head_seq, erased_at FROM streams WHERE session_id = ?", (session_id,))
+    row = tx.row(
+        "SELECT head_seq, erased_at, closed_at FROM streams WHERE session_id = ?", (session_id,)
+    )
     if row is None:
         raise no_session(session_id)
     refuse_erased(tx, session_id, row[1])
-    return int(row[0])
+    return int(row[0]), row[2] is not None

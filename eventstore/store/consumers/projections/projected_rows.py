@@ -97,6 +97,11 @@ def _row(table: Table, session_id: str, row: object) -> tuple[tuple[Any, ...], t
     return key, values
 
 
+def bytes_of(made: KeyedRows) -> int:
+    """Return how many bytes the texts and bytes of rows have."""
+    return sum(_bytes_of(value) for rows in made.values() for row in rows.values() for value in row)
+
+
 def _bytes_of(value: Any) -> int:
     """Return how many bytes a text, in UTF-8, or bytes have; 0 for any other value."""
     if isinstance(value, str):

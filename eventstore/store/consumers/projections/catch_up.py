@@ -30,6 +30,7 @@ from eventstore.store.consumers.checkpoints import (
     Checkpoint,
     begin_checkpoint,
     claim,
+    make_anew,
     move,
     note_failure,
     read_checkpoint,
@@ -61,6 +62,8 @@ LEASE = 5 * 60 * 1_000_000
 _BATCH = 500
 _PAGE = 200
 _MOST_STATES = 1_000
+#: How often a rebuild follows a session that is appended to.
+_MOST_FOLLOWED = 10
 
 
 class Projected(NamedTuple):
@@ -154,6 +157,31 @@ class ProjectionWorker:
             yield Failure(id_, done)
         elif done is not None:
             yield done
+
+    def rebuild(self, session_id: str) -> Projected:
+        """Make all rows of a session anew, also while it is appended to.
+
+        Raises:
+            ProjectionError: The projection failed; or another worker has the session.
+            NotFoundError, ErasedError, DamagedError, MissingKeyError: The session cannot be read.
+        """
+        try:
+            done = self.project(session_id, anew=True)
+        except ProjectionError as error:
+            if error.kind != "ConflictError":
+                raise
+            # Appends moved the checkpoint in the meantime. From now on they leave the session.
+            write_retried(self._engine, lambda tx: make_anew(tx, session_id, self._own.name, now()))
+            done = self.project(session_id, anew=True)
+        if done is None:
+            told = "is not rebuilt: another worker has it; one that was killed, for five minutes"
+            raise ProjectionError(self._own.name, session_id, "ConflictError", told)
+        for _ in range(_MOST_FOLLOWED):  # Up to the head, so that appends take it up again.
+            after = self.project(session_id)
+            if after is None:
+                break
+            done = after._replace(changed=done.changed + after.changed)
+        return done
 
     def project(self, session_id: str, anew: bool = False, waits: bool = False) -> Projected | None:
         """Project one session up to its last event.

@@ -212,3 +212,27 @@ def test_what_an_append_leaves_of_a_dropped_projection_is_no_progress(database_u
 def test_a_table_that_no_projection_can_have(tables: Table) -> None:
     with pytest.raises(InvalidInputError):
         check_projection(named("own_bad", tables))
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (CountTypes(), "has to be a list"),
+        ("projections", "has to be a list"),
+        (5, "has to be a list"),
+        ([CountTypes], r"CountTypes is a class: give an object, CountTypes\(\)"),
+        (["words"], "is no projection"),
+        ([CountTypes(), CountTypes()], "two of the projections have the name own_counts"),
+    ],
+    ids=["one", "text", "number", "class", "no projection", "twice"],
+)
+def test_what_are_no_projections_is_told(given: Any, told: str) -> None:
+    with pytest.raises(InvalidInputError, match=told):
+        EventStore("sqlite://", projections=given)
+
+
+def test_tables_are_a_list() -> None:
+    own = named("own_bad")
+    own.tables = BAD  # type: ignore[assignment,misc]
+    with pytest.raises(InvalidInputError, match="a list of one table or more"):
+        check_projection(own)

@@ -1,4 +1,4 @@
-"""Integration: sessions with projections that are sealed, noted after the end, moved or imported."""
+"""Integration: projections of sessions that are sealed, noted after the end, or moved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Integration: projections that are rebuilt while appends go on, also by workers that are killed."""
+"""Integration: rebuilds of projections while appends go on, also when they are killed."""
 
 from __future__ import annotations
 

@@ -191,8 +191,8 @@ class ProjectionWorker:
             waits: True leaves it alone if it failed before, until its pause is over.
 
         Returns:
-            What was done; None if the session is current, another worker has it, or the projection was
-            dropped.
+            What was done; None if the session is current, another worker has it, or the projection
+            was dropped.
 
         Raises:
             ProjectionError: The projection failed; the session is tried again later.

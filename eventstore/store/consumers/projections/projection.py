@@ -35,11 +35,14 @@ Rows = (
 )
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
-#: Names of tables of the store's own that are not declared. SQLite keeps the index of words in
-#: tables that begin with `said_`.
-_UNDECLARED = frozenset({"alembic_version", "said"})
-#: What names of tables of the store's own, and of the databases' own, begin with.
-_RESERVED = ("said_", "sqlite_", "pg_")
+#: Names of tables of the store's own that are not declared. SQLite itself keeps the search index
+#: `said` in some tables.
+_UNDECLARED = frozenset(
+    {"alembic_version", "said", "said_rows", "said_words"}
+    | {f"said_{part}" for part in ("config", "content", "data", "docsize", "idx")}
+)
+#: What names of the databases' own tables begin with.
+_RESERVED = ("sqlite_", "pg_")
 _STORE_INDEXES = frozenset(
     index.name for table in tables.metadata.tables.values() for index in table.indexes
 )
@@ -119,12 +122,34 @@ def folds(projection: Projection[Any]) -> bool:
     return type(projection).evolve is not Projection.evolve
 
 
+def checked_projections(projections: object) -> list[Projection[Any]]:
+    """Return the projections that a store is given.
+
+    Raises:
+        InvalidInputError: They are no list, two have the same name, or one is not declared as it
+            must be.
+    """
+    if isinstance(projections, str) or not isinstance(projections, Iterable):
+        raise InvalidInputError("projections has to be a list of objects; see docs/projections.md")
+    found = list(projections)
+    for one in found:
+        check_projection(one)
+    names = [one.name for one in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidInputError(f"two of the projections have the name {name}")
+    return found
+
+
 def check_projection(projection: object) -> None:
     """Check that a projection is declared as it must be.
 
     Raises:
         InvalidInputError: It is not; the message says what is wrong.
     """
+    if isinstance(projection, type) and issubclass(projection, Projection):
+        told = f"{projection.__name__} is a class: give an object, {projection.__name__}()"
+        raise InvalidInputError(told)
     if not isinstance(projection, Projection):
         raise InvalidInputError(f"{brief(projection)} is no projection: derive from Projection")
     name = projection.name
@@ -140,8 +165,8 @@ def check_projection(projection: object) -> None:
         raise _wrong(projection, "define begin, evolve and rows, or project alone")
     if whole and projection.inline:
         raise _wrong(projection, "a projection of whole sessions cannot be inline")
-    if not projection.tables:
-        raise _wrong(projection, "it has no tables")
+    if not isinstance(projection.tables, list | tuple) or not projection.tables:
+        raise _wrong(projection, "its tables have to be a list of one table or more")
     for table in projection.tables:
         _check_table(projection, table)
     if len({table.name for table in projection.tables}) < len(projection.tables):
@@ -152,15 +177,14 @@ def can_be_table(name: object) -> bool:
     """Return True if a projection can have a table of this name: it is none of the store's own."""
     if not isinstance(name, str) or not _NAME.match(name):
         return False
-    if name in _UNDECLARED or name.startswith(_RESERVED):
-        return False
-    return name not in tables.metadata.tables and name not in _STORE_INDEXES
+    return name not in tables.metadata.tables and name not in _UNDECLARED
 
 
 def _check_table(projection: Projection[Any], table: object) -> None:
     if not isinstance(table, Table):
         raise _wrong(projection, f"{brief(table)} is no table of SQLAlchemy")
-    if not can_be_table(table.name) or table.schema is not None:
+    is_taken = table.name in _STORE_INDEXES or table.name.startswith(_RESERVED)
+    if not can_be_table(table.name) or is_taken or table.schema is not None:
         raise _wrong(projection, f"no table can have the name {brief(table.fullname)}")
     keys = list(table.primary_key.columns)
     if not keys or keys[0].name != "session_id" or not isinstance(keys[0].type, String):
@@ -179,7 +203,8 @@ def _check_column(projection: Projection[Any], table: Table, column: Column[Any]
         told = f"{table.name}.{column.name} is of the type {column.type!r}"
         raise _wrong(projection, f"{told}; use integers, floats, booleans, texts or bytes")
     if not _NAME.match(column.name) or column.computed is not None or column.identity is not None:
-        raise _wrong(projection, f"{table.name}.{brief(column.name)} cannot be a column here")
+        told = f"no column can be {table.name}.{brief(column.name)}"
+        raise _wrong(projection, f"{told}: names are small letters, digits and underscores")
 
 
 def _wrong(projection: Projection[Any], told: str) -> InvalidInputError:

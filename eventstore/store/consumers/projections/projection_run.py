@@ -38,7 +38,7 @@ class RunningProjection:
         self._calls = GuardedCalls()
 
     def is_late(self) -> bool:
-        """Return True while code that took too long has not returned: no call is made until then."""
+        """Return True until code that took too long returns. No call is made until then."""
         return self._calls.is_late()
 
     def begin(self, session_id: str, seconds: float) -> Any:

@@ -80,7 +80,9 @@ def _described(engine: Engine, name: str) -> Table:
         try:
             return Table(name, MetaData(), autoload_with=connection)
         except NoSuchTableError as error:
-            told = f"the table {name} was dropped; the next process that has its projection makes it"
+            told = (
+                f"the table {name} was dropped; the next process that has its projection makes it"
+            )
             raise InvalidInputError(told) from error
 
 

@@ -155,9 +155,10 @@ _SIGN = ENCRYPTED_SIGN.encode()
 def _is_encrypted(table: Table, row: Row) -> bool:
     """Return True if a value of a row is encrypted. A session from before the keys has none."""
     return any(
-        value.startswith(ENCRYPTED_SIGN if isinstance(value, str) else _SIGN)
+        (isinstance(value, str) and value.startswith(ENCRYPTED_SIGN))
+        or (isinstance(value, bytes) and value.startswith(_SIGN))
         for column, value in zip(table.columns, row, strict=True)
-        if isinstance(value, str | bytes) and not column.primary_key
+        if not column.primary_key
     )
 
 

@@ -167,3 +167,27 @@ def test_the_asynchronous_store_has_the_same_rows(database_url: str) -> None:
             assert (await store.projections())[0]["behind"] == 0
 
     asyncio.run(use())
+
+
+def test_a_fork_while_projections_are_added(database_url: str) -> None:
+    stop = threading.Event()
+
+    def add_and_drop() -> int:
+        number = 0
+        with EventStore(database_url) as store:
+            while not stop.is_set():
+                number += 1
+                store._add([CountTypes()])
+                store.drop_projection("own_counts")
+        return number
+
+    with ThreadPoolExecutor() as pool:
+        adding = pool.submit(add_and_drop)
+        try:
+            began_at = time.monotonic()
+            for _ in range(20):
+                assert fork(lambda: "forked").said() == "forked"
+            assert time.monotonic() - began_at < 5  # a fork waits five seconds for what is stuck
+        finally:
+            stop.set()
+        assert adding.result() > 0

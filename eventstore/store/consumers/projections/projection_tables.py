@@ -145,6 +145,17 @@ def _put(
         tx.run(START_AGAIN, (now(), name))
 
 
+class _OnConnection(Transaction):
+    """A transaction on a connection of SQLAlchemy.
+
+    Its user has marked the whole of it as one call of the driver (`pooled`): a fork waits for its
+    end, so that it must not wait for the fork.
+    """
+
+    def begin_call(self) -> None:
+        """Do nothing."""
+
+
 @contextmanager
 def _changing(engine: Engine) -> Iterator[tuple[Connection, Transaction]]:
     """Begin a transaction that changes tables of projections; one process at a time has one.
@@ -162,7 +173,7 @@ def _changing(engine: Engine) -> Iterator[tuple[Connection, Transaction]]:
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305120)")
         options = engine.get_execution_options()
-        tx = Transaction(engine.dialect.name, options[KEY_RING], options[ALLOWED])
+        tx = _OnConnection(engine.dialect.name, options[KEY_RING], options[ALLOWED])
         tx.connection = connection.connection.driver_connection
         yield connection, tx
     connections_of(engine).commits.add()

@@ -34,7 +34,11 @@ from eventstore.store.consumers.projections.write_projected import (
     delete_rows_of,
     existing_tables,
 )
-from eventstore.store.database.connections.driver_errors import connecting, translated
+from eventstore.store.database.connections.driver_errors import (
+    connecting,
+    raise_translated,
+    translated,
+)
 from eventstore.store.database.connections.pool import connections_of, pooled
 from eventstore.store.database.engine_options import ALLOWED, KEY_RING
 from eventstore.store.database.keys import keys_of
@@ -175,7 +179,11 @@ def _changing(engine: Engine) -> Iterator[tuple[Connection, Transaction]]:
         options = engine.get_execution_options()
         tx = _OnConnection(engine.dialect.name, options[KEY_RING], options[ALLOWED])
         tx.connection = connection.connection.driver_connection
-        yield connection, tx
+        try:
+            yield connection, tx
+        except Exception as error:
+            raise_translated(error)
+            raise
     connections_of(engine).commits.add()
 
 

@@ -236,3 +236,14 @@ def test_tables_are_a_list() -> None:
     own.tables = BAD  # type: ignore[assignment,misc]
     with pytest.raises(InvalidInputError, match="a list of one table or more"):
         check_projection(own)
+
+
+def test_an_older_version_is_not_run_and_says_so(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with EventStore(database_url, projections=[CountTypes(version=3)]):
+        pass
+    with EventStore(database_url, projections=[CountTypes(inline=True, version=2)]) as store:
+        store.append(SESSION, FRAMES)
+        assert store.project().done == [] and rows_of(store, CountTypes())["own_types"] == []
+    assert "its version here is 2, and the store has version 3" in caplog.text

@@ -5,6 +5,7 @@ Called when a store is opened with projections, and by registry.py for those of 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -46,6 +47,7 @@ from eventstore.store.database.retries import retried
 from eventstore.store.database.transaction import Transaction, autocommit, read_directly
 from eventstore.times import now
 
+_LOGGER = logging.getLogger("eventstore")
 DISTRIBUTE = (
     "SELECT create_distributed_table(?::regclass, 'session_id', colocate_with => 'streams')"
     " WHERE NOT EXISTS (SELECT 1 FROM pg_dist_partition WHERE logicalrelid = ?::regclass)"
@@ -76,6 +78,7 @@ def add_projection(engine: Engine, projection: Projection[Any]) -> bool:
         encrypted = keys_of(engine).engine is not None or tx.keys.name(tx) is not None
         is_distributed = tx.distributed
     if known is not None and known.version > projection.version:
+        _warn_of_older(projection, known.version)
         return False
     if encrypted:
         _check_room(projection)
@@ -87,6 +90,16 @@ def add_projection(engine: Engine, projection: Projection[Any]) -> bool:
         with autocommit(engine) as tx:
             spread(tx, names)
     return True
+
+
+def _warn_of_older(projection: Projection[Any], newest: int) -> None:
+    _LOGGER.warning(
+        "the projection %s is not run: its version here is %d, and the store has version %d; raise"
+        " it above that, also to go back to older code",
+        projection.name,
+        projection.version,
+        newest,
+    )
 
 
 def _is_noted(known: Consumer | None, projection: Projection[Any]) -> bool:

@@ -150,3 +150,16 @@ def test_rows_in_memory_have_a_limit(database_url: str, monkeypatch: pytest.Monk
             store.append(f"s{number}", FRAMES[2:3], close=True)
         assert kept._kept == {} and kept._bytes == 0
         assert (store.projections()[0]["behind"], store.projections()[0]["failed"]) == (0, 0)
+
+
+def test_a_worker_keeps_no_state_of_a_session_that_has_ended(database_url: str) -> None:
+    with EventStore(database_url, projection="deferred", projections=[CountTypes()]) as store:
+        store.append("ended", FRAMES, close=True)
+        store.append("open", FRAMES)
+        store.project().raise_for_errors()
+        assert list(store._own_workers["own_counts"]._states) == ["open"]
+        store.append("open", FRAMES, close=True)
+        store.set_metadata("ended", {"a": "b"})
+        store.project().raise_for_errors()
+        assert store._own_workers["own_counts"]._states == {}
+        assert [one.changed for one in store.rebuild(projection="own_counts").done] == [0, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -9,14 +10,22 @@ from typing import Any
 
 import pytest
 from sqlalchemy import (
+    REAL,
     BigInteger,
+    Boolean,
     Column,
+    Double,
     Enum,
+    Float,
     Integer,
+    LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     Table,
     Text,
+    Unicode,
+    UnicodeText,
     UniqueConstraint,
 )
 from support.calls import voice_call
@@ -247,3 +256,34 @@ def test_an_older_version_is_not_run_and_says_so(
         store.append(SESSION, FRAMES)
         assert store.project().done == [] and rows_of(store, CountTypes())["own_types"] == []
     assert "its version here is 2, and the store has version 3" in caplog.text
+
+
+def test_a_store_from_before_columns_were_noted_is_opened(database_url: str) -> None:
+    """Tables that are there are recognised, whatever types of SQLAlchemy declare them."""
+    kinds = table(
+        "own_kinds",
+        Column("key", String(40), primary_key=True),
+        Column("small", SmallInteger),
+        Column("big", BigInteger, nullable=False),
+        Column("number", BigInteger().with_variant(Integer, "sqlite")),
+        Column("yes", Boolean),
+        Column("share", Float(24)),
+        Column("exact", Double),
+        Column("grade", REAL),
+        Column("text", String),
+        Column("short", Unicode(9)),
+        Column("long", UnicodeText, index=True),
+        Column("data", LargeBinary),
+        Column("counted", Integer, server_default="5", nullable=False),
+    )
+    own = named("own_bad", kinds)
+    with EventStore(database_url, projections=[own]) as store:
+        with read(store.engine) as tx:
+            ((definition, passed),) = tx.rows("SELECT definition, passed FROM consumers")
+        old = {name: value for name, value in json.loads(definition).items() if name != "columns"}
+        with write(store.engine) as tx:
+            tx.run("UPDATE consumers SET definition = ?", (json.dumps(old),))
+    with EventStore(database_url, projections=[own]) as store:
+        with read(store.engine) as tx:
+            assert tx.rows("SELECT definition, passed FROM consumers") == [(definition, passed)]
+        store.drop_projection("own_bad")

@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Connection,
+    Dialect,
     Float,
     Integer,
     LargeBinary,
@@ -51,13 +52,25 @@ def make_tables(connection: Connection, tables: Sequence[Table]) -> list[str]:
     return made
 
 
-def declared_columns(table: Table) -> list[str]:
+def declared_columns(table: Table, dialect: Dialect | None = None) -> list[str]:
     """Return the columns of a table as texts, such as `words text` or `session_id text(128) key 1`.
 
     Two tables with the same columns, in whatever order, have the same texts.
+
+    Args:
+        table: The table.
+        dialect: That of the database, for which a type can have a variant; None for any.
     """
     keys = [column.name for column in table.primary_key.columns]
-    return _described(((one.name, one.type, bool(one.nullable)) for one in table.columns), keys)
+    columns = (
+        (
+            column.name,
+            column.type if dialect is None else column.type.dialect_impl(dialect),
+            bool(column.nullable),
+        )
+        for column in table.columns
+    )
+    return _described(columns, keys)
 
 
 def _check_columns(connection: Connection, table: Table) -> None:
@@ -67,7 +80,7 @@ def _check_columns(connection: Connection, table: Table) -> None:
     there = _described(
         ((one["name"], one["type"], one["nullable"]) for one in found.get_columns(table.name)), key
     )
-    differ = sorted(set(there) ^ set(declared_columns(table)))
+    differ = sorted(set(there) ^ set(declared_columns(table, connection.dialect)))
     if differ:
         raise InvalidInputError(
             f"the table {table.name} is there with other columns ({', '.join(differ)}): give the"

@@ -96,6 +96,10 @@ class EventStore(Upkeep, Scoring):
             prices = checked_path("prices", prices)
         if keys is not None:
             check_url("keys", keys)
+        if projections != ():
+            from eventstore.store.consumers.projections.projection import checked_projections
+
+            projections = checked_projections(projections)
         engine = engines.create(url, keys, time_limit, prices_from(prices))
         WritableLog.__init__(self, engine, projection, tuple(projections))
         self._work = without_limit(self.engine)

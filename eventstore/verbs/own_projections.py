@@ -81,9 +81,7 @@ class OwnProjectionVerbs(Queries):
         if worker is None:
             told = f"there is no projection {projection!r} that this process can run"
             raise InvalidInputError(f"{told}; see: eventstore projections")
-        for outcome in attempted(session_ids, lambda id_: worker.project(id_, anew=True)):
-            if outcome is not None:
-                yield outcome
+        yield from attempted(session_ids, worker.rebuild)
 
     def _workers(self) -> dict[str, ProjectionWorker]:
         """Return what runs each projection of one's own on the sessions that are behind.

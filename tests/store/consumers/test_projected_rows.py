@@ -84,6 +84,21 @@ def test_what_a_column_cannot_hold_is_refused(wrong: dict[str, Any]) -> None:
     assert "xxx" not in str(raised.value)
 
 
+def test_a_primary_key_is_measured_in_bytes() -> None:
+    own = declared(tables=(table("own_words", Column("word", Text, primary_key=True)),))
+    for word in ("x" * 1024, "\u00f8" * 512, "\U0001f6b2" * 256):
+        assert keyed_rows(own, "s", [{"word": word}])
+        with pytest.raises(RowError, match="too long"):
+            keyed_rows(own, "s", [{"word": word + "x"}])
+
+
+def test_rows_are_measured_in_bytes() -> None:
+    rows = [{"seq": n, "words": "\U0001f6b2" * 1_000_000} for n in range(5)]
+    with pytest.raises(RowError, match="bytes for one session"):
+        keyed_rows(CountTypes(), "s", {"own_said": rows})
+    assert keyed_rows(CountTypes(), "s", {"own_said": rows[:4]})
+
+
 def test_too_many_bytes_are_refused() -> None:
     rows = ({"seq": n, "words": "x" * 1_000_000} for n in range(100))
     with pytest.raises(RowError, match="bytes for one session"):

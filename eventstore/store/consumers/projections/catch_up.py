@@ -30,12 +30,13 @@ from eventstore.store.consumers.checkpoints import (
     Checkpoint,
     begin_checkpoint,
     claim,
+    make_anew,
     move,
     note_failure,
     read_checkpoint,
     release,
 )
-from eventstore.store.consumers.consumers import move_pass
+from eventstore.store.consumers.consumers import find_consumer, move_pass
 from eventstore.store.consumers.news import News, in_pass, settle, with_news
 from eventstore.store.consumers.passes import look_at_pass
 from eventstore.store.consumers.projections.projected_rows import KeyedRows
@@ -61,6 +62,8 @@ LEASE = 5 * 60 * 1_000_000
 _BATCH = 500
 _PAGE = 200
 _MOST_STATES = 1_000
+#: How often a rebuild follows a session that is appended to.
+_MOST_FOLLOWED = 10
 
 
 class Projected(NamedTuple):
@@ -97,6 +100,9 @@ class ProjectionWorker:
     def catch_up(self, waits: bool = False) -> Iterator[Projected | Failure]:
         """Project each session that is behind. A session that fails does not stop the others.
 
+        Sessions that failed before come last: one of them may end the process. If the code does not
+        return from a session, the others are left to workers in other processes.
+
         Args:
             waits: True leaves sessions that failed before alone until their pause is over, and
                 those that another worker has.
@@ -105,10 +111,17 @@ class ProjectionWorker:
             Each session that was projected, or why it could not be.
         """
         tried: set[str] = set()
+        yield from self._catch_up(tried, waits=True)
+        if not waits:
+            yield from self._catch_up(tried, waits=False)
+
+    def _catch_up(self, tried: set[str], waits: bool) -> Iterator[Projected | Failure]:
         yield from self._pass_over_all(tried, waits)
         after = ""
         while page := self._page(after, waits):
             for news in page:
+                if self._own.is_late():
+                    return
                 if news.session_id not in tried:
                     yield from self._attempt(news, tried, waits)
             settle(self._engine, [news.session_id for news in page])
@@ -125,7 +138,9 @@ class ProjectionWorker:
             with read(self._engine) as tx:
                 page = in_pass(tx, self._own.name, _PAGE, after)
             for news in page:
-                if news.is_behind(self._own.version):
+                if self._own.is_late():
+                    return
+                if news.is_behind(self._own.version) and news.session_id not in tried:
                     yield from self._attempt(news, tried, waits)
             settle(self._engine, [news.session_id for news in page if news.fed < news.head])
             passed = page[-1].session_id if page else None
@@ -143,6 +158,31 @@ class ProjectionWorker:
         elif done is not None:
             yield done
 
+    def rebuild(self, session_id: str) -> Projected:
+        """Make all rows of a session anew, also while it is appended to.
+
+        Raises:
+            ProjectionError: The projection failed; or another worker has the session.
+            NotFoundError, ErasedError, DamagedError, MissingKeyError: The session cannot be read.
+        """
+        try:
+            done = self.project(session_id, anew=True)
+        except ProjectionError as error:
+            if error.kind != "ConflictError":
+                raise
+            # Appends moved the checkpoint in the meantime. From now on they leave the session.
+            write_retried(self._engine, lambda tx: make_anew(tx, session_id, self._own.name, now()))
+            done = self.project(session_id, anew=True)
+        if done is None:
+            told = "is not rebuilt: another worker has it; one that was killed, for five minutes"
+            raise ProjectionError(self._own.name, session_id, "ConflictError", told)
+        for _ in range(_MOST_FOLLOWED):  # Up to the head, so that appends take it up again.
+            after = self.project(session_id)
+            if after is None:
+                break
+            done = after._replace(changed=done.changed + after.changed)
+        return done
+
     def project(self, session_id: str, anew: bool = False, waits: bool = False) -> Projected | None:
         """Project one session up to its last event.
 
@@ -151,7 +191,8 @@ class ProjectionWorker:
             waits: True leaves it alone if it failed before, until its pause is over.
 
         Returns:
-            What was done; None if the session is current, or another worker has it.
+            What was done; None if the session is current, another worker has it, or the projection
+            was dropped.
 
         Raises:
             ProjectionError: The projection failed; the session is tried again later.
@@ -180,6 +221,9 @@ class ProjectionWorker:
         if head is None:
             raise no_session(session_id)
         refuse_erased(tx, session_id, head.erased_at)
+        consumer = find_consumer(tx, name)
+        if consumer is None or consumer.version != version:
+            return None  # It was dropped, or replaced by a newer version, in the meantime.
         begin_checkpoint(tx, session_id, name, 0, version)
         known = read_checkpoint(tx, session_id, name)
         if known is None or known.version > version:
@@ -191,8 +235,10 @@ class ProjectionWorker:
 
     def _project(self, session_id: str, known: Checkpoint, anew: bool) -> Projected:
         with read(self._engine) as tx:
-            head = _head(tx, session_id)
+            head, is_closed = _head(tx, session_id)
         made = self._made(session_id, known, head, anew)
+        if is_closed:
+            self._states.pop(session_id, None)  # Hardly anything will come behind its end.
         changed = write_retried(
             self._engine, lambda tx: self._write(tx, session_id, known, head, made)
         )
@@ -245,14 +291,16 @@ class ProjectionWorker:
             )
 
 
-def _head(tx: Transaction, session_id: str) -> int:
-    """Return the seq of a session's last event.
+def _head(tx: Transaction, session_id: str) -> tuple[int, bool]:
+    """Return the seq of a session's last event, and whether the session is closed.
 
     Raises:
         NotFoundError, ErasedError: There is no such session, or it was erased.
     """
-    row = tx.row("SELECT head_seq, erased_at FROM streams WHERE session_id = ?", (session_id,))
+    row = tx.row(
+        "SELECT head_seq, erased_at, closed_at FROM streams WHERE session_id = ?", (session_id,)
+    )
     if row is None:
         raise no_session(session_id)
     refuse_erased(tx, session_id, row[1])
-    return int(row[0])
+    return int(row[0]), row[2] is not None

@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 class BusyError(Exception):
-    """The code is still busy with an earlier call, which took too long."""
+    """The code is still busy with an earlier call, or with that of another thread."""
 
 
 class _Call:
@@ -61,10 +61,14 @@ class GuardedCalls:
 
         Raises:
             TimeoutError: It took longer; it goes on, and nobody will see what it returns.
-            BusyError: An earlier call still goes on.
+            BusyError: An earlier call still goes on; or that of another thread did for so long. An
+                append waits no longer for a worker of the same process than for the code itself.
         """
-        with self._lock:
-            if self._late is not None and not self._late.done.is_set():
+        lock = self._lock
+        if not lock.acquire(timeout=seconds):
+            raise BusyError
+        try:
+            if self.is_late():
                 raise BusyError
             self._late = None
             if self._thread is None:
@@ -75,10 +79,17 @@ class GuardedCalls:
             if not call.done.wait(seconds):
                 self._late = call
                 raise TimeoutError
+        finally:
+            lock.release()
         if call.error is not None:
             raise call.error
         result: Result = call.result
         return result
+
+    def is_late(self) -> bool:
+        """Return True while a call goes on for which nobody waits any more."""
+        late = self._late
+        return late is not None and not late.done.is_set()
 
     def _run(self) -> None:
         while True:

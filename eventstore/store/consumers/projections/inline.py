@@ -25,7 +25,7 @@ from eventstore.store.consumers.checkpoints import (
     note_failure,
     read_checkpoint,
 )
-from eventstore.store.consumers.projections.projected_rows import KeyedRows
+from eventstore.store.consumers.projections.projected_rows import KeyedRows, bytes_of
 from eventstore.store.consumers.projections.projection_run import RunningProjection
 from eventstore.store.consumers.projections.write_projected import read_rows, write_rows
 from eventstore.store.database.connections import forks
@@ -40,8 +40,8 @@ _LOGGER = logging.getLogger("eventstore")
 MOST_SECONDS = 1.0
 #: A session with more events than this is not folded again within an append.
 MOST_FOLDED = 2_000
-#: How many states are kept in memory.
-MOST_STATES = 1_000
+#: How many states are kept in memory, and how many bytes the rows that were made of them may have.
+MOST_STATES, MOST_BYTES = 1_000, 64 * 1024 * 1024
 #: How many events are given to a projection at once.
 _BATCH = 500
 
@@ -54,11 +54,13 @@ class _Kept:
         seq: The last event that the state has.
         state: The projection's state.
         rows: The rows that are written.
+        size: How many bytes these rows have.
     """
 
     seq: int
     state: Any
     rows: KeyedRows
+    size: int = 0
 
 
 @dataclass(slots=True)
@@ -95,6 +97,7 @@ class InlineProjections:
     def renew(self) -> None:
         """Start without states. In a forked child, a thread of the parent may hold the lock."""
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
+        self._bytes = 0
         self._lock = Lock()
 
     def begin(self, tx: Transaction, session_id: str, head: int) -> InlineAppend:
@@ -111,7 +114,9 @@ class InlineProjections:
 
     def _take(self, name: str, session_id: str) -> _Kept | None:
         with self._lock:
-            return self._kept.pop((name, session_id), None)
+            kept = self._kept.pop((name, session_id), None)
+            self._bytes -= 0 if kept is None else kept.size
+            return kept
 
     def keep(self, append: InlineAppend, closed: bool) -> None:
         """Keep the states of an append for the next one, once its transaction has committed.
@@ -119,12 +124,21 @@ class InlineProjections:
         Args:
             closed: True if no more events will come.
         """
+        if closed:
+            return
+        for one in append.running:
+            if one.error is None:
+                one.kept.size = bytes_of(one.kept.rows)
+                self._put((one.own.name, append.session_id), one.kept)
+
+    def _put(self, key: tuple[str, str], kept: _Kept) -> None:
         with self._lock:
-            for one in append.running:
-                if one.error is None and not closed:
-                    self._kept[one.own.name, append.session_id] = one.kept
-            while len(self._kept) > MOST_STATES:
-                self._kept.popitem(last=False)
+            # Another append of the session may have put one in the meantime.
+            before = self._kept.pop(key, None)
+            self._bytes += kept.size - (0 if before is None else before.size)
+            self._kept[key] = kept
+            while len(self._kept) > MOST_STATES or self._bytes > MOST_BYTES:
+                self._bytes -= self._kept.popitem(last=False)[1].size
 
 
 class InlineAppend:

@@ -61,7 +61,7 @@ def keyed_rows(projection: Projection[Any], session_id: str, made: Rows) -> Keye
             key, values = _row(table, session_id, row)
             if key in found[name]:
                 raise RowError(f"returned two rows of {name} with the same primary key")
-            size += sum(len(value) for value in values if isinstance(value, str | bytes))
+            size += sum(map(_bytes_of, values))
             if size > MAX_BYTES:
                 raise RowError(f"returned more than {MAX_BYTES:,} bytes for one session")
             found[name][key] = values
@@ -92,9 +92,21 @@ def _row(table: Table, session_id: str, row: object) -> tuple[tuple[Any, ...], t
     values = tuple(_value(table, column, given.get(column.name)) for column in table.columns)
     places = {column.name: place for place, column in enumerate(table.columns)}
     key = tuple(values[places[column.name]] for column in table.primary_key.columns)
-    if any(isinstance(one, str | bytes) and len(one) > _MAX_KEY_BYTES for one in key):
+    if any(_bytes_of(one) > _MAX_KEY_BYTES for one in key):
         raise RowError(f"returned a primary key of {table.name} that is too long")
     return key, values
+
+
+def bytes_of(made: KeyedRows) -> int:
+    """Return how many bytes the texts and bytes of rows have."""
+    return sum(_bytes_of(value) for rows in made.values() for row in rows.values() for value in row)
+
+
+def _bytes_of(value: Any) -> int:
+    """Return how many bytes a text, in UTF-8, or bytes have; 0 for any other value."""
+    if isinstance(value, str):
+        return len(value) if value.isascii() else len(value.encode())
+    return len(value) if isinstance(value, bytes) else 0
 
 
 def _value(table: Table, column: Column[Any], value: Any) -> Any:

@@ -9,12 +9,14 @@ from typing import Any, ClassVar, Generic, TypeVar
 from sqlalchemy import (
     Boolean,
     Column,
+    Enum,
     Float,
     Integer,
     LargeBinary,
     Numeric,
     String,
     Table,
+    UniqueConstraint,
 )
 
 from eventstore.brief import brief
@@ -33,8 +35,17 @@ Rows = (
 )
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
-#: Names of tables of the store's own that are not declared.
-_UNDECLARED = frozenset({"alembic_version", "said", "said_rows", "said_words"})
+#: Names of tables of the store's own that are not declared. SQLite itself keeps the search index
+#: `said` in some tables.
+_UNDECLARED = frozenset(
+    {"alembic_version", "said", "said_rows", "said_words"}
+    | {f"said_{part}" for part in ("config", "content", "data", "docsize", "idx")}
+)
+#: What names of the databases' own tables begin with.
+_RESERVED = ("sqlite_", "pg_")
+_STORE_INDEXES = frozenset(
+    index.name for table in tables.metadata.tables.values() for index in table.indexes
+)
 _TYPES = (Integer, Float, Boolean, String, LargeBinary)
 
 
@@ -111,12 +122,34 @@ def folds(projection: Projection[Any]) -> bool:
     return type(projection).evolve is not Projection.evolve
 
 
+def checked_projections(projections: object) -> list[Projection[Any]]:
+    """Return the projections that a store is given.
+
+    Raises:
+        InvalidInputError: They are no list, two have the same name, or one is not declared as it
+            must be.
+    """
+    if isinstance(projections, str) or not isinstance(projections, Iterable):
+        raise InvalidInputError("projections has to be a list of objects; see docs/projections.md")
+    found = list(projections)
+    for one in found:
+        check_projection(one)
+    names = [one.name for one in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidInputError(f"two of the projections have the name {name}")
+    return found
+
+
 def check_projection(projection: object) -> None:
     """Check that a projection is declared as it must be.
 
     Raises:
         InvalidInputError: It is not; the message says what is wrong.
     """
+    if isinstance(projection, type) and issubclass(projection, Projection):
+        told = f"{projection.__name__} is a class: give an object, {projection.__name__}()"
+        raise InvalidInputError(told)
     if not isinstance(projection, Projection):
         raise InvalidInputError(f"{brief(projection)} is no projection: derive from Projection")
     name = projection.name
@@ -132,8 +165,8 @@ def check_projection(projection: object) -> None:
         raise _wrong(projection, "define begin, evolve and rows, or project alone")
     if whole and projection.inline:
         raise _wrong(projection, "a projection of whole sessions cannot be inline")
-    if not projection.tables:
-        raise _wrong(projection, "it has no tables")
+    if not isinstance(projection.tables, list | tuple) or not projection.tables:
+        raise _wrong(projection, "its tables have to be a list of one table or more")
     for table in projection.tables:
         _check_table(projection, table)
     if len({table.name for table in projection.tables}) < len(projection.tables):
@@ -150,12 +183,14 @@ def can_be_table(name: object) -> bool:
 def _check_table(projection: Projection[Any], table: object) -> None:
     if not isinstance(table, Table):
         raise _wrong(projection, f"{brief(table)} is no table of SQLAlchemy")
-    if not can_be_table(table.name) or table.schema is not None:
+    is_taken = table.name in _STORE_INDEXES or table.name.startswith(_RESERVED)
+    if not can_be_table(table.name) or is_taken or table.schema is not None:
         raise _wrong(projection, f"no table can have the name {brief(table.fullname)}")
     keys = list(table.primary_key.columns)
     if not keys or keys[0].name != "session_id" or not isinstance(keys[0].type, String):
         raise _wrong(projection, f"the primary key of {table.name} has to begin with session_id")
-    if table.foreign_keys or any(index.unique for index in table.indexes):
+    is_unique = any(isinstance(one, UniqueConstraint) for one in table.constraints)
+    if table.foreign_keys or is_unique or any(index.unique for index in table.indexes):
         raise _wrong(projection, f"{table.name} has foreign keys or unique indexes")
     for column in table.columns:
         _check_column(projection, table, column)
@@ -163,11 +198,13 @@ def _check_table(projection: Projection[Any], table: object) -> None:
 
 def _check_column(projection: Projection[Any], table: Table, column: Column[Any]) -> None:
     is_number = isinstance(column.type, Numeric) and not isinstance(column.type, Float)
-    if not isinstance(column.type, _TYPES) or is_number:
+    # An Enum of SQLAlchemy is a type of PostgreSQL's own, which outlives its table.
+    if not isinstance(column.type, _TYPES) or is_number or isinstance(column.type, Enum):
         told = f"{table.name}.{column.name} is of the type {column.type!r}"
         raise _wrong(projection, f"{told}; use integers, floats, booleans, texts or bytes")
     if not _NAME.match(column.name) or column.computed is not None or column.identity is not None:
-        raise _wrong(projection, f"{table.name}.{brief(column.name)} cannot be a column here")
+        told = f"no column can be {table.name}.{brief(column.name)}"
+        raise _wrong(projection, f"{told}: names are small letters, digits and underscores")
 
 
 def _wrong(projection: Projection[Any], told: str) -> InvalidInputError:

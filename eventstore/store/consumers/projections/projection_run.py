@@ -37,6 +37,10 @@ class RunningProjection:
         self._types = None if projection.types is None else frozenset(projection.types)
         self._calls = GuardedCalls()
 
+    def is_late(self) -> bool:
+        """Return True until code that took too long returns. No call is made until then."""
+        return self._calls.is_late()
+
     def begin(self, session_id: str, seconds: float) -> Any:
         """Return the state of a session without events.
 

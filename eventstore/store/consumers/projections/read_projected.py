@@ -10,15 +10,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Engine, MetaData, Table
+from sqlalchemy.exc import NoSuchTableError
 
 from eventstore.encryption.cipher import CipherError
-from eventstore.errors import EventStoreError, InvalidInputError
+from eventstore.errors import DatabaseUnavailableError, EventStoreError, InvalidInputError
 from eventstore.realtime.metadata import Condition
 from eventstore.store.consumers.consumers import find_consumer
 from eventstore.store.consumers.projections.projection_tables import tables_of
 from eventstore.store.consumers.projections.write_projected import read_sql, readable_row
 from eventstore.store.database.connections.driver_errors import translated
 from eventstore.store.database.connections.pool import pooled
+from eventstore.store.database.engine_options import replica_of
 from eventstore.store.database.transaction import read
 
 _IN_SCOPE = (
@@ -64,8 +66,24 @@ def _table(engine: Engine, projection: str, name: str | None) -> Table:
     name = current[0] if name is None else name
     if name not in names:
         raise InvalidInputError(f"{projection} has no table {name!r}; it has {', '.join(names)}")
+    try:
+        return _described(engine, name)
+    except DatabaseUnavailableError:
+        replica = replica_of(engine)
+        if replica is None:
+            raise
+        return _described(replica.engine, name)
+
+
+def _described(engine: Engine, name: str) -> Table:
     with translated(), pooled(engine), engine.connect() as connection:
-        return Table(name, MetaData(), autoload_with=connection)
+        try:
+            return Table(name, MetaData(), autoload_with=connection)
+        except NoSuchTableError as error:
+            told = (
+                f"the table {name} was dropped; the next process that has its projection makes it"
+            )
+            raise InvalidInputError(told) from error
 
 
 def _sessions(engine: Engine, table: Table, scope: Condition | None) -> Iterator[str]:
@@ -92,7 +110,8 @@ def _rows_of(
             rows = [readable_row(tx, table, row) for row in tx.rows(read_sql(table), (session_id,))]
         except CipherError as error:
             raise EventStoreError(
-                f"session {session_id}: a row of {table.name} was changed, and cannot be decrypted;"
+                f"session {session_id}: a row of {table.name} was changed, and cannot be decrypted,"
+                " or is from before the session had a key;"
                 f" run: eventstore rebuild {session_id} --projection {projection}"
             ) from error
     for row in rows:

@@ -130,10 +130,14 @@ def readable_row(tx: Transaction, table: Table, row: Row) -> Row:
     """Return a stored row as a projection made it.
 
     Raises:
-        CipherError: The row was changed.
-        MissingKeyError: The store is encrypted, and the session's key is not at hand.
+        CipherError: The row was changed; or it was written before its session had a key.
+        MissingKeyError: The row is encrypted, and the session's key is not at hand.
     """
-    cipher = tx.decipher(row[0]) if tx.keys.name(tx) is not None else None
+    cipher = None
+    if tx.keys.name(tx) is not None:
+        cipher = tx.keys.known_cipher(tx, row[0])
+        if cipher is None and _is_encrypted(table, row):
+            cipher = tx.decipher(row[0])
     plain = _plain(cipher, table, row)
     if any(value is _CHANGED for value in plain):
         raise CipherError("it cannot be decrypted: it was changed, or moved")
@@ -146,6 +150,16 @@ def _key(table: Table, row: Row) -> Row:
 
 
 _SIGN = ENCRYPTED_SIGN.encode()
+
+
+def _is_encrypted(table: Table, row: Row) -> bool:
+    """Return True if a value of a row is encrypted. A session from before the keys has none."""
+    return any(
+        (isinstance(value, str) and value.startswith(ENCRYPTED_SIGN))
+        or (isinstance(value, bytes) and value.startswith(_SIGN))
+        for column, value in zip(table.columns, row, strict=True)
+        if not column.primary_key
+    )
 
 
 def _encrypted(cipher: Cipher, table: Table, row: Row) -> Row:

@@ -103,6 +103,7 @@ def test_every_route_can_be_called(sqlite_template: Path) -> None:
         ("POST", "/webhooks"),
         ("POST", "/v1/realtime/sessions/{session_id}/scores"),
         ("DELETE", "/v1/realtime/sessions/{session_id}"),
+        ("DELETE", "/v1/realtime/feed/{name}"),
         ("POST", "/sessions/{session_id}/scores"),
         ("POST", "/sign-in"),
         ("POST", "/sign-out"),

@@ -88,22 +88,22 @@ def test_the_schema_is_made_and_upgraded(bouncer: Bouncer, empty_postgres_url: s
 def test_a_session_is_kept_read_and_erased(pooled: EventStore, tmp_path: Path) -> None:
     for _ in range(6):  # more often than the driver executes a statement before it prepares it
         pooled.append(SESSION, FRAMES)
-    pooled.append(SESSION, [], close=True)
+    count = pooled.append(SESSION, [], close=True).last_seq
     exported = b"".join(line + b"\n" for line in pooled.export(SESSION))
     assert len(pooled.import_file(BytesIO(exported), session_id="imported")) == 1
     for _ in range(6):
         assert len(only(pooled.seal([SESSION])).sha256) == 32
-        assert only(pooled.unseal(SESSION)).events == 6 * len(FRAMES)
+        assert only(pooled.unseal(SESSION)).events == count
     pooled.seal([SESSION, "imported"]).raise_for_errors()
-    assert len(list(pooled.events(SESSION))) == 6 * len(FRAMES) and list(pooled.follow(SESSION))
+    assert len(list(pooled.events(SESSION))) == count and list(pooled.follow(SESSION))
     assert {len(one.problems) for one in pooled.verify([SESSION, "imported"]).done} == {0}
     assert len(pooled.responses(limit=50).data) == 4
     assert pooled.usage() and pooled.latency() and pooled.status()["sessions"] == 2
     is_in_step(pooled)
     with EventStore(f"sqlite:///{tmp_path / 'other.db'}") as other:
         assert only(pooled.copy(["imported"], other)).status == "copied"
-        assert only(other.erase("imported")).events == 6 * len(FRAMES)
-    assert only(pooled.erase(SESSION, audio_only=True)).events == 6 * len(FRAMES)
+        assert only(other.erase("imported")).events == count
+    assert only(pooled.erase(SESSION, audio_only=True)).events == count
     pooled.erase([SESSION, "imported"]).raise_for_errors()
     assert pooled.sessions().data == []
 

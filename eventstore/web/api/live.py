@@ -15,10 +15,11 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 
-from eventstore.errors import DamagedError, ErasedError, EventStoreError, NotFoundError
+from eventstore.errors import DatabaseUnavailableError, EventStoreError
 from eventstore.feed.changes import Changes
 from eventstore.feed.delivery import Wanted
 from eventstore.realtime.values import dumps
+from eventstore.store.database.outages import is_outage
 from eventstore.store.filters.filters import MAX_LIMIT, BasicFilter, checked_filter
 from eventstore.store.queries.pages import Page
 from eventstore.verbs.queries import Queries
@@ -109,6 +110,7 @@ async def _follow(
 ) -> AsyncIterator[bytes]:
     """Yield an event for each change. Only one page of sessions is in memory at a time."""
     sent: SentDigests = {}
+    pending: set[str] = set()
     last_sent = time.monotonic()
     woken, wake = _awakening()
     changes: Changes = request.app.state.changes
@@ -133,10 +135,13 @@ async def _follow(
                 if not page.has_more:
                     break
                 after = page.last_id
-            missed = sorted(changed - open_ - sent.keys())
-            for event in chain(
-                endings(sent, open_), await in_turn(request, list, brief_calls(missed))
-            ):
+            pending = (pending | changed) - open_ - sent.keys()
+            over: list[bytes] = []
+            # If the database is away, they are read in a later round.
+            with contextlib.suppress(DatabaseUnavailableError):
+                over = await in_turn(request, list, brief_calls(sorted(pending)))
+                pending.clear()
+            for event in chain(endings(sent, open_), over):
                 yield event
                 last_sent = time.monotonic()
             if time.monotonic() - last_sent >= _PING:
@@ -165,7 +170,9 @@ def _brief_calls(
     for session_id in session_ids:
         try:
             session: Mapping[str, Any] = queries.session(session_id)
-        except (NotFoundError, ErasedError, DamagedError):
+        except EventStoreError as error:
+            if is_outage(error):
+                raise
             continue  # It is another tenant's, or cannot be read.
         notes = session["eventstore"]
         if notes["closed"] and wanted.has(notes["metadata"]) and model in (None, session["model"]):

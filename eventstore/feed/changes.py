@@ -18,9 +18,8 @@ from eventstore.common.unforeseen import OWN_CODE, log_fault
 from eventstore.errors import EventStoreError
 from eventstore.feed.feed import Feed
 from eventstore.feed.subscriptions import add_brief_subscription, forget
-from eventstore.store.consumers.news import settle, unsettled
+from eventstore.store.consumers.news import settle_next
 from eventstore.store.database.outages import is_outage
-from eventstore.store.database.transaction import read
 
 _LOGGER = logging.getLogger("eventstore")
 #: Between two looks for changes, in seconds.
@@ -191,12 +190,9 @@ class _Run(threading.Thread):
         """Settle what is old, so that the subscription needs no checkpoints there."""
         after = ""
         while not self._stopped.is_set():
-            with read(self._engine) as tx:
-                page = unsettled(tx, after, _PAGE)
-            settle(self._engine, page)
-            if len(page) < _PAGE:
+            after = settle_next(self._engine, after, _PAGE)
+            if not after:
                 return
-            after = page[-1]
             self._tell(self, None)
 
     def _drop(self) -> None:

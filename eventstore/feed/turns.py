@@ -19,7 +19,7 @@ from eventstore.feed.read_deliveries import last_to_read
 from eventstore.feed.read_together import MOST_OF_SESSION, Stretch, read_together
 from eventstore.realtime.events import StoredEvent
 from eventstore.store.consumers.consumers import move_pass
-from eventstore.store.consumers.news import News, in_pass, settle, unsettled, with_news
+from eventstore.store.consumers.news import News, in_pass, settle, settle_next, with_news
 from eventstore.store.consumers.passes import look_at_pass
 from eventstore.store.database.retries import write_retried
 from eventstore.store.database.transaction import read
@@ -99,10 +99,7 @@ class Turns:
         """
         end = time.monotonic() + seconds
         while time.monotonic() < end and time.monotonic() >= self._next_settling:
-            with read(self._engine) as tx:
-                page = unsettled(tx, self._settled, _PAGE)
-            settle(self._engine, [id_ for id_ in page if not self._held.has(id_)])
-            self._settled = page[-1] if len(page) == _PAGE else ""
+            self._settled = settle_next(self._engine, self._settled, _PAGE, self._held.has)
             if not self._settled:
                 self._next_settling = time.monotonic() + _SETTLE_EACH
 

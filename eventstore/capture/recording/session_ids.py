@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from eventstore.realtime.endings import CLOSED, CLOSED_BY_SERVER
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import CLIENT, STORE, Frame, parse
 from eventstore.realtime.recording_lines import envelope_line
@@ -16,11 +17,10 @@ from eventstore.realtime.values import identifier, mapping
 # Sessions of GPT-Live are started; sidebands of them may only hear of an update, or of the end.
 _CREATED = ("session.created", "transcription_session.created", "session.started")
 _UPDATED = ("session.updated", "transcription_session.updated")
-_CLOSED, _NOTED_CLOSED = "session.closed", "eventstore.session.closed"
 _START = "session.start"
 
 #: Types of events that name a session's id.
-NAMING_TYPES = (*_CREATED, *_UPDATED, _CLOSED)
+NAMING_TYPES = (*_CREATED, *_UPDATED, CLOSED_BY_SERVER)
 
 _MADE_ID = re.compile("sess_[0-9a-f]{24}")
 
@@ -50,9 +50,9 @@ def session_event(frame: Frame) -> tuple[str | None, str | None]:
         return "created", named
     if type_ in _UPDATED:
         return "updated", named
-    if type_ == _CLOSED:
+    if type_ == CLOSED_BY_SERVER:
         return "closed", named
-    if type_ == _NOTED_CLOSED and frame.direction == STORE:
+    if type_ == CLOSED and frame.direction == STORE:
         return "closed", None
     return None, None
 

@@ -13,9 +13,9 @@ its own pass, and then finds at least the events that were settled without it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Engine
 
@@ -34,10 +34,6 @@ _COLUMNS = (
     " c.seq, c.version, c.worker, c.until, c.tries, c.failed_at, c.retry_at, c.error"
 )
 _JOINED = "c.session_id = s.session_id AND c.consumer = ?"
-_OF = (
-    f"SELECT {_COLUMNS} FROM streams s LEFT JOIN checkpoints c ON {_JOINED}"
-    " WHERE s.erased_at IS NULL AND s.session_id > ?"
-)
 #: A session that failed waits for its pause; one that another worker has waits for that worker.
 _DUE = (
     " AND (c.worker = ? OR ((c.retry_at IS NULL OR c.retry_at <= ? OR c.retry_at > ?)"
@@ -52,7 +48,7 @@ WITH_NEWS = (
     f" WHERE s.erased_at IS NULL AND s.session_id > ? AND {_HAS_NEWS}{_BEHIND}{{due}}"
     f" UNION SELECT {_COLUMNS} FROM checkpoints c{{by_unfinished}} {{inner}} JOIN streams s"
     " ON s.session_id = c.session_id WHERE c.consumer = ? AND c.session_id > ?"
-    f" AND s.erased_at IS NULL AND (c.failed_at IS NOT NULL OR c.worker IS NOT NULL)"
+    " AND s.erased_at IS NULL AND (c.failed_at IS NOT NULL OR c.worker IS NOT NULL)"
     f"{_BEHIND}{{due}} ORDER BY 1 LIMIT ?"
 )
 # Without statistics SQLite walks over all sessions, in the order of their ids.
@@ -64,11 +60,14 @@ _BY_INDEX = {
         "inner": "CROSS",
     },
 }
-IN_PASS = f"{_OF} ORDER BY s.session_id LIMIT ?"
+IN_PASS = (
+    f"SELECT {_COLUMNS} FROM streams s LEFT JOIN checkpoints c ON {_JOINED}"
+    " WHERE s.erased_at IS NULL AND s.session_id > ? ORDER BY s.session_id LIMIT ?"
+)
 COUNT_BEHIND = (
-    "SELECT COUNT(*) FROM streams s LEFT JOIN checkpoints c ON c.session_id = s.session_id"
-    " AND c.consumer = ? WHERE s.erased_at IS NULL"
-) + _BEHIND
+    f"SELECT COUNT(*) FROM streams s LEFT JOIN checkpoints c ON {_JOINED}"
+    f" WHERE s.erased_at IS NULL{_BEHIND}"
+)
 UNSETTLED = (
     f"SELECT session_id FROM streams s{{by_news}} WHERE {_HAS_NEWS} AND erased_at IS NULL"
     " AND session_id > ? ORDER BY session_id LIMIT ?"
@@ -163,10 +162,24 @@ def _news(row: Row) -> News:
     return News(session_id, head, closed, fed or 0, sealed or 0, projected, checkpoint)
 
 
-def unsettled(tx: Transaction, after: str, limit: int) -> list[str]:
-    """Return the next sessions that are not settled, by id, whoever has had their events."""
-    sql = UNSETTLED.format(**_BY_INDEX[tx.postgresql])
-    return [row[0] for row in tx.rows(sql, (after, limit))]
+def settle_next(
+    engine: Engine, after: str, limit: int, but: Callable[[str], bool] = lambda _: False
+) -> str:
+    """Settle the next sessions that are not settled, by id, as far as everybody has had them.
+
+    Args:
+        after: Only ids that sort after this one.
+        limit: How many to look at.
+        but: Returns True for a session to leave alone.
+
+    Returns:
+        The last session that was looked at, which is `after` for the next call; empty if there are
+        no more behind it.
+    """
+    with read(engine) as tx:
+        rows = tx.rows(UNSETTLED.format(**_BY_INDEX[tx.postgresql]), (after, limit))
+    settle(engine, [id_ for (id_,) in rows if not but(id_)])
+    return str(rows[-1][0]) if len(rows) == limit else ""
 
 
 def settle(engine: Engine, session_ids: Sequence[str]) -> None:
@@ -182,7 +195,8 @@ def settle(engine: Engine, session_ids: Sequence[str]) -> None:
         # In this order: see the module's docstring.
         with read(engine) as tx:
             consumers = all_consumers(tx)
-            positions = {tuple(key): rest for *key, rest in _positions(tx, marks, some)}
+            rows = tx.rows(POSITIONS.format(marks), some)
+        positions = {(id_, consumer): rest for id_, consumer, *rest in rows}
         found = [
             _Settled(id_, head, fed, _behind(consumers, positions, id_, head))
             for id_, head, fed in heads
@@ -200,13 +214,11 @@ class _Settled(NamedTuple):
     absent: list[Consumer]
 
 
-def _positions(tx: Transaction, marks: str, ids: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    for session_id, consumer, *rest in tx.rows(POSITIONS.format(marks), ids):
-        yield session_id, consumer, rest
-
-
 def _behind(
-    consumers: list[Consumer], positions: Mapping[Any, list[int]], session_id: str, head: int
+    consumers: list[Consumer],
+    positions: Mapping[tuple[str, str], list[int]],
+    session_id: str,
+    head: int,
 ) -> list[Consumer]:
     return [
         one for one in consumers if not _has_had(one, positions.get((session_id, one.name)), head)

@@ -83,6 +83,13 @@ class OwnProjectionVerbs(Queries):
             raise InvalidInputError(f"{told}; see: eventstore projections")
         yield from attempted(session_ids, worker.rebuild)
 
+    def _forget(self, session_ids: Iterable[str]) -> None:
+        """Keep no state of sessions that were erased, because it may have what was said."""
+        for session_id in session_ids:
+            self.registry.forget(session_id)
+            for worker in self._own_workers.values():
+                worker.forget(session_id)
+
     def _workers(self) -> dict[str, ProjectionWorker]:
         """Return what runs each projection of one's own on the sessions that are behind.
 

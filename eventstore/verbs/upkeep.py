@@ -282,6 +282,7 @@ class Upkeep(ReadModelVerbs):
             if self._states is not None:
                 for session_id in ids:
                     self._states.take(session_id)  # it holds what was said
+            self._forget(ids)
             scrub(self._work, vacuum)
 
     def stream_ids(self) -> Iterator[str]:

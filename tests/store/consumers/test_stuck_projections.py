@@ -7,9 +7,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,8 +18,8 @@ from support import project_forever
 from support.calls import voice_call
 from support.own_projections import SAID, CountTypes, Misbehaving, rows_of
 
-from eventstore import EventStore, Frame
-from eventstore.store.consumers.projections import catch_up, inline
+from eventstore import EventStore, Frame, Projection, StoredEvent
+from eventstore.store.consumers.projections import catch_up, inline, kept_states
 from eventstore.store.database.transaction import write
 
 FRAMES = voice_call().frames
@@ -136,20 +137,115 @@ class Keeps(Misbehaving):
         return [{"seq": 1, "words": "x" * 1_000_000}]
 
 
-def test_rows_in_memory_have_a_limit(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inline, "MOST_BYTES", 3_500_000)
-    with EventStore(database_url, projections=[Keeps(lambda: None)]) as store:
+class Hoards(Projection[list[bytes]]):
+    """Keeps a megabyte for each event, in a class of its own."""
+
+    name, tables = "own_hoards", (SAID,)
+
+    def __init__(self, inline: bool) -> None:
+        self.inline = inline  # type: ignore[misc]
+
+    def begin(self, session_id: str) -> Any:
+        return SimpleNamespace(kept=[], owner=self)
+
+    def evolve(self, state: Any, event: StoredEvent) -> Any:
+        state.kept.append({"copy": bytes(1_000_000)})
+        return state
+
+    def rows(self, state: Any) -> Any:
+        return [{"seq": 1, "words": str(len(state.kept))}]
+
+
+@pytest.mark.parametrize("make", [lambda: Keeps(lambda: None), lambda: Hoards(True)])
+def test_what_appends_keep_in_memory_has_a_limit(
+    database_url: str, make: Callable[[], Projection[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_states, "MOST_BYTES", 3_500_000)
+    with EventStore(database_url, projections=[make()]) as store:
         for number in range(8):
-            store.append(f"s{number}", FRAMES[:2])
-        kept = store.registry.inline()
-        assert kept is not None and len(kept._kept) == 3
+            store.append(f"s{number}", FRAMES[:1])
+        inline = store.registry.inline()
+        assert inline is not None
+        kept = inline._kept
+        assert len(kept) == 3 and 3_000_000 <= kept.size < 3_500_000
         for number in range(8):
             store.append(f"s{number}", [Frame("client", '{"type":"response.create"}')])
-        assert len(kept._kept) == 3 and kept._bytes < 3_500_000
+        assert 1 <= len(kept) <= 3 and kept.size < 3_500_000
         for number in range(8):
             store.append(f"s{number}", FRAMES[2:3], close=True)
-        assert kept._kept == {} and kept._bytes == 0
+        assert (len(kept), kept.size) == (0, 0)
         assert (store.projections()[0]["behind"], store.projections()[0]["failed"]) == (0, 0)
+
+
+def test_what_a_worker_keeps_in_memory_has_a_limit(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_states, "MOST_BYTES", 3_500_000)
+    monkeypatch.setattr(kept_states, "MOST_EACH", 2_000_000)
+    own = Hoards(False)
+    with EventStore(database_url, projection="deferred", projections=[own]) as store:
+        for number in range(8):
+            store.append(f"s{number}", FRAMES[:1])
+        store.append("large", FRAMES[:5])
+        store.project().raise_for_errors()
+        kept = store._own_workers["own_hoards"]._states
+        assert len(kept) == 3 and 3_000_000 <= kept.size < 3_500_000
+        assert ("own_hoards", "large") not in kept._kept
+        store.append("large", FRAMES[5:9])
+        store.project().raise_for_errors()
+        assert [row["words"] for row in store.projected("own_hoards", "large")] == ["9"]
+
+
+def test_states_of_sessions_that_are_erased_are_not_kept(database_url: str) -> None:
+    inline, deferred = Misbehaving(lambda: None), CountTypes()
+    with EventStore(database_url, projections=[inline, deferred]) as store:
+        store.append("a", FRAMES[:5])
+        store.project().raise_for_errors()
+        kept, other = store.registry.inline(), store._own_workers["own_counts"]._states
+        assert kept is not None and len(kept._kept) == 1 and len(other) == 1
+        store.erase("a", vacuum=False).raise_for_errors()
+        assert (len(kept._kept), len(other)) == (0, 0)
+
+
+EATS = """
+import resource, sys
+from eventstore import EventStore
+from support.own_projections import CountTypes
+
+class Eats(CountTypes):
+    def evolve(self, state, event):
+        if event.body.get("type") == "session.created" and event.body["session"].get("id"):
+            self.kept = bytearray(4_000_000_000)
+        return super().evolve(state, event)
+
+with EventStore(sys.argv[1], projections=[Eats()]) as store:
+    resource.setrlimit(resource.RLIMIT_AS, (2_000_000_000, resource.RLIM_INFINITY))
+    for failure in store.project().failed:
+        print(failure.session_id, failure.name, failure.error.kind)
+"""
+
+
+def test_a_projection_that_takes_all_memory_stops_no_other_session(database_url: str) -> None:
+    """Where the process has a limit of memory, as operators set it."""
+    with EventStore(database_url, projection="deferred", projections=[CountTypes()]) as store:
+        for name in ("a", "b"):
+            store.append(name, FRAMES[3:9])
+        store.append("eats", FRAMES[:5])
+        ended = subprocess.run(
+            [sys.executable, "-c", EATS, database_url],
+            cwd=TESTS,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        assert ended.stdout.split() == ["eats", "eats", "MemoryError"]
+        assert rows_of(store, CountTypes(), "a")["own_types"]
+        assert rows_of(store, CountTypes(), "b")["own_types"]
+        failures = store.projections()[0]["failures"]
+        assert [(one["session_id"], one["error"]) for one in failures] == [("eats", "MemoryError")]
+        store.project().raise_for_errors()
+        assert rows_of(store, CountTypes(), "eats")["own_types"]
 
 
 def test_a_worker_keeps_no_state_of_a_session_that_has_ended(database_url: str) -> None:
@@ -157,9 +253,10 @@ def test_a_worker_keeps_no_state_of_a_session_that_has_ended(database_url: str) 
         store.append("ended", FRAMES, close=True)
         store.append("open", FRAMES)
         store.project().raise_for_errors()
-        assert list(store._own_workers["own_counts"]._states) == ["open"]
+        kept = store._own_workers["own_counts"]._states
+        assert list(kept._kept) == [("own_counts", "open")]
         store.append("open", FRAMES, close=True)
         store.set_metadata("ended", {"a": "b"})
         store.project().raise_for_errors()
-        assert store._own_workers["own_counts"]._states == {}
+        assert len(kept) == 0
         assert [one.changed for one in store.rebuild(projection="own_counts").done] == [0, 0]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
@@ -39,6 +38,7 @@ from eventstore.store.consumers.checkpoints import (
 from eventstore.store.consumers.consumers import find_consumer, move_pass
 from eventstore.store.consumers.news import News, in_pass, settle, with_news
 from eventstore.store.consumers.passes import look_at_pass
+from eventstore.store.consumers.projections.kept_states import KeptState, KeptStates
 from eventstore.store.consumers.projections.projected_rows import KeyedRows
 from eventstore.store.consumers.projections.projection import folds
 from eventstore.store.consumers.projections.projection_run import RunningProjection
@@ -61,7 +61,6 @@ MOST_SECONDS = 60.0
 LEASE = 5 * 60 * 1_000_000
 _BATCH = 500
 _PAGE = 200
-_MOST_STATES = 1_000
 #: How often a rebuild follows a session that is appended to.
 _MOST_FOLLOWED = 10
 
@@ -95,7 +94,7 @@ class ProjectionWorker:
         self._engine, self._own, self._resources = engine, own, resources
         self._folds = folds(own.projection)
         self.name = f"{os.getpid()}-{os.urandom(6).hex()}"
-        self._states: OrderedDict[str, tuple[int, Any]] = OrderedDict()
+        self._states = KeptStates()
 
     def catch_up(self, waits: bool = False) -> Iterator[Projected | Failure]:
         """Project each session that is behind. A session that fails does not stop the others.
@@ -158,6 +157,10 @@ class ProjectionWorker:
         elif done is not None:
             yield done
 
+    def forget(self, session_id: str) -> None:
+        """Keep no state of a session, which has ended, failed or been erased."""
+        self._states.forget(session_id)
+
     def rebuild(self, session_id: str) -> Projected:
         """Make all rows of a session anew, also while it is appended to.
 
@@ -204,7 +207,7 @@ class ProjectionWorker:
         try:
             return self._project(session_id, known, anew)
         except BaseException as error:
-            self._states.pop(session_id, None)
+            self.forget(session_id)
             if isinstance(error, Exception) and not is_outage(error):
                 failed = as_store_error(f"session {session_id}", error)
                 kind = Failure(session_id, failed).kind
@@ -238,7 +241,7 @@ class ProjectionWorker:
             head, is_closed = _head(tx, session_id)
         made = self._made(session_id, known, head, anew)
         if is_closed:
-            self._states.pop(session_id, None)  # Hardly anything will come behind its end.
+            self.forget(session_id)  # Hardly anything will come behind its end.
         changed = write_retried(
             self._engine, lambda tx: self._write(tx, session_id, known, head, made)
         )
@@ -250,19 +253,16 @@ class ProjectionWorker:
         if not self._folds:
             resources = self._resources(self._engine, session_id, head)
             return own.rows_of_whole(session_id, resources, MOST_SECONDS)
-        kept = None if anew else self._states.pop(session_id, None)
-        is_known = kept is not None and kept[0] == known.seq and known.version == own.version
-        seq, state = kept if kept is not None and is_known else (0, None)
-        if seq == 0:
-            state = own.begin(session_id, MOST_SECONDS)
+        kept = self._states.take(own.name, session_id)
+        if anew or kept is None or (kept.seq, own.version) != (known.seq, known.version):
+            kept = KeptState(0, own.begin(session_id, MOST_SECONDS))
         types = own.projection.types
-        events = read_events(self._engine, session_id, seq + 1, head, types)
+        events = read_events(self._engine, session_id, kept.seq + 1, head, types)
         while batch := list(islice(events, _BATCH)):
-            state = own.evolve(session_id, state, batch, MOST_SECONDS)
-        rows = own.rows(session_id, state, MOST_SECONDS)
-        self._states[session_id] = head, state
-        if len(self._states) > _MOST_STATES:
-            self._states.popitem(last=False)
+            kept.state = own.evolve(session_id, kept.state, batch, MOST_SECONDS)
+        kept.seq = head
+        rows = own.rows(session_id, kept, MOST_SECONDS)
+        self._states.put(own.name, session_id, kept)
         return rows
 
     def _write(
@@ -273,7 +273,7 @@ class ProjectionWorker:
         _head(tx, session_id)
         to = (head, own.version)
         if not move(tx, session_id, own.name, (known.seq, known.version), to, self.name):
-            self._states.pop(session_id, None)
+            self.forget(session_id)
             told = "has another worker by now"
             raise ProjectionError(own.name, session_id, "ConflictError", told)
         return write_rows(tx, session_id, tables, read_rows(tx, session_id, tables), made)

@@ -9,10 +9,8 @@ projection does stops the append: its rows are written behind a savepoint.
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any
 
 from eventstore.common import unforeseen
@@ -25,7 +23,8 @@ from eventstore.store.consumers.checkpoints import (
     note_failure,
     read_checkpoint,
 )
-from eventstore.store.consumers.projections.projected_rows import KeyedRows, bytes_of
+from eventstore.store.consumers.projections.kept_states import KeptState, KeptStates
+from eventstore.store.consumers.projections.projected_rows import KeyedRows
 from eventstore.store.consumers.projections.projection_run import RunningProjection
 from eventstore.store.consumers.projections.write_projected import read_rows, write_rows
 from eventstore.store.database.connections import forks
@@ -40,27 +39,8 @@ _LOGGER = logging.getLogger("eventstore")
 MOST_SECONDS = 1.0
 #: A session with more events than this is not folded again within an append.
 MOST_FOLDED = 2_000
-#: How many states are kept in memory, and how many bytes the rows that were made of them may have.
-MOST_STATES, MOST_BYTES = 1_000, 64 * 1024 * 1024
 #: How many events are given to a projection at once.
 _BATCH = 500
-
-
-@dataclass(slots=True)
-class _Kept:
-    """What is known of a session between two appends.
-
-    Attributes:
-        seq: The last event that the state has.
-        state: The projection's state.
-        rows: The rows that are written.
-        size: How many bytes these rows have.
-    """
-
-    seq: int
-    state: Any
-    rows: KeyedRows
-    size: int = 0
 
 
 @dataclass(slots=True)
@@ -76,7 +56,7 @@ class _Running:
     """
 
     own: RunningProjection
-    kept: _Kept
+    kept: KeptState
     begins: bool
     batch: list[StoredEvent] = field(default_factory=list)
     error: EventStoreError | None = None
@@ -96,9 +76,7 @@ class InlineProjections:
 
     def renew(self) -> None:
         """Start without states. In a forked child, a thread of the parent may hold the lock."""
-        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
-        self._bytes = 0
-        self._lock = Lock()
+        self._kept = KeptStates()
 
     def begin(self, tx: Transaction, session_id: str, head: int) -> InlineAppend:
         """Return what takes the events of an append, whose transaction has locked the session.
@@ -107,16 +85,10 @@ class InlineProjections:
             head: The seq of the event before the first one that is appended.
         """
         running = [
-            _running(tx, session_id, head, own, self._take(own.name, session_id))
+            _running(tx, session_id, head, own, self._kept.take(own.name, session_id))
             for own in self._projections
         ]
         return InlineAppend(tx, session_id, [one for one in running if one is not None])
-
-    def _take(self, name: str, session_id: str) -> _Kept | None:
-        with self._lock:
-            kept = self._kept.pop((name, session_id), None)
-            self._bytes -= 0 if kept is None else kept.size
-            return kept
 
     def keep(self, append: InlineAppend, closed: bool) -> None:
         """Keep the states of an append for the next one, once its transaction has committed.
@@ -128,17 +100,11 @@ class InlineProjections:
             return
         for one in append.running:
             if one.error is None:
-                one.kept.size = bytes_of(one.kept.rows)
-                self._put((one.own.name, append.session_id), one.kept)
+                self._kept.put(one.own.name, append.session_id, one.kept)
 
-    def _put(self, key: tuple[str, str], kept: _Kept) -> None:
-        with self._lock:
-            # Another append of the session may have put one in the meantime.
-            before = self._kept.pop(key, None)
-            self._bytes += kept.size - (0 if before is None else before.size)
-            self._kept[key] = kept
-            while len(self._kept) > MOST_STATES or self._bytes > MOST_BYTES:
-                self._bytes -= self._kept.popitem(last=False)[1].size
+    def forget(self, session_id: str) -> None:
+        """Keep no state of a session, which was erased."""
+        self._kept.forget(session_id)
 
 
 class InlineAppend:
@@ -189,7 +155,7 @@ class InlineAppend:
     def _write_one(self, one: _Running, last_seq: int) -> None:
         tx, known = self._tx, one.kept
         try:
-            rows = one.own.rows(self.session_id, known.state, MOST_SECONDS)
+            rows = one.own.rows(self.session_id, known, MOST_SECONDS)
         except ProjectionError as error:
             one.error = error
             return
@@ -233,7 +199,7 @@ def _refused(one: _Running, session_id: str, error: BaseException) -> Projection
 
 
 def _running(
-    tx: Transaction, session_id: str, head: int, own: RunningProjection, kept: _Kept | None
+    tx: Transaction, session_id: str, head: int, own: RunningProjection, kept: KeptState | None
 ) -> _Running | None:
     """Return a projection that is at the head of a session, or None to leave it to a worker."""
     if kept is not None and kept.seq == head:
@@ -244,7 +210,7 @@ def _running(
         return None
     if head > MOST_FOLDED or (known is not None and known.worker is not None):
         return None
-    running = _Running(own, _Kept(head, None, empty), begins=head == 0)
+    running = _Running(own, KeptState(head, None, empty), begins=head == 0)
     try:
         running.kept.state = own.begin(session_id, MOST_SECONDS)
         if head:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from eventstore.errors import ProjectionError
 from eventstore.realtime.events import StoredEvent
 from eventstore.store.consumers.projections.guarded_call import BusyError, GuardedCalls
+from eventstore.store.consumers.projections.kept_states import KeptState
 from eventstore.store.consumers.projections.projected_rows import KeyedRows, RowError, keyed_rows
 from eventstore.store.consumers.projections.projection import Projection, Rows
 
@@ -73,13 +74,18 @@ class RunningProjection:
 
         return self._call(session_id, fold, seconds)
 
-    def rows(self, session_id: str, state: Any, seconds: float) -> KeyedRows:
-        """Return the rows of a session.
+    def rows(self, session_id: str, kept: KeptState, seconds: float) -> KeyedRows:
+        """Return the rows that a session's state makes, and measure the state.
 
         Raises:
             ProjectionError: The code failed, took longer, or returned no rows.
         """
-        return self._rows(session_id, lambda: self.projection.rows(state), seconds)
+
+        def make() -> Rows:
+            kept.measure()  # What a state's classes say of their size is code of its own, too.
+            return self.projection.rows(kept.state)
+
+        return self._rows(session_id, make, seconds)
 
     def rows_of_whole(
         self, session_id: str, resources: dict[str, Any], seconds: float

@@ -117,6 +117,11 @@ class Registry:
             self._looked = True
         return self._inline
 
+    def forget(self, session_id: str) -> None:
+        """Keep no state of a session, which was erased."""
+        if self._inline is not None:
+            self._inline.forget(session_id)
+
     def _find(self, consumer: Consumer) -> RunningProjection | None:
         from eventstore.store.consumers.projections.projection_run import RunningProjection
 

@@ -1,4 +1,4 @@
-"""The options `--webhooks-…` of `serve`, and the type of `--on` that `webhooks` shares with them.
+"""The options `--webhooks-…` of `serve`, and those that `webhooks` shares with them.
 
 This module does not import the store, because `--help` must not wait for it.
 """
@@ -52,6 +52,22 @@ def events_option(flag: str) -> Callable[[Callable[..., Any]], Callable[..., Any
     )
 
 
+def at_once_option(flag: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the option that says how many webhooks are sent at once.
+
+    Args:
+        flag: The option's name; the command gets it as its argument `at_once`.
+    """
+    return click.option(
+        flag,
+        "at_once",
+        type=click.IntRange(1, 64),
+        default=4,
+        show_default=True,
+        help="How many are sent at once.",
+    )
+
+
 def webhook_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options, which the command gets as its argument `webhooks`; None without webhooks."""
 
@@ -63,9 +79,11 @@ def webhook_options(command: Callable[..., Any]) -> Callable[..., Any]:
         name: str,
         link: str | None,
         allow_private: bool,
+        at_once: int,
         **others: Any,
     ) -> Any:
-        return command(webhooks=_chosen(to, on, secret, name, link, allow_private), **others)
+        chosen = _chosen(to, on, secret, name, link, allow_private, at_once)
+        return command(webhooks=chosen, **others)
 
     for option in reversed(
         (
@@ -97,6 +115,7 @@ def webhook_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 is_flag=True,
                 help="Allow private addresses, and http://.",
             ),
+            at_once_option("--webhooks-at-once"),
         )
     ):
         gathered = option(gathered)
@@ -110,11 +129,12 @@ def _chosen(
     name: str,
     link: str | None,
     allow_private: bool,
+    at_once: int,
 ) -> Sending | None:
     if to is None:
         context = click.get_current_context()
         source = click.core.ParameterSource.COMMANDLINE
-        for one in ("on", "secret", "name", "link", "allow_private"):
+        for one in ("on", "secret", "name", "link", "allow_private", "at_once"):
             if context.get_parameter_source(one) is source:
                 named = one.replace("_", "-")
                 raise click.UsageError(f"--webhooks-{named} goes with --webhooks-to")
@@ -123,4 +143,4 @@ def _chosen(
         raise click.UsageError(f"set the secret that signs webhooks: {SECRET_VARIABLE}")
     from eventstore.web.sending import Sending
 
-    return Sending(to, secret, on, name, link, allow_private)
+    return Sending(to, secret, on, name, link, allow_private, at_once)

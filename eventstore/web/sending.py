@@ -36,7 +36,7 @@ class Sending(NamedTuple):
         name: The name of their subscription.
         link: Where the store's pages are; None for the server's own address, if it is known.
         allow_private: True if they may go to a private address, and by HTTP.
-        threads: How many are sent at once.
+        at_once: How many are sent at once.
     """
 
     to: str
@@ -45,7 +45,7 @@ class Sending(NamedTuple):
     name: str = "webhooks"
     link: str | None = None
     allow_private: bool = False
-    threads: int = 4
+    at_once: int = 4
 
 
 class WebhookSender:
@@ -112,7 +112,7 @@ class WebhookSender:
             try:
                 self._running = self._make()
                 if not self._stopped.is_set():
-                    self._running.run(self._settings.threads)
+                    self._running.run(self._settings.at_once)
             except Exception as error:
                 self._tell(error, pause)
                 self._stopped.wait(pause)

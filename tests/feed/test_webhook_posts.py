@@ -158,6 +158,18 @@ def test_a_name_that_leads_elsewhere_later_is_looked_up_once(
         post(to, {}, b"{}")
 
 
+def test_a_name_server_that_does_not_answer_is_given_up_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A stand-in: a process cannot choose its name server."""
+    answered = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait(30))
+    monkeypatch.setattr(posting, "TIMEOUT", 0.2)
+    with pytest.raises(PostError, match="timeout"):
+        post(parse_destination("https://slow.example/", allow_private=False), {}, b"{}")
+    answered.set()
+
+
 def test_a_second_address_is_tried_if_the_first_does_not_answer(
     answering: Callable[[Answer], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

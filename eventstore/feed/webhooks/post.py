@@ -3,7 +3,8 @@
 The name is looked up for each post, and the connection is made to an address that was checked. So
 a name that leads to a private address later, or to two addresses, does not get there. Redirects are
 not followed, proxies are not used, and of the answer only the status is read. The whole post has
-one time limit, so that an app that answers byte by byte holds nothing up. Called by webhooks.py.
+one time limit, so that a slow name server, or an app that answers byte by byte, holds nothing up.
+Called by webhooks.py.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import time
 from collections.abc import Mapping
 from functools import cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from queue import Empty, SimpleQueue
+from threading import Thread
 
 from eventstore.errors import EventStoreError
 from eventstore.feed.webhooks.destination import Destination
 
-#: How long a post may take in all, in seconds. Only the look-up of the name has limits of its own.
+#: How long a post may take in all, in seconds.
 TIMEOUT = 10.0
 _LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: [^\n]*)?\r?\n")
 _BLANK = re.compile(rb"\r?\n\r?\n")
@@ -40,7 +43,7 @@ def post(to: Destination, headers: Mapping[str, str], body: bytes) -> None:
     """
     deadline = time.monotonic() + TIMEOUT
     try:
-        with _connect(to, _addresses(to), deadline) as connection:
+        with _connect(to, _addresses(to, deadline), deadline) as connection:
             _send(connection, _head(to, headers, body) + body, deadline)
             status = _read_status(connection, deadline)
     except TimeoutError as error:
@@ -55,20 +58,34 @@ def post(to: Destination, headers: Mapping[str, str], body: bytes) -> None:
         raise PostError(f"status {status}")
 
 
-def _addresses(to: Destination) -> list[str]:
+def _addresses(to: Destination, deadline: float) -> list[str]:
     """Return the addresses of the destination, none of which may be private.
 
     Raises:
         PostError: The name leads nowhere, or to a private address.
+        TimeoutError: It was not found in time.
     """
+    found: SimpleQueue[list[str] | Exception] = SimpleQueue()
+    # The system's look-up has no limit that can be set. A thread that is left alone with it ends
+    # with the system's own, after half a minute or so.
+    Thread(target=_look_up, args=(to, found), name="look-up", daemon=True).start()
     try:
-        found = socket.getaddrinfo(to.host, to.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise PostError("unknown host") from error
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        addresses = found.get(timeout=_left(deadline))
+    except Empty:
+        raise TimeoutError from None
+    if isinstance(addresses, Exception):
+        raise PostError("unknown host") from addresses
     if not to.allow_private and not all(map(is_public, addresses)):
         raise PostError("private address")
     return addresses
+
+
+def _look_up(to: Destination, found: SimpleQueue[list[str] | Exception]) -> None:
+    try:
+        entries = socket.getaddrinfo(to.host, to.port, type=socket.SOCK_STREAM)
+        found.put(list(dict.fromkeys(str(entry[4][0]) for entry in entries)))
+    except Exception as error:
+        found.put(error)
 
 
 def is_public(address: str) -> bool:

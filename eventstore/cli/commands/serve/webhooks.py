@@ -12,7 +12,7 @@ import click
 from eventstore.cli import completion
 from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.terminal.output import clean, counted, print_json, print_line, say
-from eventstore.cli.webhook_options import events_option
+from eventstore.cli.webhook_options import at_once_option, events_option
 from eventstore.event_store import EventStore
 from eventstore.feed.delivery import From
 from eventstore.feed.webhooks.destination import parse_destination
@@ -49,9 +49,7 @@ _DEFAULT_NAME = "webhooks"
 )
 @click.option("--link", metavar="URL", help="Where your pages are: each webhook has a link there.")
 @click.option("--allow-private", is_flag=True, help="Allow private addresses, and http://.")
-@click.option(
-    "--at-once", type=click.IntRange(1, 64), default=4, show_default=True, help="How many at once."
-)
+@at_once_option("--at-once")
 @click.option("--once", is_flag=True, help="End when there is nothing more to send for now.")
 @click.option("--dead-letters", is_flag=True, help="List those that were given up.")
 @click.option(

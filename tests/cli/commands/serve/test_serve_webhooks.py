@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 from support.calls import voice_call
+from support.postgres import PostgresServer
+from support.shut_database import shut
 from support.terminal import Terminal, ended, service, told_by
 from support.webhook_app import SECRET, App, app
 
@@ -83,6 +85,45 @@ def test_an_app_that_hangs_does_not_slow_the_server(store: EventStore, app: App)
         assert ended(process, signal.SIGTERM)[0] == 0
 
 
+def test_so_many_are_sent_at_once(store: EventStore, app: App) -> None:
+    hanging = threading.Event()
+    app.before = lambda body: hanging.wait(30)
+    for number in range(6):
+        store.append(f"s{number}", FRAMES[:3])
+    with service(*serving(store, app), "--webhooks-at-once", "2") as process:
+        told_by(process)
+        told_by(process)
+        for number in range(6):
+            store.append(f"s{number}", FRAMES[3:], close=True)
+        wait(lambda: len(app.got) == 2)
+        time.sleep(1)
+        assert len(app.got) == 2
+        hanging.set()
+        wait(lambda: len(app.got) == 6)
+        assert ended(process, signal.SIGTERM)[0] == 0
+
+
+def test_a_database_that_goes_away_and_comes_back(
+    postgres: PostgresServer, own_postgres_url: str, app: App
+) -> None:
+    with EventStore(own_postgres_url) as store, service(*serving(store, app)) as process:
+        told_by(process)
+        told_by(process)
+        for number in range(4):
+            with EventStore(own_postgres_url) as writer:
+                writer.append(f"s{number}", FRAMES, close=True)
+            wait(lambda number=number: len(app.got) == number + 1)
+            if number < 3:
+                shut(postgres, own_postgres_url, True)
+                time.sleep(1.5)
+                shut(postgres, own_postgres_url, False)
+        code, said = ended(process, signal.SIGTERM)
+    assert code == 0 and not any("fault" in line for line in said)
+    assert [id_ for _, id_ in app.told()] == ["s0", "s1", "s2", "s3"]
+    with EventStore(own_postgres_url) as store:
+        assert store.subscriptions()[0]["failed"] == 0
+
+
 def test_two_servers_share_the_webhooks(store: EventStore, app: App) -> None:
     with service(*serving(store, app)) as one, service(*serving(store, app)) as other:
         for process in (one, other):
@@ -101,7 +142,7 @@ def sender(store: EventStore, app: App) -> Iterator[WebhookSender]:
         yield made
 
 
-def test_sending_goes_on_after_an_outage(
+def test_sending_goes_on_after_a_fault(
     store: EventStore,
     app: App,
     sender: WebhookSender,
@@ -140,6 +181,7 @@ def test_a_subscription_that_is_dropped_ends_it(
     [
         (("--webhooks-on", "session.ended"), "--webhooks-on goes with --webhooks-to"),
         (("--webhooks-allow-private",), "--webhooks-allow-private goes with --webhooks-to"),
+        (("--webhooks-at-once", "2"), "--webhooks-at-once goes with --webhooks-to"),
         (("--webhooks-to", "https://a.example", "--webhooks-on", "x,y"), "'x': use"),
         (("--webhooks-to", "http://a.example"), "https:// alone"),
         (("--webhooks-to", "https://u:pw@a.example"), "leave credentials out"),

@@ -56,7 +56,7 @@ endurance: $(VENV)/.test $(VENV)/.bench
 	KILLS=200 FLIPS=10000 $(BIN)/python -m pytest -n $(WORKERS) tests/segments/test_segment.py \
 	  tests/capture/recorder/test_recorder_killed.py tests/archive/test_seal.py \
 	  tests/archive/move/test_copy_killed.py tests/archive/erase/test_erase_killed.py \
-	  tests/feed/test_feed_killed.py tests/store/consumers/test_workers.py
+	  tests/feed/test_feed_killed.py tests/store/consumers/test_workers.py tests/web/api/test_feed_killed.py
 	KILLS=200 $(BIN)/python -m pytest tests/store/maintenance/test_nodes_killed.py \
 	  tests/store/maintenance/test_relay_nodes_killed.py
 	FAILOVERS=20 $(BIN)/python -m pytest tests/capture/relay/test_failover.py

@@ -265,7 +265,9 @@ class Feed:
             try:
                 for one in self._finder.look():
                     found = True
-                    yield one
+                    # The lease may have ended while those before it were handled.
+                    if self._held.has(one.news.session_id):
+                        yield one
                     self._save_in_time()
                     if self._one_by_one and not self._is_away:
                         self._held.let_all_go()

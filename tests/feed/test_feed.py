@@ -220,6 +220,32 @@ def test_a_session_of_a_dead_feed_is_taken_over(store: EventStore) -> None:
     assert seqs(store)[SESSION] == list(range(1, len(FRAMES) + 1))
 
 
+@pytest.mark.parametrize("in_transaction", [False, True])
+def test_a_session_that_another_worker_took_meanwhile_is_left_to_it(
+    store: EventStore, in_transaction: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a", "b"):
+        store.append(name, FRAMES[:3])
+    found: list[tuple[str, int]] = []
+    take = "UPDATE checkpoints SET worker = ?, until = ? WHERE session_id = ?"
+    taken = ("another", news.now() + 600_000_000, "b")
+
+    def handle(delivery: Delivery, execute: Any = None) -> None:
+        if not found:
+            time.sleep(0.6)  # it is time to write checkpoints
+            if execute is not None:
+                execute(take, taken)
+            else:
+                with write(store.engine) as tx:
+                    tx.run(take, taken)
+        found.append((delivery.session_id, delivery.seq))
+
+    with store.subscribe("a", from_="start", lease=1, once=True) as feed:
+        feed.run_in_transaction(handle) if in_transaction else feed.run(handle)
+    assert found == [("a", 1), ("a", 2), ("a", 3)]
+    assert caplog.text == "" and store.subscriptions()[0]["failed"] == 0
+
+
 def test_a_session_is_not_taken_from_a_worker_with_a_longer_lease(store: EventStore) -> None:
     store.append(SESSION, FRAMES)
     with store.subscribe("a", from_="start", lease=600) as long:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import json
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import httpx
 import pytest
@@ -17,6 +13,7 @@ from hypothesis import strategies as st
 from support.api_keys import ALL, ANNA, FILE, READER, WRITER, client
 from support.api_serving import Serve
 from support.examples import examples
+from support.feed_reader import Reader
 from support.own_projections import unsettled
 from support.scoped_calls import call
 
@@ -25,50 +22,6 @@ from eventstore.feed import acknowledgement
 from eventstore.feed.acknowledgement import cursor, read_cursor
 from eventstore.web.api import feed as feed_route
 from eventstore.web.server.access import parse_keys
-
-Told = Iterator[tuple[str, Any]]
-
-
-class Reader:
-    """A client that connects again as browsers do, and hands the last id back."""
-
-    def __init__(self, asking: httpx.Client, name: str, **options: str) -> None:
-        self._asking, self._name, self._options = asking, name, options
-        self.last_id = ""
-
-    @contextmanager
-    def connected(self) -> Iterator[Told]:
-        headers = {"Last-Event-ID": self.last_id} if self.last_id else {}
-        path = f"/feed/{self._name}"
-        with self._asking.stream("GET", path, params=self._options, headers=headers) as answer:
-            assert answer.status_code == 200, answer.read()
-            yield self._events(answer.iter_lines())
-
-    def _events(self, lines: Iterator[str]) -> Told:
-        name = id_ = data = ""
-        for line in lines:
-            field, _, value = line.partition(": ")
-            if field == "event":
-                name = value
-            elif field == "id":
-                id_ = value
-            elif field == "data":
-                data = value
-            elif line == "" and data:
-                self.last_id = id_ or self.last_id
-                yield name, json.loads(data)
-                name = id_ = data = ""
-
-    def until_checkpoint(self, count: int) -> list[tuple[str, int]]:
-        """So many deliveries, and all that come before the next checkpoint."""
-        found: list[tuple[str, int]] = []
-        with self.connected() as told:
-            for name, data in told:
-                if name != "checkpoint":
-                    found.append((data["session_id"], data["seq"]))
-                elif len(found) >= count:
-                    break
-        return found
 
 
 def test_what_is_acknowledged_does_not_come_again(store: EventStore, serve: Serve) -> None:
@@ -204,17 +157,21 @@ def test_nothing_is_missed_by_clients_that_are_cut_off(store: EventStore, serve:
 
     writer = threading.Thread(target=write)
     found: dict[str, list[int]] = {f"a_{number}": [] for number in range(count)}
+
+    def is_all() -> bool:
+        return all(seqs and seqs[-1] == last for seqs in found.values())
+
     with client(serve(), None) as asking:
         reader = Reader(asking, "mine", **{"from": "start"})
         writer.start()
         cut = 0
-        while not all(seqs and seqs[-1] == last for seqs in found.values()):
+        while not is_all():
             cut += 1
             with reader.connected() as told:
                 for number, (name, data) in enumerate(told):
                     if name != "checkpoint":
                         found[data["session_id"]].append(data["seq"])
-                    elif number >= cut % 7:
+                    elif number >= cut % 7 or is_all():
                         break
         writer.join()
     for seqs in found.values():

@@ -7,7 +7,6 @@ import sys
 from typing import Any
 
 from hypothesis import given
-from hypothesis import strategies as st
 from support.examples import examples
 from support.json_strategies import json_values
 

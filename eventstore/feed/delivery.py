@@ -40,6 +40,11 @@ class Delivery(NamedTuple):
     event: StoredEvent | None = None
     resource: dict[str, Any] | None = None
 
+    def as_json(self) -> dict[str, Any]:
+        """Return what is told of it as JSON; of an event, where it is, without the event itself."""
+        told = {"session_id": self.session_id, "seq": self.seq, "kind": self.kind}
+        return told if self.resource is None else {**told, self.kind: self.resource}
+
 
 @dataclass(frozen=True)
 class Wanted:

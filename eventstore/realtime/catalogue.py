@@ -18,6 +18,17 @@ from eventstore.realtime.live_catalogue import (
     LIVE_NO_EFFECT,
 )
 
+#: The types of the store's own notes.
+OPENED = "eventstore.session.opened"
+METADATA_SET = "eventstore.session.metadata"
+SCORED = "eventstore.session.scored"
+CLOSED = "eventstore.session.closed"
+GAP = "eventstore.session.gap"
+REDACTED = "eventstore.session.redacted"
+SAME_CALL = "eventstore.session.same_call"
+SAMPLE_RATES = "eventstore.session.sample_rates"
+CLOCK = "eventstore.session.clock"
+
 #: The GA name of each beta name, for events of which only the name changed.
 RENAMED = {
     "response.text.delta": "response.output_text.delta",
@@ -142,27 +153,26 @@ NO_EFFECT = {
     "response.cancel": "a wish; response.done answers",
     "session.close": "a wish; session.closed answers",
     "ping": "keep-alive",
-    "eventstore.session.clock": "the recorder saw the wall clock jump; the log's times did not",
+    CLOCK: "the recorder saw the wall clock jump; the log's times did not",
 }
 
 #: Known types of the store's own notes that do not change the state.
-STORES_OWN = frozenset({"eventstore.session.clock"})
+STORES_OWN = frozenset({CLOCK})
 
-METADATA_SET = "eventstore.session.metadata"
 #: The store's notes that may be set long after the call, so that their times are none of the call.
-SET_LATER = frozenset({METADATA_SET, "eventstore.session.scored"})
+SET_LATER = frozenset({METADATA_SET, SCORED})
 
 #: Types that change the state, by their GA names.
 FOLDED = frozenset(
     {
-        "eventstore.session.opened",
-        "eventstore.session.metadata",
-        "eventstore.session.scored",
-        "eventstore.session.closed",
-        "eventstore.session.gap",
-        "eventstore.session.redacted",
-        "eventstore.session.same_call",
-        "eventstore.session.sample_rates",
+        OPENED,
+        METADATA_SET,
+        SCORED,
+        CLOSED,
+        GAP,
+        REDACTED,
+        SAME_CALL,
+        SAMPLE_RATES,
         "session.created",
         "session.updated",
         "session.update",

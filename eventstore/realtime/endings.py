@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from eventstore.realtime.catalogue import CLOSED
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.realtime.values import dumps, loads
 
-#: The recorder's note that a session ended.
-CLOSED = "eventstore.session.closed"
 #: What a GPT-Live server sends at the end.
 CLOSED_BY_SERVER = "session.closed"
 #: The note that an app has closed a session, without any more frames, at a time nobody told.

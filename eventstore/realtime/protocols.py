@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from eventstore.realtime.catalogue import FOLDED, UNTIMED, canonical
+from eventstore.realtime.catalogue import FOLDED, OPENED, UNTIMED, canonical
 from eventstore.realtime.frames import CLIENT, STORE
 from eventstore.realtime.live_catalogue import LIVE_ONLY, SHARED_WITH_REALTIME
 from eventstore.realtime.request_target import live_target
@@ -24,7 +24,6 @@ LIVE: Protocol = "live"
 #: The beginning of the ids of Live sessions.
 _LIVE_ID = "live_"
 #: The note with the address at which a session was recorded.
-_OPENED = "eventstore.session.opened"
 #: Types of both protocols whose `session` has the session's id.
 _WITH_SESSION = ("session.updated", "session.closed")
 
@@ -53,7 +52,7 @@ def told_protocol(direction: str, type_: str, body: dict[str, Any] | None) -> Pr
 
 
 def _protocol_of_note(type_: str, body: dict[str, Any]) -> Protocol | None:
-    if type_ != _OPENED:
+    if type_ != OPENED:
         return None
     return LIVE if is_live_url(text(body.get("url")) or "") else None
 

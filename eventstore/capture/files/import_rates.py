@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from eventstore.capture.recording.notes import SAMPLE_RATES, sample_rates
+from eventstore.capture.recording.notes import sample_rates
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.audio import (
     HIGHEST_RATE,
@@ -17,6 +17,7 @@ from eventstore.realtime.audio import (
     SampleRates,
     valid_rate,
 )
+from eventstore.realtime.catalogue import SAMPLE_RATES
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE, Frame
 

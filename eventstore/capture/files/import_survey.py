@@ -11,6 +11,7 @@ from eventstore.capture.files.live_senders import LiveSenders, digested_directio
 from eventstore.capture.files.redaction import Redaction
 from eventstore.capture.recording.session_ids import made_id, session_event
 from eventstore.errors import InvalidInputError
+from eventstore.realtime.catalogue import METADATA_SET, OPENED
 from eventstore.realtime.frames import SERVER, STORE, Frame, parse
 from eventstore.realtime.recording_lines import BadLine, StoredPlace
 from eventstore.realtime.values import identifier, mapping, metadata_pairs
@@ -180,7 +181,7 @@ def survey(
 
 
 # Types of the store's notes that set a session's metadata.
-_METADATA_NOTES = ("eventstore.session.metadata", "eventstore.session.opened")
+_METADATA_NOTES = (METADATA_SET, OPENED)
 
 
 def _digest(connection: _OpenConnection, frame: Frame) -> None:

@@ -9,16 +9,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from eventstore.realtime.audio import SampleRates
-from eventstore.realtime.endings import CLOSED
+from eventstore.realtime.catalogue import (
+    CLOCK,
+    CLOSED,
+    GAP,
+    OPENED,
+    REDACTED,
+    SAME_CALL,
+    SAMPLE_RATES,
+)
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.realtime.values import dumps, non_empty
-
-OPENED = "eventstore.session.opened"
-GAP = "eventstore.session.gap"
-CLOCK = "eventstore.session.clock"
-REDACTED = "eventstore.session.redacted"
-SAME_CALL = "eventstore.session.same_call"
-SAMPLE_RATES = "eventstore.session.sample_rates"
 
 
 def opened(key: str, metadata: Mapping[str, str], notes: Mapping[str, Any], at: int) -> Frame:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from eventstore.realtime.endings import CLOSED, CLOSED_BY_SERVER
+from eventstore.realtime.catalogue import CLOSED
+from eventstore.realtime.endings import CLOSED_BY_SERVER
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import CLIENT, STORE, Frame, parse
 from eventstore.realtime.recording_lines import envelope_line

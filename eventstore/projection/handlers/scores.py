@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from eventstore.projection.state import LogEvent, SessionState
+from eventstore.realtime.catalogue import SCORED
 from eventstore.realtime.resources.scores import MAX_SCORES, MAX_SCORES_OF_TARGET, read_score
 
 
@@ -39,4 +40,4 @@ def note_score(state: SessionState, event: LogEvent, body: dict[str, Any]) -> No
 
 
 #: The store's notes that this module handles.
-SCORE_NOTES = {"eventstore.session.scored": note_score}
+SCORE_NOTES = {SCORED: note_score}

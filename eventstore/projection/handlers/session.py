@@ -23,6 +23,15 @@ from eventstore.projection.state import (
     SessionState,
 )
 from eventstore.realtime.audio import rates_of_note
+from eventstore.realtime.catalogue import (
+    CLOSED,
+    GAP,
+    METADATA_SET,
+    OPENED,
+    REDACTED,
+    SAME_CALL,
+    SAMPLE_RATES,
+)
 from eventstore.realtime.values import (
     identifier,
     mapping,
@@ -251,13 +260,13 @@ def _named(state: SessionState, id_: str | None) -> int:
 
 #: The handlers of the store's own notes, which sessions of every protocol have.
 NOTES = {
-    "eventstore.session.opened": _opened,
-    "eventstore.session.metadata": _set_metadata,
-    "eventstore.session.closed": _closed,
-    "eventstore.session.gap": _gap,
-    "eventstore.session.redacted": _redacted,
-    "eventstore.session.same_call": _same_call,
-    "eventstore.session.sample_rates": _sample_rates,
+    OPENED: _opened,
+    METADATA_SET: _set_metadata,
+    CLOSED: _closed,
+    GAP: _gap,
+    REDACTED: _redacted,
+    SAME_CALL: _same_call,
+    SAMPLE_RATES: _sample_rates,
     **SCORE_NOTES,
 }
 HANDLERS = {

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from eventstore.brief import brief
 from eventstore.errors import InvalidInputError
+from eventstore.realtime.catalogue import SCORED
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.realtime.values import (
     dumps,
@@ -22,8 +23,6 @@ from eventstore.realtime.values import (
     number,
 )
 from eventstore.times import parse_time, to_iso
-
-SCORED = "eventstore.session.scored"
 
 ScoreKind = Literal["number", "boolean", "label", "text"]
 ScoreTarget = Literal["session", "response", "item"]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from eventstore.errors import InvalidInputError
+from eventstore.realtime.catalogue import CLOSED
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.realtime.masking.mask import mask_frame
@@ -113,7 +114,7 @@ class UnfinishedConnection:
             by: Who closed it: `client` or `server`.
             code, reason: The close frame's code and reason.
         """
-        note = {"type": "eventstore.session.closed", "by": by, "code": code, "reason": reason}
+        note = {"type": CLOSED, "by": by, "code": code, "reason": reason}
         self.add(STORE, dumps(note))
 
     def read(self) -> bytes:

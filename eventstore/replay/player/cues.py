@@ -10,12 +10,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eventstore.projection.repeats import Repeats
-from eventstore.realtime.catalogue import METADATA_SET, RENAMED, SET_LATER, canonical
+from eventstore.realtime.catalogue import (
+    CLOSED,
+    METADATA_SET,
+    RENAMED,
+    SCORED,
+    SET_LATER,
+    canonical,
+)
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import STORE, UNREADABLE, parse
 from eventstore.realtime.protocols import LIVE, Protocol, told_protocol
 from eventstore.realtime.resources.outcomes import failure_of
-from eventstore.realtime.resources.scores import SCORED, read_score, score_resource, score_words
+from eventstore.realtime.resources.scores import read_score, score_resource, score_words
 from eventstore.realtime.session_clock import SessionClock
 from eventstore.realtime.values import mapping, non_negative_integer, sequence, text
 from eventstore.replay.player.cue import Cue, CueKind, CueOrder
@@ -307,7 +314,7 @@ _HANDLERS: dict[str, Callable[[_Memory, dict[str, Any]], _Told]] = {
     "session.updated": _opened,
     METADATA_SET: _metadata,
     SCORED: _scored,
-    "eventstore.session.closed": _closed,
+    CLOSED: _closed,
     "session.closed": _closed,
     "error": _error,
     "input_audio_buffer.speech_started": _speech_started,

@@ -14,6 +14,7 @@ from eventstore.projection.live.live_items import span_of
 from eventstore.projection.live.timeline import LiveClock
 from eventstore.projection.live_state import Speaker
 from eventstore.projection.pending import Pending
+from eventstore.realtime.catalogue import CLOSED
 from eventstore.realtime.resources.live_outcomes import MOMENT_WORDS, decision_words
 from eventstore.realtime.resources.outcomes import failure_of
 from eventstore.realtime.values import identifier, mapping, sequence, text
@@ -233,7 +234,7 @@ def _words(item: dict[str, Any]) -> str:
 _HANDLERS: dict[str, Callable[[LiveMemory, dict[str, Any]], Iterator[Found]]] = {
     "session.started": _started,
     "session.closed": _closed,
-    "eventstore.session.closed": _closed,
+    CLOSED: _closed,
     "error": _error,
     **{
         f"session.{kind}.{suffix}": make(kind)

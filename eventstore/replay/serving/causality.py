@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from eventstore.projection.fold import apply_fields
 from eventstore.projection.session_names import is_sideband
 from eventstore.projection.state import SessionState
-from eventstore.realtime.catalogue import DELTAS, INPUT_AUDIO, canonical
+from eventstore.realtime.catalogue import DELTAS, INPUT_AUDIO, OPENED, canonical
 from eventstore.realtime.frames import CLIENT, SERVER, STORE, Frame, decode_columns
 from eventstore.realtime.live_catalogue import LIVE_INPUT_AUDIO, LIVE_ONLY
 from eventstore.realtime.protocols import LIVE, Protocol, told_protocol
@@ -78,7 +78,6 @@ _WAITING = 1000
 IMPLIED = 0
 START, STARTED = "session.start", "session.started"
 #: The recorder's note of how a session was recorded.
-_OPENED = "eventstore.session.opened"
 
 
 class ExpectedFrame(NamedTuple):
@@ -235,7 +234,7 @@ class ScriptWriter:
             )
         if type_ == LIVE_INPUT_AUDIO and direction == SERVER:
             script.joined = True  # the server reflects the user's audio to sidebands alone
-        elif type_ == _OPENED and direction == STORE:
+        elif type_ == OPENED and direction == STORE:
             script.joined = is_sideband(event or {})
 
     def _add_live(self, seq: int, frame: Frame, type_: str, event: dict[str, Any] | None) -> None:

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from eventstore.errors import EventStoreError
+from eventstore.realtime.catalogue import CLOSED
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import CLIENT, SERVER, STORE, Frame, decode_columns, parse
 from eventstore.realtime.live_catalogue import LIVE_INPUT_AUDIO
@@ -182,7 +183,7 @@ def _reflected(frames: Iterable[Frame]) -> Iterator[StoredEvent]:
 def _closing(frame: Frame) -> RecordedClose | None:
     """Return how the connection was closed, if a frame is the recorder's note of that."""
     event = parse(frame.text) if isinstance(frame.text, str) else None
-    if event is None or event.get("type") != "eventstore.session.closed":
+    if event is None or event.get("type") != CLOSED:
         return None
     code = integer(event.get("code"))
     # Codes such as 1006 are reserved (RFC 6455, section 7.4.1): no close frame carries them. They

@@ -25,7 +25,7 @@ from eventstore.realtime.audio import (
     stated_input_format,
     stated_output_format,
 )
-from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO, is_made_up
+from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO, SAMPLE_RATES, is_made_up
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import SERVER, STORE, parse
 from eventstore.realtime.live_catalogue import LIVE_INPUT_AUDIO
@@ -287,5 +287,5 @@ _HANDLERS: dict[str, Callable[[LiveSound, StoredEvent, Json], None]] = {
     FIXTURE_PLAY: _fixture_wanted,
     "session.output_audio.fixture.playing": _fixture_playing,
     "error": _refused,
-    "eventstore.session.sample_rates": _rates,
+    SAMPLE_RATES: _rates,
 }

@@ -9,7 +9,13 @@ from collections.abc import Callable, Iterable
 
 from eventstore.projection.repeats import Repeats
 from eventstore.realtime.audio import rates_of_note
-from eventstore.realtime.catalogue import AUDIO_DELTAS, INPUT_AUDIO, SET_LATER, canonical
+from eventstore.realtime.catalogue import (
+    AUDIO_DELTAS,
+    INPUT_AUDIO,
+    SAMPLE_RATES,
+    SET_LATER,
+    canonical,
+)
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
 from eventstore.realtime.protocols import LIVE, REALTIME, Protocol, told_protocol
@@ -92,7 +98,7 @@ _HANDLERS: dict[str, Callable[[SessionSound, StoredEvent, Json], None]] = {
     "session.created": _opened,
     "session.updated": _configured,
     "session.update": _requested,
-    "eventstore.session.sample_rates": _sample_rates,
+    SAMPLE_RATES: _sample_rates,
     **input_events.HANDLERS,
     **output_events.HANDLERS,
 }

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from eventstore.common.arguments import check_text
 from eventstore.errors import InvalidInputError, NotFoundError
+from eventstore.realtime.catalogue import METADATA_SET
 from eventstore.realtime.frames import STORE, Frame
 from eventstore.realtime.values import MAX_KEY_BYTES, dumps
 from eventstore.store.database.keys import keys_of
@@ -134,7 +135,7 @@ def metadata_frame(metadata: Mapping[str, str], at: int | None) -> Frame:
         metadata: The pairs.
         at: The time of the event, in microseconds since 1970 UTC.
     """
-    event = {"type": "eventstore.session.metadata", "metadata": dict(metadata)}
+    event = {"type": METADATA_SET, "metadata": dict(metadata)}
     return Frame(STORE, dumps(event), at)
 
 

@@ -250,14 +250,7 @@ class _Followed:
 
 
 def _told(delivery: Delivery) -> str:
-    told: dict[str, Any] = {
-        "session_id": delivery.session_id,
-        "seq": delivery.seq,
-        "kind": delivery.kind,
-    }
-    if delivery.event is not None:
-        return dumps(told | envelope(delivery.event))
-    return dumps(told if delivery.resource is None else told | {delivery.kind: delivery.resource})
+    return dumps(delivery.as_json() | (envelope(delivery.event) if delivery.event else {}))
 
 
 async def _deliver(request: Request, followed: _Followed) -> AsyncIterator[bytes]:

@@ -104,12 +104,8 @@ def _follow(followed: Feed, as_json: bool) -> None:
 
 
 def _json(delivery: Delivery) -> str:
-    told = {"session_id": delivery.session_id, "seq": delivery.seq, "kind": delivery.kind}
-    if delivery.event is not None:
-        return json_line(told | loads(event_json(delivery.event)))
-    return json_line(
-        told if delivery.resource is None else told | {delivery.kind: delivery.resource}
-    )
+    event = {} if delivery.event is None else loads(event_json(delivery.event))
+    return json_line(delivery.as_json() | event)
 
 
 def _line(delivery: Delivery) -> str:

@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from eventstore.store.consumers.projections.catch_up import Projected
     from eventstore.store.consumers.projections.projection import Projection
     from eventstore.store.log.heads import Fault
+    from eventstore.store.maintenance.backup import BackedUp, BackedUpKeys
     from eventstore.store.maintenance.distribute import TableStep
     from eventstore.store.queries.pages import Page
     from eventstore.store.sessions.append_arguments import Append, Appended
@@ -189,6 +190,7 @@ _MODULES = {
         "replay.serving.connection": ("Manner",),
         "sound.call_audio": ("AudioWritten",),
         "store.log.heads": ("Fault",),
+        "store.maintenance.backup": ("BackedUp", "BackedUpKeys"),
         "store.maintenance.distribute": ("TableStep",),
         "store.queries.pages": ("Page",),
         "store.sessions.append_arguments": ("Append", "Appended"),
@@ -246,6 +248,8 @@ __all__ = [
     "AsyncQueries",
     "AsyncWebhooks",
     "AudioWritten",
+    "BackedUp",
+    "BackedUpKeys",
     "BrokenHeadError",
     "Cassette",
     "Chat",

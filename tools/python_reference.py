@@ -62,6 +62,7 @@ GROUPS = {
     ),
     "Keep a store in order": (
         *("project", "rebuild", "seal", "unseal", "verify", "repair", "copy", "offload", "erase"),
+        *("backup", "backup_keys"),
         *("sum_days", "price_sessions", "vacuum", "status", "distribute", "rebalance"),
     ),
     "Follow all sessions": (
@@ -83,6 +84,7 @@ KINDS = {
             "Sealed",
             "Unsealed",
         ),
+        *("BackedUp", "BackedUpKeys"),
         *("Copied", "Moved", "Erased", "Projected", "Repaired", "Fault", "Verified", "Problem"),
         *(
             "Webhooks",

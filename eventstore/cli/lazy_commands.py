@@ -124,6 +124,11 @@ COMMAND_ENTRIES = {
             "keep.repair",
             "Set a session's head to its last event, and project the session again.",
         ),
+        (
+            "backup",
+            "keep.backup",
+            "Copy a store on SQLite to a new file, while calls are recorded into it.",
+        ),
         ("copy", "keep.copy", "Copy closed sessions to another database, or move them there."),
         (
             "offload",

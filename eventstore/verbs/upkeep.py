@@ -15,7 +15,8 @@ from typing_extensions import deprecated
 from eventstore.errors import EventStoreError, Failure, InvalidInputError
 from eventstore.store.database.engine_options import replica_of, without_limit
 from eventstore.store.database.keys import keys_of
-from eventstore.verbs.read_models import Ids, ReadModelVerbs, checked_workers
+from eventstore.verbs.backups import Backups
+from eventstore.verbs.read_models import Ids, checked_workers
 from eventstore.verbs.results import Results, attempted, collected, ids_of, with_names
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _MOST_COUNTED = 10_000
 
 
-class Upkeep(ReadModelVerbs):
+class Upkeep(Backups):
     """The verbs that keep a store in order. `EventStore` has them all; make one of those."""
 
     def seal(self, session_ids: Ids, workers: int = 1) -> Results[Sealed]:

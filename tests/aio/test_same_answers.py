@@ -7,6 +7,7 @@ import dataclasses
 import io
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from fuzz.opened import Ids
@@ -123,7 +124,9 @@ def test_no_work_is_done_on_sessions_that_nobody_asked_for(
     assert store.status()["sealed_sessions"] == 1
 
 
-def test_each_verb_that_writes_does_the_same(store: EventStore, database_url: str) -> None:
+def test_each_verb_that_writes_does_the_same(
+    store: EventStore, database_url: str, tmp_path: Path
+) -> None:
     async def write() -> None:
         lines = io.BytesIO(b"".join(store.export(SESSION)))
         async with AsyncEventStore(database_url) as twin, AsyncEventStore("sqlite://") as other:
@@ -148,6 +151,8 @@ def test_each_verb_that_writes_does_the_same(store: EventStore, database_url: st
             erased = await twin.erase("sess_3", reason="asked for", vacuum=False)
             assert [one.session_id for one in erased.done] == ["sess_3"]
             assert (await twin.status())["sessions"] == store.status()["sessions"]
+            if store.engine.dialect.name == "sqlite":
+                assert (await twin.backup(tmp_path / "backup.db")).sessions == 2
             assert (await twin.init())[1] == store.init()[1]
 
     store.append(SESSION, voice_call().frames, close=True)

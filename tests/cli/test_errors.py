@@ -46,6 +46,7 @@ COMMANDS = {
     "seal": "--all",
     "unseal": "sess_a",
     "repair": "sess_a",
+    "backup": "backup.db",
     "copy": "--all --to sqlite:///other.db",
     "offload": "--all --to segments",
     "distribute": "--dry-run",

@@ -125,6 +125,8 @@ def _of_all() -> Iterator[tuple[str, ...]]:
     yield ("metadata", "--json")
     yield ("metadata", "customer", "--prefix", "é", "--json")
     yield ("project", "--json")
+    yield ("backup", "backup.db", "--json")
+    yield ("backup", "backup.db", "--keys-to", "keys.db")
     yield ("rebuild", "--all", "--json")
     yield ("verify", "--all", "--write", "digests.json", "--json")
     yield ("verify", "--all", "--against", "digests.json", "--json")

@@ -52,11 +52,13 @@ OF_SESSIONS: tuple[dict[str, Any], ...] = (
 #: Verbs that give events, lines or cues one by one.
 STREAMED = frozenset({"events", "masked_events", "export", "replay"})
 #: The verbs that write: the fuzzer of stores calls them (opened.py, writes.py), except `distribute`
-#: and `rebalance`, which need a cluster.
+#: and `rebalance`, which need a cluster, and backups, which commands.py makes.
 WRITING = frozenset(
     {
         *("append", "append_together", "seal", "close", "copy", "erase", "import_file", "init"),
         *(
+            "backup",
+            "backup_keys",
             "distribute",
             "drop_projection",
             "drop_subscription",

@@ -36,6 +36,8 @@ CALLS: dict[str, dict[str, Any]] = {
     "append": {"session_id": "new", "frames": [FRAME]},
     "append_together": {"appends": [Append("new", [FRAME])]},
     "audio": {"session_id": SESSION, "target": io.BytesIO()},
+    "backup": {"path": "backup.db"},
+    "backup_keys": {"path": "keys.db"},
     "conversation": {"conversation_id": "conv_1"},
     "conversation_item": {"conversation_id": "conv_1", "item_id": "item_1"},
     "conversation_items": {"conversation_id": "conv_1"},

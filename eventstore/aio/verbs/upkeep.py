@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from eventstore.aio.verbs.read_models import AsyncReadModelVerbs
+from eventstore.aio.verbs.backups import AsyncBackups
 from eventstore.verbs.upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from eventstore.verbs.results import Results
 
 
-class AsyncUpkeep(AsyncReadModelVerbs):
+class AsyncUpkeep(AsyncBackups):
     """The verbs of `Upkeep`, each called in a thread."""
 
     async def seal(self, session_ids: AsyncIds, workers: int = 1) -> Results[Sealed]:

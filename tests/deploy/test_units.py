@@ -107,7 +107,9 @@ def test_what_it_runs_is_a_command_of_eventstore(
     assert program == PROGRAM
     for name in re.findall(r"\$\{(\w+)\}", line):
         words = [word.replace(f"${{{name}}}", variables()[name]) for word in words]
-    words = [word.replace("/etc/eventstore/api-keys.toml", f"{tmp_path}/keys.toml") for word in words]
+    words = [
+        word.replace("/etc/eventstore/api-keys.toml", f"{tmp_path}/keys.toml") for word in words
+    ]
     parsed = parse_command(words)
     assert parsed.params["url"] == "sqlite:////var/lib/eventstore/eventstore.db"
     if "address" in parsed.params:

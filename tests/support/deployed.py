@@ -1,4 +1,4 @@
-"""What deploy/ says, parsed: commands of `eventstore` by click, and variables by what reads them."""
+"""What deploy/ says, parsed: commands of `eventstore` by click, variables by who reads them."""
 
 from __future__ import annotations
 

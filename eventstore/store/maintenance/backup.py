@@ -128,10 +128,15 @@ def _check(engine: Engine, target: Path) -> None:
 def _dump(engine: Engine, target: Path) -> str:
     """Return the command that makes a backup of a PostgreSQL database, without its password."""
     url = engine.url
-    query = url.difference_update_query(["prepare_threshold"]).query  # libpq does not know it
-    shown = URL.create("postgresql", url.username, None, url.host, url.port, url.database, query)
-    words = ("pg_dump", "--format=custom", f"--file={target}", shown.render_as_string(False))
-    return shlex.join(words)
+    # libpq does not know the first, and nobody needs to see the second.
+    query = url.difference_update_query(["prepare_threshold", "password"]).query
+    shown = URL.create(
+        "postgresql", host=url.host, port=url.port, database=url.database, query=query
+    )
+    user = () if url.username is None else (f"--username={url.username}",)
+    return shlex.join(
+        ("pg_dump", "--format=custom", f"--file={target}", *user, shown.render_as_string(False))
+    )
 
 
 def _exists(target: Path) -> InvalidInputError:

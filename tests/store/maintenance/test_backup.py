@@ -213,7 +213,7 @@ def test_on_postgresql_it_names_pg_dump(postgres_url: str, tmp_path: Path) -> No
     target = tmp_path / "a backup"
     with EventStore(postgres_url) as store, pytest.raises(InvalidInputError) as told:
         store.backup(target)
-    assert f"run: pg_dump --format=custom '--file={target}' postgresql://" in str(told.value)
+    assert f"run: pg_dump --format=custom '--file={target}' --username=" in str(told.value)
     with EventStore(f"{postgres_url}?prepare_threshold=3") as store:
         dump = backups._dump(store.engine, target)
         secret = store.engine.url.set(password="secret")

@@ -121,6 +121,28 @@ def test_sqlite_is_backed_up_and_restored(bare_terminal: Terminal, tmp_path: Pat
     assert (done["store"]["sessions"], done["store"]["events"]) == (3, last + in_others)
 
 
+def test_the_way_back_to_a_backup_brings_what_came_since(
+    bare_terminal: Terminal, tmp_path: Path
+) -> None:
+    """As after an upgrade: a backup while no call runs, new calls, the backup, and an import."""
+    source, restored = f"sqlite:///{tmp_path}/calls.db", f"sqlite:///{tmp_path}/restored.db"
+    with EventStore(source) as store:
+        store.append("before", voice_call().frames, close=True)
+        assert bare_terminal("backup", f"{tmp_path}/restored.db", "--db", source).code == 0
+        store.append("since", beta_tool_call().frames, close=True)
+        store.set_metadata("since", {"customer": "42"})
+    lines = f"{tmp_path}/since.jsonl"
+    assert bare_terminal("export", "--all", "-o", lines, "--db", source).code == 0
+    assert bare_terminal("import", lines, "--db", restored).code == 0
+    wanted = bare_terminal("export", "--all", "--db", source).out
+    assert bare_terminal("export", "--all", "--db", restored).out == wanted
+    with EventStore(source) as store:  # one that the backup has, and that went on
+        store.append("before", voice_call().frames[:2])
+    bare_terminal("export", "before", "-o", lines, "--db", source)
+    told = bare_terminal("import", lines, "--db", restored)
+    assert told.code == 1 and "goes on behind" in told.err
+
+
 def test_postgresql_is_dumped_and_restored(
     bare_terminal: Terminal, postgres: PostgresServer, empty_postgres_url: str, tmp_path: Path
 ) -> None:

@@ -140,40 +140,53 @@ def sum_scores(engine: Engine, by: str | None, filters: ScoreFilter) -> dict[str
     Raises:
         InvalidInputError: `by` is not valid, or the answer would be too long.
     """
-    group, values = _group_of(by)
-    where = Where([], [])
     summed: dict[tuple[Any, str], _Summed] = {}
     with read(engine) as tx:
-        _add_conditions(where, tx, filters)
-        numbers = (
-            "COALESCE(SUM(n.number), 0), COALESCE(MIN(n.number), 0), COALESCE(MAX(n.number), 0)"
-        )
-        rows = "SELECT {} AS k, x.name, x.kind, x.number, x.label FROM scores x{}"
-        found = rows.format(group, where.sql())
-        parameters = [*values, *where.parameters]
-        for key, name, *counted in tx.rows(
-            f"SELECT n.k, n.name, n.kind, COUNT(*), {numbers} FROM ({found}) n"
-            f" GROUP BY n.k, n.name, n.kind LIMIT {4 * MAX_GROUPS + 1}",
-            parameters,
-        ):
+        numbers, *labels = sums_sql(tx, by, filters)
+        for key, name, *counted in tx.rows(*numbers):
             summed.setdefault((key, name), _Summed()).add(*counted)
         if len(summed) > MAX_GROUPS:
             raise InvalidInputError(
                 f"there are more than {MAX_GROUPS:,} groups; choose fewer by --since and --until"
             )
-        if tx.keys.name(tx) is None:
-            for key, name, label, count in tx.rows(
-                f"SELECT n.k, n.name, n.label, COUNT(*) FROM ({found}) n WHERE n.kind = 'label'"
-                " GROUP BY n.k, n.name, n.label ORDER BY COUNT(*) DESC, n.label"
-                f" LIMIT {MAX_GROUPS}",
-                parameters,
-            ):
+        for statement in labels:
+            for key, name, label, count in tx.rows(*statement):
                 of_group = summed.get((key, name))  # nodes of a cluster have no common snapshot
                 if of_group is not None and len(of_group.labels) < MAX_LABELS:
                     of_group.labels[label] = int(count)
     keys = sorted(summed, key=lambda one: (one[0] is None, one[0], one[1]))
     data = [_entry(_shown(by, key), name, summed[key, name]) for key, name in keys]
     return {"object": "list", "by": by or "name", "data": data}
+
+
+def sums_sql(
+    tx: Transaction, by: str | None, filters: ScoreFilter
+) -> list[tuple[str, list[Any]]]:
+    """Return the statements that sum scores up, and their parameters.
+
+    The first counts scores by group, name and kind; the second, which an encrypted store has not,
+    counts labels by group and name.
+
+    Raises:
+        InvalidInputError: `by` is not valid.
+    """
+    group, values = _group_of(by)
+    where = Where([], [])
+    _add_conditions(where, tx, filters)
+    numbers = "COALESCE(SUM(n.number), 0), COALESCE(MIN(n.number), 0), COALESCE(MAX(n.number), 0)"
+    found = f"SELECT {group} AS k, x.name, x.kind, x.number, x.label FROM scores x{where.sql()}"
+    parameters = [*values, *where.parameters]
+    counts = (
+        f"SELECT n.k, n.name, n.kind, COUNT(*), {numbers} FROM ({found}) n"
+        f" GROUP BY n.k, n.name, n.kind LIMIT {4 * MAX_GROUPS + 1}"
+    )
+    labels = (
+        f"SELECT n.k, n.name, n.label, COUNT(*) FROM ({found}) n WHERE n.kind = 'label'"
+        " GROUP BY n.k, n.name, n.label ORDER BY COUNT(*) DESC, n.label"
+        f" LIMIT {MAX_GROUPS}"
+    )
+    statements = (counts,) if tx.keys.name(tx) is not None else (counts, labels)
+    return [(statement, parameters) for statement in statements]
 
 
 def _add_conditions(where: Where, tx: Transaction, filters: ScoreFilter) -> None:

@@ -200,7 +200,7 @@ def _rows(
             rows["response_metadata"].append((session, response, "escalated", "yes", 1, at))
         if is_scored:
             is_first = number % EACH_SESSION == 0
-            rows["scores"] = score_rows(session, response, at, is_first)
+            rows["scores"] = score_rows(session, response, at, model, is_first)
         if number % EACH_SESSION == 0:
             is_open = number + OPEN * EACH_SESSION >= count
             rows |= _session_rows(template, replaced, session, at, model, customer, is_open)

@@ -20,14 +20,14 @@ JUDGE, CHECK, PERSON = "judge-1", "check-solved", "anna"
 Row = tuple[Any, ...]
 
 
-def score_rows(session: str, response: str, at: int, is_first: bool) -> list[Row]:
+def score_rows(session: str, response: str, at: int, model: str, is_first: bool) -> list[Row]:
     """Return the rows of a response's scores, and with its first response those of a session.
 
     A tenth of the responses has a number, and one in 5,000 a label. Each session has a truth, each
     fifth a label of ten, one in 50 a text, and one in 500 a label of its own.
 
     Args:
-        at: When the response came.
+        at, model: When the response came, and its model.
         is_first: It is the first of its session.
     """
     chance = random.Random(response)
@@ -40,7 +40,7 @@ def score_rows(session: str, response: str, at: int, is_first: bool) -> list[Row
     ) -> None:
         reason = "no price was told, and no date" if by == JUDGE else None
         score = Score(*target, name, by, kind, value, reason, at, 1200 + len(rows))
-        rows.append(_row(session, score, at))
+        rows.append(_row(session, score, at, model))
 
     if chance.random() < 1 / 10:
         give(of_response, "helpful", JUDGE, "number", round(chance.random(), 2))
@@ -57,7 +57,7 @@ def score_rows(session: str, response: str, at: int, is_first: bool) -> list[Row
     return rows
 
 
-def _row(session: str, score: Score, at: int) -> Row:
+def _row(session: str, score: Score, at: int, model: str) -> Row:
     is_number = score.kind in ("number", "boolean")
     return (
         *(session, score.target, score.target_id, score.name, score.by, score.seq, at),
@@ -66,4 +66,5 @@ def _row(session: str, score: Score, at: int) -> Row:
         float(score.value or 0) if is_number else None,
         score.value if score.kind == "label" else "",
         dumps(score_resource(session, score)),
+        model,
     )

@@ -41,9 +41,7 @@ Filters = dict[str, Any]
 
 #: What is summed, as the keywords of `EventStore.score_sums`.
 SUMS: dict[str, Filters] = {
-    **{
-        f"by {by}": {"by": by} for by in ("name", "day", "model", "giver", "metadata:customer")
-    },
+    **{f"by {by}": {"by": by} for by in ("name", "day", "model", "giver", "metadata:customer")},
     **{
         f"helpful, by {by}": {"by": by, "name": "helpful"}
         for by in ("name", "day", "model", "giver", "metadata:customer")
@@ -77,7 +75,9 @@ SESSIONS: dict[str, Filters] = {
 
 def run(databases: Databases, options: Options) -> Report:
     """Measure on each database."""
-    report = Report("scores", "scores: p95 of sums of scores and of pages of 20 by them, in process")
+    report = Report(
+        "scores", "scores: p95 of sums of scores and of pages of 20 by them, in process"
+    )
     size = max(2000, options.events(1_000_000))
     for store, url, what, filled in filled_stores(databases, options, report, size, is_scored=True):
         warm(url)

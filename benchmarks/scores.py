@@ -47,6 +47,7 @@ SUMS: dict[str, Filters] = {
         for by in ("name", "day", "model", "giver", "metadata:customer")
     },
     "of a customer, by name": {"by": "name", "metadata": {"customer": "customer-00000"}},
+    "of a pair of all, by name": {"by": "name", "metadata": {"env": "prod"}},
     "of a model, by day": {"by": "day", "model": "gpt-realtime-mini"},
 }
 #: Lists, as the keywords of `EventStore.responses`.

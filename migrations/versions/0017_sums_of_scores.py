@@ -18,17 +18,19 @@ AFTER = {
     "scores_number": ["name", "number", "at", "session_id", "response_id", "kind", "model"],
     "scores_at": ["at", "session_id", "response_id", "kind", "number", "model"],
 }
+# A response's model counts before that of its session. Citus joins tables by their sessions.
 MODELS = (
-    "UPDATE scores SET model = COALESCE((SELECT r.model FROM responses r"
-    " WHERE r.session_id = scores.session_id AND r.response_id = scores.response_id),"
-    " (SELECT s.model FROM sessions s WHERE s.session_id = scores.session_id))"
+    "UPDATE scores SET model = s.model FROM sessions s WHERE s.session_id = scores.session_id",
+    "UPDATE scores SET model = r.model FROM responses r WHERE r.session_id = scores.session_id"
+    " AND r.response_id = scores.response_id AND r.model IS NOT NULL",
 )
 
 
 def upgrade() -> None:
     op.add_column("scores", sa.Column("model", sa.String(256)))
     _drop_indexes()
-    op.execute(MODELS)
+    for statement in MODELS:
+        op.execute(statement)
     _create_indexes(AFTER)
 
 

@@ -212,14 +212,15 @@ def _index_of_sums(tx: Transaction, group: _Group, filters: ScoreFilter) -> str 
 
     None leaves the choice to the database: the scores of a few sessions are read by their keys.
     Otherwise, SQLite would read an index that lacks a column, and look up each row. Rows by name
-    are grouped faster; those by time are read with their sessions.
+    are grouped faster. Those by time are near the metadata of their sessions.
     """
     if tx.postgresql or filters.session is not None:
         return None
     if any(count_up_to(tx, *found) < MOST_COUNTED for found in _sessions_of(tx, filters)):
         return None
     is_timed = filters.since is not None or filters.until is not None
-    return "scores_at" if is_timed or group.join else "scores_number"
+    is_by_time = is_timed or (group.join and filters.name is None)
+    return "scores_at" if is_by_time else "scores_number"
 
 
 def _rows(tx: Transaction, group: _Group, where: Where, index: str | None, columns: str) -> str:

@@ -107,34 +107,6 @@ def test_the_readme_has_examples_of_both_kinds() -> None:
 
 
 @each_page
-def test_links_of_a_page_lead_somewhere(page: Path) -> None:
-    assert [
-        link for link in links(page) if not (page.parent / link.partition("#")[0]).exists()
-    ] == []
-
-
-@each_page
-def test_links_to_a_part_of_a_page_lead_to_it(page: Path) -> None:
-    parts = [link.partition("#") for link in links(page) if "#" in link]
-    found = [(page.parent / name if name else page, anchor) for name, _, anchor in parts]
-    assert [anchor for target, anchor in found if anchor not in anchors(target)] == []
-
-
-def links(page: Path) -> list[str]:
-    """The links of a page to pages of ours."""
-    text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
-    return [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
-
-
-def anchors(page: Path) -> set[str]:
-    """What links can name in a page: its headings, as GitHub makes anchors of them, and ids."""
-    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
-    headings = re.findall(r"(?m)^#+ (.+)$", text)
-    made = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in headings}
-    return made | set(re.findall(r'<a id="([^"]+)">', text))
-
-
-@each_page
 def test_tests_that_a_page_names_are_there(page: Path) -> None:
     named = re.findall(r"`(?:tests/)?((?:\w+/)*test_\w+\.py)`", page.read_text(encoding="utf-8"))
     there = [str(path.relative_to(ROOT)) for path in ROOT.glob("tests/**/test_*.py")]

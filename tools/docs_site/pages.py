@@ -16,7 +16,12 @@ NAVIGATION = "docs/navigation.toml"
 
 
 class Entry(NamedTuple):
-    """A page in the navigation: its file, seen from the repository's root, and what it is called."""
+    """A page in the navigation.
+
+    Attributes:
+        path: Its file, seen from the repository's root.
+        label: What the navigation calls it.
+    """
 
     path: str
     label: str
@@ -59,7 +64,7 @@ def _from_root(name: str) -> str:
 
 
 def pages(root: Path) -> list[str]:
-    """Return the files of docs/ that are pages, without the decisions, seen from the repository's root."""
+    """Return the pages of docs/ but for the decisions, seen from the repository's root."""
     found = (path.relative_to(root) for path in (root / "docs").rglob("*.md"))
     return sorted(str(path) for path in found if str(path.parent) != DECISIONS)
 
@@ -76,11 +81,11 @@ def problems(root: Path) -> list[str]:
         root: The repository.
 
     Returns:
-        A line for each problem; none if every page is listed exactly once.
+        A line for each problem; none if every page, and the list of decisions, is listed once.
     """
     sections = navigation(root)
     listed = Counter(entry.path for section in sections for entry in section.entries)
-    wanted = set(pages(root))
+    wanted = {*pages(root), DECISIONS}
     extra = [path for path in listed if path not in wanted and not (root / path).exists()]
     return [
         *(f"{path}: add a line for it to {NAVIGATION}" for path in sorted(wanted - set(listed))),

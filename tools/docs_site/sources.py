@@ -1,8 +1,8 @@
 """Writes the pages as Sphinx reads them: all in one folder, and with links that hold there.
 
-In the repository a page links to files as they lie there, README.md to `docs/query.md` for example. The text of a page
-is changed in three ways, outside of code: links go to the places of the site, an `<a id="…">` becomes an id that Sphinx
-knows, and a page that others stand below gets their list.
+In the repository a page links to files as they lie there, README.md to `docs/query.md` for example.
+The text of a page is changed in three ways, outside of code: links go to the places of the site, an
+`<a id="…">` becomes an id that Sphinx knows, and a page that others stand below gets their list.
 """
 
 from __future__ import annotations
@@ -106,7 +106,9 @@ def _files_elsewhere(root: Path, where: dict[str, str]) -> set[str]:
         text = _CODE.sub("", (root / path).read_text(encoding="utf-8"))
         names = (match["to"].partition("#")[0] for match in _LINK.finditer(text))
         files = {_in_repository(name, path) for name in names if name and "://" not in name}
-        found |= {file for file in files if file not in where and not file.startswith(("docs/", ".."))}
+        found |= {
+            file for file in files if file not in where and not file.startswith(("docs/", ".."))
+        }
     return {file for file in found if (root / file).is_file()}
 
 

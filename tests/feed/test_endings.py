@@ -7,6 +7,7 @@ from support.calls import voice_call
 from support.own_projections import NOTE, unsettled
 
 from eventstore import EventStore, Frame
+from eventstore.realtime.endings import CLOSING
 
 FRAMES = voice_call().frames
 
@@ -35,6 +36,13 @@ def test_the_end_of_a_session_is_in_its_log(store: EventStore, frames: list[Fram
     assert store.append("a", frames, len(FRAMES), close=True) == closed._replace(repeated=True)
     again = store.append("a", [], close=True)
     assert again.last_seq == closed.last_seq
+
+
+def test_a_note_of_an_end_that_is_given_is_appended_as_it_is(store: EventStore) -> None:
+    store.append("a", FRAMES, close=True)
+    given = [Frame("server", '{"type":"error"}'), CLOSING]
+    assert store.append("a", given, close=True).last_seq == len(FRAMES) + 2
+    assert store.append("a", [CLOSING], close=True).last_seq == len(FRAMES) + 3
 
 
 @pytest.mark.parametrize("of", ["sessions", "endings"])

@@ -28,10 +28,10 @@ from eventstore import EventStore
 from support.calls import voice_call
 frames, number = voice_call().frames, int(sys.argv[2])
 with EventStore(sys.argv[1]) as store:
-    print("ready", flush=True)
     while True:
         number += 1
         store.append(f"s{number % 9}", frames[: 1 + number % 12])
+        print("ready", flush=True)
 """
 
 

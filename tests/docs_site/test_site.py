@@ -127,6 +127,14 @@ def test_one_finds_a_page_by_a_word_without_a_server(site: Path, page: Page) -> 
     assert page.url.endswith("/databases.html#behind-pgbouncer")
 
 
+def test_pages_for_users_are_found_before_decisions(site: Path, page: Page) -> None:
+    page.goto((site / "search.html").as_uri() + "?q=replica")
+    page.get_by_text("Search finished").wait_for()
+    found = page.locator("ul.search li a").evaluate_all("all => all.map(a => a.href)")
+    names = [url.removeprefix(f"{site.as_uri()}/").partition("#")[0] for url in found]
+    assert names[0] == "databases.html" and "adr/" in names[-1], names
+
+
 @pytest.mark.parametrize(
     "name", ["index", "clients", "commands", "glossary", "benchmarks", "query"]
 )

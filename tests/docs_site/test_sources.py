@@ -11,13 +11,13 @@ from tools.docs_site.sources import site_text, write_sources
 
 ROOT = Path(__file__).resolve().parents[2]
 
-NAVIGATION = '''
+NAVIGATION = """
 ["Start"]
 "first.md" = "First"
 "adr" = "Decisions"
 ["first.md"]
 "more/second.md" = "Second"
-'''
+"""
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_links_hold_on_the_site(root: Path, tmp_path: Path) -> None:
     assert "[]{#here}[file](files/deploy/units)" in text["first.md"]
     assert "\nSecond <more/second>\n" in text["first.md"]
     assert "[home](../index.md) [first](../first.md#here)" in text["more/second.md"]
-    assert "- [1: One is chosen](0001-one.md)" in text["adr/index.md"]
+    assert "- [0001: One is chosen](0001-one.md)" in text["adr/index.md"]
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,17 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
     base = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         base = base.parent
-    folder, done = base / name, base / f"{name}.done"
+    folder, done, failed = base / name, base / f"{name}.done", base / f"{name}.failed"
     with (base / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        if failed.exists():
+            pytest.fail(f"{name} could not be made: {failed.read_text()}")
         if not done.exists():
             folder.mkdir()
-            make(folder)
+            try:
+                make(folder)
+            except Exception as error:
+                failed.write_text(repr(error))
+                raise
             done.touch()
     return folder

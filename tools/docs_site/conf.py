@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from eventstore.common.version import VERSION
 
 project = "realtime-eventstore"
@@ -22,6 +24,7 @@ html_title = f"realtime-eventstore {VERSION}"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_js_files = ["search.js"]
+html_search_scorer = str(Path(__file__).with_name("scorer.js"))
 html_favicon = "../../eventstore/web/pages/static/icon.svg"
 html_copy_source = False
 html_show_sourcelink = False

@@ -125,9 +125,10 @@ def _list_of_decisions(root: Path) -> str:
         "",
     ]
     for path in decisions(root):
-        title = (root / path).read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
-        number, _, words = title.partition(". ")
-        lines.append(f"- [{number}: {words}]({PurePosixPath(path).name})")
+        title = (root / path).read_text(encoding="utf-8").partition("\n")[0]
+        words = re.sub(r"^# (\d+\.? )?", "", title)
+        file = PurePosixPath(path).name
+        lines.append(f"- [{file[:4]}: {words}]({file})")
     names = [PurePosixPath(path).stem for path in decisions(root)]
     return "\n".join([*lines, "", _toctree("", names), ""])
 

@@ -145,4 +145,4 @@ $(VENV)/.bench: $(VENV)/.installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-voice .venv-clients .venv-litellm tests/node/node_modules tests/clients/node/node_modules .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist .venv-voice .venv-clients .venv-litellm tests/node/node_modules tests/clients/node/node_modules .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

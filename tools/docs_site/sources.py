@@ -150,4 +150,4 @@ def _document(place: str, here: PurePosixPath) -> str:
 
 def _toctree(title: str, lines: list[str]) -> str:
     caption = f":caption: {title}\n" if title else ""
-    return f"```{{toctree}}\n:hidden:\n{caption}\n" + "\n".join(lines) + "\n```"
+    return f"```{{toctree}}\n:hidden:\n:titlesonly:\n{caption}\n" + "\n".join(lines) + "\n```"

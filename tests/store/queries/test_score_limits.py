@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 from support.calls import voice_call
 from support.own_projections import NOTE

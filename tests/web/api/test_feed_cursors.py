@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import random
 import string
+import zlib
 
 from support.api_keys import client
 from support.api_serving import Serve
@@ -11,6 +13,7 @@ from support.feed_reader import Reader
 from support.own_projections import NOTE
 
 from eventstore import EventStore
+from eventstore.feed.acknowledgement import read_cursor
 
 
 def test_many_sessions_with_long_ids_are_acknowledged(store: EventStore, serve: Serve) -> None:
@@ -27,3 +30,9 @@ def test_many_sessions_with_long_ids_are_acknowledged(store: EventStore, serve: 
             if len(found) >= len(ids):
                 break
     assert sorted(found) == sorted(ids)
+
+
+def test_a_cursor_with_half_a_character_acknowledges_nothing() -> None:
+    told = b'{"of":"mine","at":[["\\ud800",1,0],["a",2,0]]}'
+    text = base64.urlsafe_b64encode(zlib.compress(told)).decode()
+    assert read_cursor(text, "mine") == {"a": (2, False)}

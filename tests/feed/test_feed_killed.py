@@ -35,16 +35,20 @@ with EventStore(sys.argv[1]) as store:
 """
 
 
-def started(*arguments: str) -> subprocess.Popen[bytes]:
-    """A process that is ready."""
-    process = subprocess.Popen(
-        [sys.executable, *arguments],
-        cwd=TESTS,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdout is not None and process.stdout.readline() == b"ready\n"
-    return process
+def started(*commands: tuple[str, ...]) -> list[subprocess.Popen[bytes]]:
+    """Processes that are ready."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=TESTS,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            stdout=subprocess.PIPE,
+        )
+        for arguments in commands
+    ]
+    for process in processes:
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+    return processes
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
@@ -67,12 +71,12 @@ def test_nothing_is_missed(
     chance = random.Random(KILLS)
     following = ("-m", "support.follow_forever", database_url, target)
     for number in range(0, KILLS, 3):
-        feeds = [started(*following) for _ in range(2)]
-        writer = started("-c", _WRITING, database_url, str(number))
+        writing = ("-c", _WRITING, database_url, str(number))
+        processes = started(writing, following, following)
         time.sleep(chance.uniform(0, 0.1))
-        for process in chance.sample([writer, *feeds], 3):
+        for process in chance.sample(processes, 3):
             kill(process)
-    last = started(*following)
+    (last,) = started(following)
     until = time.monotonic() + 300
     while store.subscriptions()[0]["behind"] and time.monotonic() < until:
         time.sleep(0.05)

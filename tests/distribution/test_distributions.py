@@ -7,9 +7,11 @@ import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from email.message import Message
 from email.parser import BytesParser
+from fnmatch import fnmatch
 from hashlib import sha256
 from pathlib import Path
 
@@ -70,11 +72,20 @@ def test_the_wheel_has_the_package_the_migrations_and_the_licences(
 def test_the_source_distribution_has_what_builds_and_tests_the_package(
     dist: Path, kept: set[str]
 ) -> None:
-    folders = ("eventstore/", "migrations/", "tests/", "tools/", "benchmarks/", "docs/")
-    files = {"LICENSE", "Makefile", "alembic.ini", "pyproject.toml", ".gitignore"}
-    pages = {name for name in kept if name.endswith(".md") and "/" not in name}
-    wanted = {name for name in kept if name.startswith(folders)} | files | pages
-    assert in_source(only(dist, "*.tar.gz")) == wanted | {"PKG-INFO"}
+    configuration = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    included = configuration["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    assert {"/eventstore", "/migrations", "/tests", "/tools", "/docs", "/LICENSE"} <= set(included)
+    assert all(name.startswith("/") for name in included), "this name is taken in any folder"
+    tops = [name.removeprefix("/") for name in included]
+    wanted = {
+        name
+        for name in kept
+        if any(
+            name.startswith(f"{top}/") or ("/" not in name and fnmatch(name, top)) for top in tops
+        )
+    }
+    always = {"pyproject.toml", ".gitignore", "PKG-INFO"}
+    assert in_source(only(dist, "*.tar.gz")) == wanted | always
 
 
 def test_nothing_that_was_recorded_or_measured_is_handed_on(dist: Path) -> None:

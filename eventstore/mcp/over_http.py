@@ -10,6 +10,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 from fastapi import FastAPI, Request, Response
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -29,6 +30,7 @@ from eventstore.web.server.sign_ins import SignIns
 PATH = "/mcp"
 #: How many bytes a request may have.
 MAX_BODY_BYTES = 1024 * 1024
+_ROUTE = SimpleNamespace(path=PATH)
 
 
 class _Endpoint:
@@ -43,6 +45,7 @@ class _Endpoint:
         self._service, self._manager = service, manager
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = _ROUTE  # for the log; FastAPI names routes of its own alone
         request = Request(scope)
         access = self._service.access
         if self._service.stores.keys is not None:

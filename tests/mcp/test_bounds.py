@@ -10,13 +10,13 @@ import pytest
 from support.events import Call, message, text_part
 from support.mcp_clients import Connected, text_of
 
-from eventstore import EventStore
+from eventstore import Append, EventStore
 from eventstore.mcp import bounds
 from eventstore.mcp.bounds import MAX_ANSWER_BYTES, error_line, fitting, size_of
 from eventstore.mcp.tools.reading import TURN_CHARACTERS
 
-LONG = " ".join(f"word{number}" for number in range(40_000))
-TURNS, KEYS = 400, 16
+LONG = " ".join(f"word{number}" for number in range(30_000))
+TURNS, KEYS, SMALL = 200, 16, 40
 
 
 @pytest.fixture(autouse=True)
@@ -33,11 +33,13 @@ def _calls(store: EventStore) -> None:
     call.done("resp_1", output=[spoken])
     call.server("error", error={"message": LONG})
     store.append("sess_large", call.frames)
-    for number in range(120):
+    appends = []
+    for number in range(SMALL):
         pairs = {f"key_{one}": "é" * 500 + str(number) for one in range(KEYS)}
         small = Call().server("session.created", session={"id": "s", "model": "m"})
         small.store("metadata", metadata=pairs).created("r", metadata=pairs).done("r")
-        store.append(f"sess_{number:03}", small.frames)
+        appends.append(Append(f"sess_{number:03}", small.frames))
+    store.append_together(appends)
 
 
 ALL: list[tuple[str, dict[str, Any]]] = [
@@ -72,7 +74,7 @@ def test_pages_that_end_early_miss_nothing(client: Connected) -> None:
         after = {} if page["next"] is None else {"after": page["next"]}
         page = client.data("find_sessions", limit=100, **after)
         found += [one["session_id"] for one in page["data"]]
-    assert sorted(found) == sorted({"sess_large", *(f"sess_{n:03}" for n in range(120))})
+    assert sorted(found) == sorted({"sess_large", *(f"sess_{n:03}" for n in range(SMALL))})
     seqs: list[int] = []
     page = {"has_more": True, "next": 0}
     while page["has_more"]:

@@ -135,8 +135,8 @@ class FindSessions(ScoreFilters):
     )
 
 
-class ResponseFilters(ScoreFilters):
-    """Which responses."""
+class FindResponses(ScoreFilters):
+    """Which responses, and which page of them."""
 
     session: Text | None = Field(None, description="Only responses of the session with this id.")
     text: Text | None = Field(
@@ -171,11 +171,6 @@ class ResponseFilters(ScoreFilters):
         " speech: from its creation) to its first sound or text.",
     )
     min_duration: Seconds | None = Field(None, description="It took at least so many seconds.")
-
-
-class FindResponses(ResponseFilters):
-    """Which responses, and which page of them."""
-
     sort: ResponseSort = Field(
         "created",
         description="By when it was `created`, or by `duration`, `latency`, `tokens`, or `score`"
@@ -257,8 +252,14 @@ class ListEvents(Arguments):
     )
 
 
-class SumUsage(ResponseFilters):
+class SumUsage(ScoreFilters):
     """What to sum up, and how to group it."""
+
+    session: Text | None = Field(None, description="Only the session with this id.")
+    status: ResponseStatus | None = Field(
+        None, description="Only responses that ended so, as for find_responses."
+    )
+    tool: Text | None = Field(None, description="Only responses that called this tool.")
 
     by: Text | None = Field(None, description=f"How to group: {_GROUPS}. Left out: one total.")
     after: Count = Field(0, description="Skip so many groups: `next` of the page before.")

@@ -52,7 +52,11 @@ class Asker:
 
     def __init__(self, service: Service, access: Access) -> None:
         self.service, self.access = service, access
-        self._ends = time.monotonic() + service.time_limit * QUERIES_OF_AN_ANSWER
+        self.begin()
+
+    def begin(self) -> None:
+        """Let the time of the answer begin: it is the asker's turn now."""
+        self._ends = time.monotonic() + self.service.time_limit * QUERIES_OF_AN_ANSWER
 
     @property
     def queries(self) -> Queries:

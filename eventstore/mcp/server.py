@@ -120,6 +120,7 @@ class _Handlers:
         """Run a function in a thread, when it is this asker's turn."""
         place = await self._places.take(asker.access.scope or asker.access.name)
         with place:
+            asker.begin()
             return await anyio.to_thread.run_sync(work, limiter=self._threads)
 
 

@@ -145,6 +145,9 @@ def test_a_key_is_needed_and_its_rights_hold(serve: Any, store: EventStore) -> N
         assert "no tool" in reader.error("score", session_id=own, name="x", value=1)
     with over_http(address, api_keys.ALL) as everybody:
         assert {"score", "set_metadata"} <= set(everybody.tools())
+    with over_http(serve(parse_keys(api_keys.FILE)), api_keys.ALL) as everybody:
+        assert not {"score", "set_metadata"} & set(everybody.tools())
+        assert "no tool" in everybody.error("set_metadata", session_id=own, metadata={"a": "b"})
 
 
 def test_secrets_are_masked_without_the_right_to_raw_frames(

@@ -23,6 +23,7 @@ NAMES = (
     "pages",
     "search",
     "usage",
+    "scores",
     "memory",
     "bounds",
     "serve",

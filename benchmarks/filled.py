@@ -23,17 +23,22 @@ class FilledStore(NamedTuple):
 
 
 def filled_stores(
-    databases: Databases, options: Options, report: Report, size: int, is_mixed: bool = False
+    databases: Databases,
+    options: Options,
+    report: Report,
+    size: int,
+    is_mixed: bool = False,
+    is_scored: bool = False,
 ) -> Iterator[FilledStore]:
     """Yield a store of so many responses on each database that is asked for, one after the other.
 
     Args:
         report: gets each database's settings.
-        is_mixed: as for `fill`.
+        is_mixed, is_scored: as for `fill`.
     """
     for backend in databases.backends(options.backends):
         with databases.fresh(backend) as url:
-            filled = fill(databases, backend, url, size, is_mixed=is_mixed)
+            filled = fill(databases, backend, url, size, None, is_mixed, is_scored)
             settle()
             with EventStore(url) as store:
                 report.notes[backend] = settings_of(store.engine)

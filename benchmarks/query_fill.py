@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from benchmarks import sessions
 from benchmarks.databases import SQLITE, Databases, driver_connection
 from benchmarks.rounds import progress
+from benchmarks.score_fill import score_rows
 from eventstore import EventStore
 from eventstore.projection.figures import step_us
 from eventstore.realtime.values import dumps
@@ -22,6 +23,7 @@ TABLES = (
     *("session_figures", "session_facets", "session_costs"),
     "said",
     "said_rows",
+    "scores",
 )
 EACH_SESSION = 10
 EACH_CUSTOMER = 1000
@@ -66,6 +68,7 @@ def fill(
     count: int,
     until: int | None = None,
     is_mixed: bool = False,
+    is_scored: bool = False,
 ) -> Filled:
     """Write `count` responses with their items, metadata, usage and sessions, and analyse.
 
@@ -73,6 +76,7 @@ def fill(
         until: when the last one is, in microseconds; None for as long behind the sample call as
             they take.
         is_mixed: some speak Japanese, and some call tools.
+        is_scored: there are scores (benchmarks/score_fill.py).
     """
     template = _template(databases)
     if until is not None:
@@ -80,7 +84,7 @@ def fill(
     chance = random.Random(7)
     customers = [f"customer-{n:05d}" for n in range(max(1, count // EACH_CUSTOMER))]
     start = int(template.rows["responses"]["at"])
-    made = _rows(template, count, chance, customers, is_mixed, backend)
+    made = _rows(template, count, chance, customers, is_mixed, is_scored, backend)
     with driver_connection(url) as connection:
         indexes = _without_indexes(connection, backend)
         if backend == SQLITE:
@@ -134,6 +138,7 @@ def _rows(
     chance: random.Random,
     customers: list[str],
     is_mixed: bool,
+    is_scored: bool,
     backend: str,
 ) -> Iterator[dict[str, list[tuple[Any, ...]]]]:
     """The rows of each response, by table."""
@@ -193,6 +198,9 @@ def _rows(
             docids += len(found)
         if number % 500 == 0:
             rows["response_metadata"].append((session, response, "escalated", "yes", 1, at))
+        if is_scored:
+            is_first = number % EACH_SESSION == 0
+            rows["scores"] = score_rows(session, response, at, model, is_first)
         if number % EACH_SESSION == 0:
             is_open = number + OPEN * EACH_SESSION >= count
             rows |= _session_rows(template, replaced, session, at, model, customer, is_open)

@@ -23,12 +23,11 @@ from eventstore.feed.delivery import Delivery, Wanted
 from eventstore.feed.held_sessions import HeldSessions
 from eventstore.feed.read_deliveries import deliveries
 from eventstore.feed.turns import Turn, Turns
-from eventstore.store.consumers.consumers import (
-    Consumer,
-)
+from eventstore.store.consumers.consumers import Consumer
 from eventstore.store.database.any_statement import run_any
 from eventstore.store.database.outages import is_outage
 from eventstore.store.database.transaction import Row, write
+from eventstore.times import now
 
 T = TypeVar("T")
 
@@ -232,7 +231,7 @@ class Feed:
         self, turn: Turn, delivery: Delivery, handle: Callable[[Delivery, Execute], object]
     ) -> bool:
         """Handle a delivery and move the checkpoint; False if another feed has the session."""
-        before = turn.held.seq, turn.held.ended
+        before, at = (turn.held.seq, turn.held.ended), now()
         try:
             with write(self._engine) as tx:
                 handle(delivery, partial(run_any, tx))
@@ -245,6 +244,7 @@ class Feed:
                 raise
             self._held.forget(delivery.session_id)
             return False
+        self._held.saved(delivery.session_id, at)
         return True
 
     # The sessions

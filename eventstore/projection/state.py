@@ -217,6 +217,7 @@ class SessionState:
             ids of usage that only this recording has.
         scores, scores_count: The scores by what is scored (its kind and id), and then by name and
             giver; and how many there are.
+        scored_model: The model of the session in the rows of its scores; None before the first.
         written: The rows that the read models are known to have.
         figures: Values by which lists are sorted and filtered; None before the first use.
         listed: The configuration that lists showed last, and how they showed it.
@@ -281,6 +282,7 @@ class SessionState:
         default_factory=dict
     )
     scores_count: int = 0
+    scored_model: str | None = field(default=None, compare=False)
     repeats: Repeats = field(default_factory=Repeats, compare=False)
     dirty: Dirty = field(default_factory=Dirty)
     written: dict[tuple[str, tuple[Any, ...]], tuple[Any, ...]] = field(default_factory=dict)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, cast
 
 from sqlalchemy import Engine
 
+from eventstore.brief import brief
 from eventstore.common.arguments import check_seconds, check_text, check_whole
 from eventstore.errors import InvalidInputError
+from eventstore.realtime.values import storable
 from eventstore.store.filters.filters import BasicFilter, checked_filter
 from eventstore.verbs.queries import Queries
 
@@ -23,6 +25,23 @@ if TYPE_CHECKING:
 
 #: How many seconds a lease has at most.
 _MOST_LEASE = 12 * 3600
+
+
+#: How many types of events a subscription has at most. They are a statement's parameters.
+_MOST_TYPES = 100
+
+
+def _checked_types(types: object) -> tuple[str, ...]:
+    """Return types of events that a subscription can be of, or raise InvalidInputError."""
+    if not isinstance(types, list | tuple | set | frozenset):
+        raise InvalidInputError("types: give a list of types of events")
+    if len(types) > _MOST_TYPES:
+        raise InvalidInputError(f"types: at most {_MOST_TYPES}")
+    for one in types:
+        check_text("types", one)
+        if storable(one) != one:
+            raise InvalidInputError(f"types: {brief(one)} holds what no database keeps")
+    return tuple(types)
 
 
 class SubscriptionVerbs(Queries):
@@ -84,11 +103,7 @@ class SubscriptionVerbs(Queries):
         if lease > _MOST_LEASE:
             raise InvalidInputError(f"lease: at most {_MOST_LEASE:,} seconds")
         if types is not None:
-            if not isinstance(types, list | tuple | set | frozenset) or not all(
-                isinstance(one, str) for one in types
-            ):
-                raise InvalidInputError("types: give a list of types of events")
-            types = tuple(types)
+            types = _checked_types(types)
         conditions = None
         if metadata is not None:
             conditions = tuple(checked_filter(BasicFilter, {"metadata": metadata}).metadata)

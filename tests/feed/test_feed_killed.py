@@ -28,23 +28,27 @@ from eventstore import EventStore
 from support.calls import voice_call
 frames, number = voice_call().frames, int(sys.argv[2])
 with EventStore(sys.argv[1]) as store:
-    print("ready", flush=True)
     while True:
         number += 1
         store.append(f"s{number % 9}", frames[: 1 + number % 12])
+        print("ready", flush=True)
 """
 
 
-def started(*arguments: str) -> subprocess.Popen[bytes]:
-    """A process that is ready."""
-    process = subprocess.Popen(
-        [sys.executable, *arguments],
-        cwd=TESTS,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdout is not None and process.stdout.readline() == b"ready\n"
-    return process
+def started(*commands: tuple[str, ...]) -> list[subprocess.Popen[bytes]]:
+    """Processes that are ready."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=TESTS,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            stdout=subprocess.PIPE,
+        )
+        for arguments in commands
+    ]
+    for process in processes:
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+    return processes
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
@@ -67,12 +71,12 @@ def test_nothing_is_missed(
     chance = random.Random(KILLS)
     following = ("-m", "support.follow_forever", database_url, target)
     for number in range(0, KILLS, 3):
-        feeds = [started(*following) for _ in range(2)]
-        writer = started("-c", _WRITING, database_url, str(number))
+        writing = ("-c", _WRITING, database_url, str(number))
+        processes = started(writing, following, following)
         time.sleep(chance.uniform(0, 0.1))
-        for process in chance.sample([writer, *feeds], 3):
+        for process in chance.sample(processes, 3):
             kill(process)
-    last = started(*following)
+    (last,) = started(following)
     until = time.monotonic() + 300
     while store.subscriptions()[0]["behind"] and time.monotonic() < until:
         time.sleep(0.05)

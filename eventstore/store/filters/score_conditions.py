@@ -50,6 +50,11 @@ def _by_response(tx: Transaction) -> str:
     return "" if tx.postgresql else " INDEXED BY scores_response"
 
 
+# Of a list from high to low, and of one from low to high: the comparisons that the score that it is
+# sorted by passes, if any score of that name does. That score is the greatest or the least.
+_BOUNDS = {"desc": {">": ">", ">=": ">=", "=": ">="}, "asc": {"<": "<", "<=": "<=", "=": "<="}}
+
+
 def sorting_name(filters: SessionFilter | ResponseFilter) -> str:
     """Return the name of the score that a list is sorted by: that of the first condition.
 
@@ -62,24 +67,41 @@ def sorting_name(filters: SessionFilter | ResponseFilter) -> str:
 
 
 def add_sorting_score(
-    where: Where, tx: Transaction, name: str, keys: tuple[str, ...], order: str
+    where: Where,
+    tx: Transaction,
+    filters: SessionFilter | ResponseFilter,
+    keys: tuple[str, ...],
+    order: str,
 ) -> None:
     """Add the conditions on a row `x` of `scores` that it is the one to sort by.
 
     Of several scores of one name, the greatest counts in a list from high to low, and the least in
-    a list from low to high.
+    a list from low to high. The filter's conditions on that name are added, too: they bound what is
+    read of the index, and spare to look up what does not pass.
 
     Args:
-        name: The name of the score.
+        filters: The filter of the list.
         keys: The columns that tell what is listed: a session, or a response.
         order: `asc` or `desc`, the order of the list.
     """
+    name = sorting_name(filters)
     before = "<" if order == "asc" else ">"
-    same = " AND ".join(f"y.{key} = x.{key}" for key in keys)
     where.add("x.name = ? AND x.number IS NOT NULL", name)
+    for condition in filters.score:
+        if (
+            condition.name != name
+            or condition.operator == "has"
+            or isinstance(condition.value, str)
+        ):
+            continue
+        bound = _BOUNDS[order].get(condition.operator)
+        if bound is not None:
+            where.add(f"x.number {bound} ?", float(condition.value or 0))
+            continue
+        _add_test(where, tx, _test(condition), "x", keys)
     further = (
-        f"SELECT 1 FROM scores y{_by_response(tx)} WHERE {same} AND y.name = x.name"
-        f" AND (y.number, y.seq) {before} (x.number, x.seq)"
+        f"SELECT 1 FROM scores y{_by_response(tx)} WHERE {_same(keys, 'y', 'x')}"
+        f" AND y.name = x.name AND (y.number, y.seq) {before} (x.number, x.seq)"
     )
     where.add(f"NOT ({row_by_row(tx, further)})")
 
@@ -122,7 +144,22 @@ def add_scores(
             "labels are encrypted here, and no list is chosen by them; choose by numbers, truths or"
             " names of scores, or by metadata"
         )
-    same = " AND ".join(f"g.{key} = {alias}.{key}" for key in keys)
-    for test, values in score_tests(filters):
-        found = f"SELECT 1 FROM scores g{_by_response(tx)} WHERE {same} AND {test.format('g')}"
-        where.add(row_by_row(tx, found), *values)
+    for score_test in score_tests(filters):
+        _add_test(where, tx, score_test, alias, keys)
+
+
+def _add_test(
+    where: Where, tx: Transaction, score_test: ScoreTest, alias: str, keys: tuple[str, ...]
+) -> None:
+    """Add the condition that a score of what a row of `alias` is of passes a test."""
+    test, values = score_test
+    found = (
+        f"SELECT 1 FROM scores g{_by_response(tx)} WHERE {_same(keys, 'g', alias)}"
+        f" AND {test.format('g')}"
+    )
+    where.add(row_by_row(tx, found), *values)
+
+
+def _same(keys: tuple[str, ...], name: str, other: str) -> str:
+    """Return the condition that rows of two aliases have the same keys."""
+    return " AND ".join(f"{name}.{key} = {other}.{key}" for key in keys)

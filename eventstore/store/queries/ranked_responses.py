@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from eventstore.errors import NotFoundError
+from eventstore.realtime.metadata import Condition
 from eventstore.realtime.values import identifier
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.filters import search
@@ -25,8 +26,11 @@ from eventstore.store.filters.score_conditions import (
 )
 from eventstore.store.filters.sql_conditions import (
     Where,
+    choose_start,
+    count_up_to,
     few_matching_rows,
     is_rare,
+    key_condition,
     values_source,
 )
 
@@ -43,6 +47,8 @@ _INDEXES = {
     "latency": "responses_answer",
     "tokens": "responses_tokens",
 }
+#: A pair of metadata is frequent if so many responses have it.
+_SELDOM = 20_000
 _FIGURES = {"tool", "language", "kind", "score", "label", *LEAST}
 _OF_RESPONSE = "x.session_id = r.session_id AND x.response_id = r.response_id"
 _VALUE = "SELECT {} FROM responses WHERE session_id = ? AND response_id = ?"
@@ -69,23 +75,16 @@ def ranked_keys(
     few = few_matching_rows(tx, terms, IDS) if terms else None
     lead = values_source(few, IDS) if few is not None else _few_responses(tx, filters)
     by_score = paging.sort == "score"
+    source, by = _source(tx, filters, paging, lead, where)
     if lead is not None:
-        source = f"{lead[0]} d {lookup_join(tx, 'responses', 'r', 'd', IDS)}"
         where = Where(where.conditions, [*lead[1], *where.parameters])
-        source += f" {ordered_join(tx)} scores x ON {_OF_RESPONSE}" if by_score else ""
-    elif by_score:
-        by_index = "" if tx.postgresql else " INDEXED BY scores_number"
-        source = f"scores x{by_index} {lookup_join(tx, 'responses', 'r', 'x', IDS)}"
-    else:
-        by_index = "" if tx.postgresql else f" INDEXED BY {_INDEXES[paging.sort]}"
-        source = f"responses r{by_index}"
     if terms and few is None:
         at_once = is_rare(tx, terms)
         condition, values = search.response_says(terms, tx.postgresql, at_once)
         where.add(condition, *values)
-    column, by = _COLUMNS[paging.sort], "x" if by_score else "r"
+    column = _COLUMNS[paging.sort]
     if by_score:
-        add_sorting_score(where, tx, sorting_name(filters), IDS, paging.order)
+        add_sorting_score(where, tx, filters, IDS, paging.order)
     direction, compare = ("ASC", ">") if paging.ascends else ("DESC", "<")
     names = list(dict.fromkeys((column, "at", *IDS)))
     if paging.cursor is not None:
@@ -113,9 +112,57 @@ def ranked_keys(
     return sql, [*where.parameters, paging.limit + 1], order("k")
 
 
+def _source(
+    tx: Transaction,
+    filters: ResponseFilter,
+    paging: ResponsePaging,
+    lead: Narrowing | None,
+    where: Where,
+) -> tuple[str, str]:
+    """Return SQL behind FROM with `responses r`, and the alias with the columns of the order.
+
+    Args:
+        lead: The few responses to read from; None to read an index in order.
+        where: The conditions, to which those of the source are added.
+    """
+    by_score = paging.sort == "score"
+    if lead is not None:
+        source = f"{lead[0]} d {lookup_join(tx, 'responses', 'r', 'd', IDS)}"
+        if not by_score:
+            return source, "r"
+        return f"{source} {ordered_join(tx)} scores x ON {_OF_RESPONSE}", "x"
+    if by_score:
+        by_index = "" if tx.postgresql else " INDEXED BY scores_number"
+        return f"scores x{by_index} {lookup_join(tx, 'responses', 'r', 'x', IDS)}", "x"
+    pair = _seldom_pair(tx, filters, paging)
+    if pair is not None:
+        where.add("m.key = ? AND m.value = ?", pair.key, pair.value)
+        return f"response_metadata m {lookup_join(tx, 'responses', 'r', 'm', IDS)}", "m"
+    return f"responses r{'' if tx.postgresql else f' INDEXED BY {_INDEXES[paging.sort]}'}", "r"
+
+
 def _few_responses(tx: Transaction, filters: ResponseFilter) -> Narrowing | None:
     """Return the responses of the condition that leaves the fewest, or None if it leaves many."""
     return narrowest(tx, _narrowing(filters), IDS)
+
+
+def _seldom_pair(
+    tx: Transaction, filters: ResponseFilter, paging: ResponsePaging
+) -> Condition | None:
+    """SQLite: return a pair of metadata that few enough responses have to read a page from them.
+
+    The pair's index has the times, in whose order the page is read until it is full. PostgreSQL
+    knows how frequent a pair is, and chooses itself.
+    """
+    if tx.postgresql or paging.sort != "created":
+        return None
+    scope = (filters.scope,) if filters.scope is not None else ()
+    start = choose_start(tx, filters.metadata + scope)
+    if start is None or start.operator != "=":
+        return None
+    test, values = key_condition(start)
+    number = count_up_to(tx, f"response_metadata x WHERE {test}", values, _SELDOM)
+    return start if number < _SELDOM else None
 
 
 def _narrowing(filters: ResponseFilter) -> Iterator[Narrowing]:

@@ -174,7 +174,7 @@ def _branches(
         else:
             source = _source_from(tx, lead, scored, ("f",))
             source += f" {ordered_join(tx)} scores x ON x.session_id = f.session_id"
-        add_sorting_score(scored, tx, sorting_name(filters), SESSION_ID, paging.order)
+        add_sorting_score(scored, tx, filters, SESSION_ID, paging.order)
         yield _Branch(source, scored, "x.number", "x")
         return
     if sort == "cost" and costs is not None:

@@ -6,12 +6,12 @@ by write_read_models.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from eventstore.projection.state import SessionState
 from eventstore.realtime.resources.scores import Score, ScoreTarget, score_resource
-from eventstore.realtime.values import column_text, dumps
+from eventstore.realtime.values import column_text, dumps, text
 
 if TYPE_CHECKING:
     from eventstore.store.database.transaction import Row
@@ -23,16 +23,46 @@ ScoreKey = tuple[ScoreTarget, str, str, str]
 def changed_score_keys(state: SessionState) -> set[ScoreKey]:
     """Return the keys of scores whose rows may differ from those that were written last.
 
-    The row of a score also tells when the response or item came, and which response an item
-    belongs to.
+    The row of a score also tells when the response or item came, which response an item belongs to,
+    and the model of the response or of the session.
     """
     dirty = state.dirty
     keys = set(dirty.scores)
-    targets: list[tuple[ScoreTarget, str]] = [("response", id_) for id_ in dirty.responses]
-    targets += [("item", id_) for id_ in dirty.items]
+    targets: list[tuple[ScoreTarget, str]] = list(state.scores)
+    if session_model(state) == state.scored_model:
+        targets = [("response", id_) for id_ in dirty.responses]
+        targets += [("item", id_) for id_ in dirty.items]
+        targets += [("item", id_) for id_ in _items_of(state, dirty.responses)]
     for target in targets:
         keys.update((*target, *name) for name in state.scores.get(target, ()))
     return keys
+
+
+def _items_of(state: SessionState, response_ids: set[str]) -> Iterator[str]:
+    """Yield the ids of scored items that belong to responses."""
+    if not response_ids:
+        return
+    for target, id_ in state.scores:
+        if target == "item" and _response_of(state, id_) in response_ids:
+            yield id_
+
+
+def _response_of(state: SessionState, item_id: str) -> str | None:
+    """Return the id of the response that an item belongs to, or that it is answered by."""
+    item = state.items.get(item_id)
+    return None if item is None else item.response_id or item.answered_by
+
+
+def session_model(state: SessionState) -> str | None:
+    """Return the model of a session as its row has it."""
+    return column_text(state.wire.get("model"))
+
+
+def _model_of(state: SessionState, response_id: str | None) -> str | None:
+    """Return the model of a response, or that of the session if the response tells none."""
+    response = state.responses.get(response_id) if response_id is not None else None
+    told = None if response is None else column_text(text(response.session.get("model")))
+    return session_model(state) if told is None else told
 
 
 def score_rows(state: SessionState, keys: Iterable[ScoreKey], opened_at: int) -> list[Row]:
@@ -74,7 +104,7 @@ def _score_row(state: SessionState, key: ScoreKey, score: Score, opened_at: int)
     elif score.target == "item":
         item = state.items.get(score.target_id)
         if item is not None:
-            at, response_id = item.seen_at, item.response_id or item.answered_by
+            at, response_id = item.seen_at, _response_of(state, score.target_id)
     is_number = score.kind in ("number", "boolean")
     return (
         state.session_id,
@@ -86,4 +116,5 @@ def _score_row(state: SessionState, key: ScoreKey, score: Score, opened_at: int)
         float(score.value or 0) if is_number else None,
         column_text(score.value) if score.kind == "label" else "",
         dumps(score_resource(state.session_id, score)),
+        _model_of(state, response_id),
     )

@@ -46,6 +46,7 @@ from eventstore.store.readmodels.score_rows import (
     all_score_rows,
     changed_score_keys,
     score_rows,
+    session_model,
     taken_back,
 )
 from eventstore.store.readmodels.upsert import PRIMARY_KEY_OF, Rows, upsert_rows
@@ -173,6 +174,8 @@ def mark_written(state: SessionState, tags: ResponsePairs) -> None:
     """Mark the changes of a state as written to the read models."""
     for response, pairs in tags:
         response.indexed = pairs
+    if state.scores:
+        state.scored_model = session_model(state)
     state.dirty.clear()
 
 

@@ -281,9 +281,9 @@ def _append_at_head(
     own: InlineProjections | None,
 ) -> _Done:
     """Lock the stream, or create it, and append at its head."""
-    session_id, frames, expected_seq, close = append
-    if close and isinstance(frames, Sequence) and needs_closing_note(tuple(frames)):
-        frames = [*frames, CLOSING]
+    session_id, given, expected_seq, close = append
+    adds_note = close and isinstance(given, Sequence) and needs_closing_note(tuple(given))
+    frames = [*given, CLOSING] if adds_note else given
     head = lock_stream(tx, session_id)
     if head is not None:
         refuse_erased(tx, session_id, head.erased_at, _ANOTHER_ID)
@@ -295,8 +295,8 @@ def _append_at_head(
         # Another writer may have created the stream and appended to it since it was looked up.
         if expected_seq is not None and expected_seq != head.seq:
             return _Done(_repeated(tx, session_id, head, expected_seq, list(frames)), None, None)
-    if isinstance(frames, Sequence) and CLOSING in frames[-1:] and not _is_open(head):
-        frames = frames[:-1]
+    if adds_note and not _is_open(head):
+        frames = given  # It was closed before.
     state = _state_at(tx, cached, session_id, head) if inline else None
     projected_by_own = None if own is None else own.begin(tx, session_id, head.seq)
     last_seq, last_at = _insert(tx, session_id, head.seq, frames, state, projected_by_own)

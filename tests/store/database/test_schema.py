@@ -18,6 +18,7 @@ from support.calls import SAMPLE_STREAMS, voice_call
 from support.events import SESSION
 from support.rows import read_model_rows
 
+from eventstore import EventStore
 from eventstore.errors import DatabaseUnavailableError, SchemaError
 from eventstore.realtime.frames import Frame
 from eventstore.store.database import engine as engines
@@ -148,6 +149,25 @@ def test_open_sessions_get_the_steps_of_their_lengths(engine: Engine) -> None:
         )
     schema.upgrade(engine)
     assert [read_model_rows(engine, id_) for id_ in ids] == before
+
+
+def test_scores_get_the_models_of_what_is_scored(database_url: str) -> None:
+    with EventStore(database_url) as store:
+        store.append(SESSION, voice_call().frames)
+        store.append("no_model", [])
+        [response, *_] = [one["id"] for one in store.responses()]
+        store.score(SESSION, "helpful", 1, response=response)
+        for id_ in (SESSION, "no_model"):
+            store.score(id_, "topic", "weather")
+        before = [read_model_rows(store.engine, id_) for id_ in (SESSION, "no_model")]
+        config = Config()
+        config.set_main_option("script_location", str(schema.migrations_folder()))
+        with store.engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.downgrade(config, "0016")
+        schema.upgrade(store.engine)
+        assert [read_model_rows(store.engine, id_) for id_ in (SESSION, "no_model")] == before
+        assert {one["key"] for one in store.score_sums("model")["data"]} == {"gpt-realtime", None}
 
 
 def test_what_was_indexed_before_is_found_as_before(engine: Engine) -> None:

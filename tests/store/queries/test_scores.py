@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections import Counter, defaultdict
 from io import BytesIO
-from itertools import count
+from itertools import count, product
 from typing import Any
 
 import pytest
@@ -110,6 +110,7 @@ def test_any_scores_are_listed_found_and_summed_as_by_plain_python(
         assert {id_: read_model_rows(store.engine, id_) for id_ in ids} == rows
         _check_found(store, ids, kept)
         _check_sorted(store, kept)
+        _check_chosen_and_sorted(store, kept)
         _check_sums(store, ids, kept)
         for id_ in ids:
             store.erase(id_, vacuum=False)
@@ -201,6 +202,34 @@ def _check_sorted(store: EventStore, kept: dict[Any, Any]) -> None:
         assert [(one["eventstore"]["session_id"], one["id"]) for one in backwards] == responses[:-1]
 
 
+def _check_chosen_and_sorted(store: EventStore, kept: dict[Any, Any]) -> None:
+    """What is sorted by a score and chosen by it: any score passes, and the best one counts."""
+    given: dict[Any, list[Any]] = defaultdict(list)
+    for (session, target, name, _), value in kept.items():
+        if name == "helpful":
+            given[session].append(value)
+            if TARGETS[target][1] is not None:
+                given[session, TARGETS[target][1]].append(value)
+    for condition, (order, best) in product(CONDITIONS, (("desc", max), ("asc", min))):
+        if not condition.startswith("helpful"):
+            continue
+        asked = {"score": condition, "sort": "score", "order": order, "limit": 2}
+        responses = store.responses(**asked).iter_all()  # type: ignore[arg-type]
+        listed: list[Any] = [(one["eventstore"]["session_id"], one["id"]) for one in responses]
+        sessions = store.sessions(**asked).iter_all()  # type: ignore[arg-type]
+        listed += [one["id"] for one in sessions]
+        numbers = {
+            key: [float(value) for value in values if isinstance(value, int | float)]
+            for key, values in given.items()
+            if any(passes(condition, "helpful", value) for value in values)
+        }
+        bests = {key: best(values) for key, values in numbers.items() if values}
+        assert sorted(map(str, listed)) == sorted(map(str, bests)), (condition, order)
+        for kind in (str, tuple):
+            values = [bests[key] for key in listed if isinstance(key, kind)]
+            assert values == sorted(values, reverse=order == "desc")
+
+
 def _check_sums(store: EventStore, ids: list[str], kept: dict[Any, Any]) -> None:
     by_session: dict[Any, list[Any]] = defaultdict(list)
     for (session, _, name, _), value in kept.items():
@@ -247,7 +276,10 @@ def test_scores_are_of_a_scope(store: EventStore) -> None:
     with pytest.raises(NotFoundError):
         anna.scores("sess_b")
     assert [one["count"] for one in anna.score_sums()["data"]] == [1]
-    assert [one["count"] for one in store.score_sums(metadata="tenant")["data"]] == [2]
+    for metadata, number in ((["tenant"], 2), ({"tenant": "anna"}, 1), (["tenant!=anna"], 1)):
+        assert [one["count"] for one in store.score_sums(metadata=metadata)["data"]] == [number]
+    assert [one["count"] for one in store.score_sums(metadata=["tenant^=b"])["data"]] == [1]
+    assert store.score_sums(metadata={"tenant": "nobody"})["data"] == []
     assert [one["id"] for one in anna.sessions(score="helpful")] == ["sess_a"]
     assert len(anna.responses(score="helpful>=1")) == 1
 
@@ -279,7 +311,7 @@ def test_a_projection_that_is_behind_refuses_no_target(store: EventStore) -> Non
 WRONG: tuple[tuple[Json, str], ...] = (
     ({"name": "a<b"}, "the score's name is 'a<b'"),
     ({"name": 7}, "the score's name is 7"),
-    ({"value": float("nan")}, "use a finite number"),
+    ({"value": float("nan")}, "use a number between"),
     ({"value": [1]}, "use a number, a truth or text"),
     ({"value": "two\nlines", "kind": "label"}, "use a label"),
     ({"value": ""}, "use text of 1 to"),

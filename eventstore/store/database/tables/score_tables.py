@@ -28,7 +28,11 @@ scores = Table(
     # A label; otherwise empty.
     Column("label", VALUE_TYPE, nullable=False),
     Column("resource", Text, nullable=False),
-    Index("scores_number", "name", "number", "at", "session_id", "response_id"),
+    # The model of the response, otherwise of the session.
+    Column("model", String(256)),
+    # This index and `scores_at` have what sums need, so that SQLite looks up no row for them. It
+    # adds the primary key to each index itself. A label may be long, so it is in one index only.
+    Index("scores_number", "name", "number", "at", "session_id", "response_id", "kind", "model"),
     Index(
         "scores_label",
         "label",
@@ -39,6 +43,6 @@ scores = Table(
         postgresql_where=text("label <> ''"),
     ),
     Index("scores_response", "session_id", "response_id", "name"),
-    Index("scores_at", "at", "session_id"),
+    Index("scores_at", "at", "session_id", "response_id", "kind", "number", "model"),
     sqlite_with_rowid=False,
 )

@@ -84,7 +84,7 @@ class _Handlers:
             answer = await self._run(asker, partial(tool.run, asker, arguments))
         except Exception as error:
             return _failed(_told(f"the tool {tool.name}", error))
-        return _result(answer)
+        return tool_result(answer)
 
     async def list_resources(
         self, context: Context, params: types.PaginatedRequestParams | None
@@ -164,7 +164,7 @@ def _described(tool: Tool) -> types.Tool:
     )
 
 
-def _result(answer: Answer) -> types.CallToolResult:
+def tool_result(answer: Answer) -> types.CallToolResult:
     """Return an answer as the protocol has it. Its text and its data say the same."""
     text, data = answer.text, None
     if answer.data is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from support.calls import beta_tool_call, voice_call
+from support.gpt_live import client_call
 from support.mcp_clients import Connected, over_http, over_stdio
 
 from eventstore import EventStore
@@ -102,6 +104,15 @@ def test_a_transcript_is_read_turn_by_turn(client: Connected) -> None:
     assert more == "More turns follow: call read_transcript with after=2."
     assert client.resources() == [f"call://{B}/transcript", f"call://{A}/transcript"]
     assert client.read(f"call://{A}/transcript").splitlines() == lines
+
+
+def test_a_session_of_gpt_live_says_where_its_timeline_begins(
+    client: Connected, store: EventStore
+) -> None:
+    store.append("sess_live", client_call().frames)
+    heading, *lines = client.text("read_transcript", session_id="sess_live").splitlines()
+    assert re.search(r"its own timeline, by which .* count, begins at \d\.\d{3} s$", heading)
+    assert lines[-1].startswith("[10] 8.2 s user: Thank you.")
 
 
 def test_a_session_is_told_as_it_was_at_a_moment(client: Connected) -> None:

@@ -14,6 +14,8 @@ from eventstore.realtime.values import storable
 MAX_SECONDS, MAX_SOUND_BYTES = 60.0, 2_000_000
 _LOWER_RATES = (16_000, 8_000)
 _WAV_HEADER = 44
+# Seconds by which a sum of binary fractions may be off.
+_ROUNDING = 0.001
 
 
 def hear(asker: Asker, arguments: Hear) -> Answer:
@@ -29,11 +31,14 @@ def hear(asker: Asker, arguments: Hear) -> Answer:
 
     log = asker.timed_log()
     chosen_by = arguments.model_dump(exclude={"session_id"})
-    if arguments.end is None and arguments.response is None and arguments.item is None:
-        chosen_by["end"] = (arguments.start or 0.0) + MAX_SECONDS
+    in_parts = arguments.response is None and arguments.item is None
     with sound_source(log, arguments.session_id, None) as (timeline, read):
         chosen = select(timeline, read=read, **chosen_by)
         whole_end = timeline.end
+        if in_parts and arguments.end is None:
+            # Sound may begin a little before the session's first event.
+            chosen_by["end"] = min(chosen.end, chosen.start + MAX_SECONDS)
+            chosen = chosen._replace(end=chosen_by["end"])
         length, channels = chosen.end - chosen.start, len(chosen.channels)
         rate = _rate(default_rate(chosen), length, channels)
     stream = io.BytesIO()
@@ -43,7 +48,7 @@ def hear(asker: Asker, arguments: Hear) -> Answer:
         stream,
         "wav",
         rate=rate,
-        limit=SoundLimit(MAX_SECONDS, MAX_SOUND_BYTES - _WAV_HEADER),
+        limit=SoundLimit(MAX_SECONDS + _ROUNDING, MAX_SOUND_BYTES - _WAV_HEADER),
         progress=lambda *_: asker.check_time(),
         **chosen_by,
     )
@@ -54,7 +59,7 @@ def hear(asker: Asker, arguments: Hear) -> Answer:
         f" ({written.seconds:.2f} s), {written.rate} Hz, {sides}.",
         *(f"Note: {note}." for note in written.notes),
     ]
-    if arguments.response is None and arguments.item is None and ends < whole_end - 0.01:
+    if in_parts and ends < whole_end - 0.01:
         parts.append(
             f"The session's sound goes on to {whole_end:.2f} s: call hear with start={ends:.2f}."
         )

@@ -14,6 +14,7 @@ from eventstore.mcp.tools.briefs import item_brief, response_brief, seconds
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.recording_lines import envelope
 from eventstore.realtime.values import mapping
+from eventstore.times import parse_time
 
 #: How many characters of one turn a page of a transcript shows.
 TURN_CHARACTERS = 6000
@@ -42,7 +43,21 @@ def _heading(session: Any, turns: int) -> str:
         else "still open",
         f"{turns} turns",
     ]
+    begins = _timeline_begins(notes)
+    if begins is not None:
+        told = f"its own timeline, by which hear and read_session count, begins at {begins:.3f} s"
+        parts.append(told)
     return one_line("; ".join(parts))
+
+
+def _timeline_begins(notes: Json) -> float | None:
+    """Return at which second a GPT-Live session's own timeline begins; None without one."""
+    try:
+        opened = parse_time(notes.get("opened_at"))
+        started = parse_time(mapping(notes.get("live")).get("started_at"))
+    except (ValueError, OverflowError):
+        return None
+    return None if opened is None or started is None else (started - opened) / 1_000_000
 
 
 def _lines(turns: Sequence[Turn], arguments: ReadTranscript) -> list[str]:

@@ -56,6 +56,8 @@ class _Handlers:
     def _asker(self, context: Context) -> Asker:
         """Return who sent a request: the holder of its API key, or whoever needs no key."""
         request = context.request
+        if request is None and self._service.stores.keys is not None:
+            raise MCPError(types.INVALID_REQUEST, "a key is needed")
         access: Access = self._service.access if request is None else request.state.access
         return Asker(self._service, access)
 

@@ -151,6 +151,11 @@ COMMAND_ENTRIES = {
             "Serve pages to look at calls, and an HTTP API in OpenAI's shapes.",
         ),
         (
+            "mcp",
+            "serve.mcp",
+            "Serve calls to language models, as tools of the Model Context Protocol (MCP).",
+        ),
+        (
             "rebuild",
             "keep.maintain",
             "Rebuild read models from the log, each session in one transaction.",

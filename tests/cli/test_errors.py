@@ -57,6 +57,7 @@ COMMANDS = {
     "erase": "sess_a --yes",
     "retain": f"--policy {Path(__file__).with_name('policy.toml')}",
     "serve": "--listen 0",
+    "mcp": "--listen 0",
     "spool": "",
 }
 

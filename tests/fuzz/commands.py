@@ -23,6 +23,7 @@ from support.terminal import Output, Terminal
 LEFT_OUT = {
     "record": "it relays calls until it is stopped; the relay has tests of its own",
     "serve": "it serves until it is stopped; its routes are called without it (routes.py)",
+    "mcp": "it serves until it is stopped; tests/mcp/test_hostile.py calls its tools",
     "join": "it needs OpenAI's server",
     "calls": "it receives webhooks until it is stopped; tests/web/api/test_webhooks.py sends them",
     "distribute": "it needs a cluster; see tests/store/maintenance/test_distribute.py",

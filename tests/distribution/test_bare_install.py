@@ -31,6 +31,7 @@ NEEDS_EXTRA = {
     "parquet": "eventstore export SESSION --format parquet -o tables",
     "otel": "eventstore export SESSION --format otel --endpoint http://127.0.0.1:9",
     "objects": "eventstore offload SESSION --to memory://calls",
+    "mcp": "eventstore mcp",
     "encryption": "eventstore --keys sqlite:///keys.db import call.jsonl",
     "tls": "eventstore replay SESSION --serve 0 --tls",
 }

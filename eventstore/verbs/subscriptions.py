@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: How many seconds a lease has at most.
 _MOST_LEASE = 12 * 3600
 #: That of traces. A collector may take as long as its time limit, 10 seconds, for each answer.
-_TRACES_LEASE = 60.0
+_TRACES_LEASE = 30.0
 
 
 class SubscriptionVerbs(Queries):

@@ -47,7 +47,6 @@ class Answer(NamedTuple):
 
     def partial_success(self) -> tuple[str, int]:
         """Return why it left spans out of those that it took, and how many; 0 if none."""
-        from google.protobuf.message import DecodeError
         from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
             ExportTraceServiceResponse,
         )
@@ -56,7 +55,7 @@ class Answer(NamedTuple):
             return "", 0
         try:
             told = ExportTraceServiceResponse.FromString(self.body).partial_success
-        except DecodeError:
+        except Exception:  # what is no message of protobuf tells nothing
             return "", 0
         reason = storable(" ".join(told.error_message.split()))[:200]
         return reason, max(0, int(told.rejected_spans))

@@ -141,7 +141,8 @@ def _is_told(state: SessionState, delegation: Delegation) -> bool:
     """
     said = state.live.saying.get("assistant", "") if state.live is not None else ""
     item = state.items.get(said)
-    return delegation.done_seq is not None and item is not None and item.seen_seq > delegation.done_seq
+    done = delegation.done_seq
+    return done is not None and item is not None and item.seen_seq > done
 
 
 def _decision(state: SessionState, item: Item, content: bool) -> Iterator[Span]:

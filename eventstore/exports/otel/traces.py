@@ -26,8 +26,6 @@ _LOGGER = logging.getLogger("eventstore.traces")
 LOOK_EACH = 0.2
 #: The first and the longest pause before spans are offered again that were not taken, in seconds.
 FIRST_PAUSE, MOST_PAUSE = 0.5, 15.0
-#: How often spans are offered by what sends all there is and then ends.
-MOST_TRIES_ONCE = 3
 
 
 class Traces:
@@ -120,20 +118,20 @@ class Traces:
             if self._stopped.is_set() and self._is_failing:
                 return
             del self._batch[:BATCH]
+            feed.keep()
         feed.acknowledge()
 
     def _send_some(self, feed: Feed, spans: list[Span]) -> None:
         """Send spans, and wait until they are taken, or refused for ever, or `stop` is called."""
-        pause, tries = FIRST_PAUSE, 0
+        pause = FIRST_PAUSE
         while True:
             outcome = self._endpoint.offer(spans)
-            tries += 1
             if outcome.kind != "away":
                 break
             self._note_away(outcome.reason)
             if self._stopped.is_set():
                 return
-            if self._once and tries >= MOST_TRIES_ONCE:
+            if self._once:
                 raise EventStoreError(f"{self.to} did not take the spans: {outcome.reason}")
             self._wait(feed, pause)
             pause = min(pause * 2, MOST_PAUSE)
@@ -149,7 +147,8 @@ class Traces:
                     return
         else:
             self.refused += 1
-            _LOGGER.error("%s will not take the span %r: %s", self.to, spans[0].name, outcome.reason)
+            name, reason = spans[0].name, outcome.reason
+            _LOGGER.error("%s will never take the span %r: %s", self.to, name, reason)
 
     def _wait(self, feed: Feed, seconds: float) -> None:
         """Wait, and keep the sessions of the feed meanwhile."""

@@ -40,7 +40,7 @@ from eventstore.realtime.upstream_urls import public_url
     help="Only sessions with K=V, K (has it), K^=PREFIX or K!=V; again: and.",
 )
 @click.option("--content", is_flag=True, help="With what was said, and tools' data.")
-@click.option("--link", metavar="URL", help="Where your pages are: each span has its address there.")
+@click.option("--link", metavar="URL", help="Where your pages are: spans have addresses there.")
 @click.option("--once", is_flag=True, help="End when there is nothing more to send for now.")
 @db_option
 @json_option

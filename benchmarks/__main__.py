@@ -27,6 +27,7 @@ NAMES = (
     "bounds",
     "serve",
     "feed",
+    "traces",
     "sound",
     "relay",
     "relay_bounds",

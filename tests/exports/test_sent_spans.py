@@ -93,7 +93,7 @@ def test_what_was_sent_is_what_an_export_has(
     store: EventStore, make: type[st.SearchStrategy[list[Frame]]], killed: bool
 ) -> None:
     @given(stream=make(), cuts=st.lists(st.integers(0, 40), max_size=8))
-    @examples(40)
+    @examples(25)
     def check(stream: list[Frame], cuts: list[int]) -> None:
         session_id, sent, _ = follow(store, stream, cuts, killed)
         assert sent == exported(store, session_id)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from eventstore.common.urls import split_server_url
@@ -19,6 +19,7 @@ from eventstore.errors import EventStoreError, InvalidInputError, MissingExtraEr
 from eventstore.exports.otel.collector_answers import Answer, watched_session
 from eventstore.exports.otel.otlp_json import SCOPE, SERVICE, batches, nanoseconds
 from eventstore.exports.otel.spans import Span
+from eventstore.realtime.upstream_urls import public_url
 
 _SAMPLED = 1
 _PATH = "/v1/traces"
@@ -45,6 +46,7 @@ class Endpoint:
 
     Attributes:
         url: The URL that spans are sent to.
+        shown: The URL as messages have it, without what may be secret.
 
     Args:
         url: The endpoint's URL. If it has no path, `/v1/traces` is added. None for the one that
@@ -61,10 +63,12 @@ class Endpoint:
         except ImportError as error:
             raise MissingExtraError("opentelemetry-exporter-otlp-proto-http", "otel") from error
         self.url = _traces_url(url) if url is not None else _url_of_environment()
+        self.shown = public_url(self.url)
         self._answers: list[Answer] = []
-        self._is_closed = False
-        session: Any = watched_session(self._answers)
-        self._exporter: Any = OTLPSpanExporter(endpoint=self.url, session=session)
+        self._make: Callable[[], Any] = lambda: OTLPSpanExporter(
+            endpoint=self.url, session=watched_session(self._answers)
+        )
+        self._exporter: Any = self._make()
 
     def send(self, spans: Sequence[Span]) -> None:
         """Send spans. The exporter retries for a while if the endpoint is busy.
@@ -75,7 +79,7 @@ class Endpoint:
         for batch in batches(spans):
             outcome = self.offer(batch)
             if outcome.kind != "taken":
-                raise EventStoreError(f"{self.url} did not take the spans: {outcome.reason}")
+                raise EventStoreError(f"{self.shown} did not take the spans: {outcome.reason}")
 
     def offer(self, spans: Sequence[Span]) -> Outcome:
         """Send spans in one request, and return what became of them.
@@ -85,11 +89,10 @@ class Endpoint:
         """
         from opentelemetry.sdk.trace.export import SpanExportResult
 
-        if self._is_closed:
-            return Outcome("away", "the connection was closed")
+        exporter = self._exporter = self._exporter or self._make()
         self._answers.clear()
         with _FailureReason() as reason:
-            done = self._exporter.export([_readable(span) for span in spans])
+            done = exporter.export([_readable(span) for span in spans])
         answer = self._answers[-1] if self._answers else None
         if done is SpanExportResult.SUCCESS and answer is not None and answer.is_of_collector():
             return Outcome("taken", *answer.partial_success())
@@ -99,10 +102,13 @@ class Endpoint:
         return Outcome("away", told or (answer.told() if answer is not None else "no answer"))
 
     def close(self) -> None:
-        """Close the connection. Any thread may call it; what is sent now is repeated no more."""
-        if not self._is_closed:
-            self._is_closed = True
-            self._exporter.shutdown()
+        """Close the connection, until something is sent again.
+
+        Any thread may call it: what is sent at this moment is then repeated no more.
+        """
+        exporter, self._exporter = self._exporter, None
+        if exporter is not None:
+            exporter.shutdown()
 
 
 def _url_of_environment() -> str:

@@ -42,7 +42,7 @@ class Traces:
 
     Attributes:
         name: As given.
-        to: The URL of the collector.
+        to: The URL of the collector, without what may be secret in it.
         sent: How many spans were taken.
         refused: How many spans the collector will never take, as it says.
         failed: How often the collector took nothing.
@@ -58,7 +58,7 @@ class Traces:
         link: str | None = None,
         once: bool = False,
     ) -> None:
-        self.name, self.to = name, endpoint.url
+        self.name, self.to = name, endpoint.shown
         self._engine, self._make, self._endpoint, self._once = engine, feed, endpoint, once
         self._content, self._link = content, link
         self._stopped = threading.Event()
@@ -128,11 +128,12 @@ class Traces:
             outcome = self._endpoint.offer(spans)
             if outcome.kind != "away":
                 break
+            self.failed += 1
+            if self._once:
+                raise EventStoreError(f"{self.to} did not take the spans: {outcome.reason}")
             self._note_away(outcome.reason)
             if self._stopped.is_set():
                 return
-            if self._once:
-                raise EventStoreError(f"{self.to} did not take the spans: {outcome.reason}")
             self._wait(feed, pause)
             pause = min(pause * 2, MOST_PAUSE)
         self._is_failing = False
@@ -164,7 +165,6 @@ class Traces:
             _LOGGER.error("%s left %d spans out: %s", self.to, rejected, reason)
 
     def _note_away(self, reason: str) -> None:
-        self.failed += 1
         if not self._is_failing:
             _LOGGER.warning("%s did not take spans: %s; trying again", self.to, reason)
         self._is_failing = True

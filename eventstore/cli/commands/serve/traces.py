@@ -14,7 +14,6 @@ from eventstore.cli.options import db_option, json_option, open_store
 from eventstore.cli.terminal.output import clean, counted, print_json, print_line, say
 from eventstore.exports.otel.traces import Traces
 from eventstore.feed.delivery import From
-from eventstore.realtime.upstream_urls import public_url
 
 
 @click.command()
@@ -100,7 +99,7 @@ def _run(made: Traces, once: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     if not once:
-        say(f"Spans go to {clean(public_url(made.to))}; Ctrl-C ends it.")
+        say(f"Spans go to {clean(made.to)}; Ctrl-C ends it.")
     gc.freeze()  # a collection of all imported modules would delay spans
     made.run()
 

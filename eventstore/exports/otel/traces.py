@@ -88,8 +88,7 @@ class Traces:
     def stop(self) -> None:
         """End `run` soon. Any thread, or a signal, may call it."""
         self._stopped.set()
-        if self._is_failing:
-            self._endpoint.close()  # It would try again for some seconds.
+        self._endpoint.close()  # What is sent now ends, and is not repeated for seconds.
         if self._feed is not None:
             self._feed.stop()
 

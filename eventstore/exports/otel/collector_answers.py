@@ -7,6 +7,7 @@ which it was redirected. Called by otlp_http.py.
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from eventstore.realtime.values import storable
@@ -61,21 +62,38 @@ class Answer(NamedTuple):
         return reason, max(0, int(told.rejected_spans))
 
 
-def watched_session(answers: list[Answer]) -> Any:
+@dataclass
+class Asked:
+    """What became of requests to a collector.
+
+    Attributes:
+        requests: How many were begun.
+        answer: The last answer; None if there was none.
+    """
+
+    requests: int = 0
+    answer: Answer | None = None
+
+
+def watched_session(asked: Asked) -> Any:
     """Return a session of requests that notes each answer, and follows no redirect.
 
     Args:
-        answers: The list that answers are added to.
+        asked: Where requests and answers are noted.
     """
     import requests
 
     class WatchedSession(requests.Session):
+        def request(self, *arguments: Any, **options: Any) -> Any:
+            asked.requests, asked.answer = asked.requests + 1, None
+            return super().request(*arguments, **options)
+
         def send(self, request: Any, **options: Any) -> Any:
             options |= {"allow_redirects": False, "stream": True}
             with super().send(request, **options) as response:
                 body = response.raw.read(_MOST_BODY, decode_content=True) or b""
             kind, reason = response.headers.get("content-type", ""), response.reason or ""
-            answers.append(Answer(response.status_code, reason, kind, body))
+            asked.answer = Answer(response.status_code, reason, kind, body)
             # A body of any length would be read whole.
             short = requests.Response()
             short.status_code, short.reason = response.status_code, response.reason

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 from eventstore.common.urls import split_server_url
 from eventstore.common.version import VERSION
 from eventstore.errors import EventStoreError, InvalidInputError, MissingExtraError
-from eventstore.exports.otel.collector_answers import Answer, watched_session
+from eventstore.exports.otel.collector_answers import Asked, watched_session
 from eventstore.exports.otel.otlp_json import SCOPE, SERVICE, batches, nanoseconds
 from eventstore.exports.otel.spans import Span
 from eventstore.realtime.upstream_urls import public_url
@@ -64,9 +64,9 @@ class Endpoint:
             raise MissingExtraError("opentelemetry-exporter-otlp-proto-http", "otel") from error
         self.url = _traces_url(url) if url is not None else _url_of_environment()
         self.shown = public_url(self.url)
-        self._answers: list[Answer] = []
+        self._asked = Asked()
         self._make: Callable[[], Any] = lambda: OTLPSpanExporter(
-            endpoint=self.url, session=watched_session(self._answers)
+            endpoint=self.url, session=watched_session(self._asked)
         )
         self._exporter: Any = self._make()
 
@@ -90,10 +90,14 @@ class Endpoint:
         from opentelemetry.sdk.trace.export import SpanExportResult
 
         exporter = self._exporter = self._exporter or self._make()
-        self._answers.clear()
+        asked = self._asked
+        asked.requests, asked.answer = 0, None
         with _FailureReason() as reason:
             done = exporter.export([_readable(span) for span in spans])
-        answer = self._answers[-1] if self._answers else None
+        answer = asked.answer
+        if not asked.requests and self._exporter is exporter:
+            # The exporter could not encode them, or they are larger than what it sends at once.
+            return Outcome("refused", reason.reason)
         if done is SpanExportResult.SUCCESS and answer is not None and answer.is_of_collector():
             return Outcome("taken", *answer.partial_success())
         if answer is not None and answer.refuses():

@@ -92,18 +92,21 @@ class Endpoint:
         exporter = self._exporter = self._exporter or self._make()
         asked = self._asked
         asked.requests, asked.answer = 0, None
+        done, raised = None, ""
         with _FailureReason() as reason:
-            done = exporter.export([_readable(span) for span in spans])
-        answer = asked.answer
+            try:
+                done = exporter.export([_readable(span) for span in spans])
+            except Exception as error:  # older exporters raise what newer ones log
+                raised = " ".join(str(error).split())[:500] or type(error).__name__
+        answer, told = asked.answer, raised or reason.reason or "no answer"
         if not asked.requests and self._exporter is exporter:
             # The exporter could not encode them, or they are larger than what it sends at once.
-            return Outcome("refused", reason.reason)
+            return Outcome("refused", told)
         if done is SpanExportResult.SUCCESS and answer is not None and answer.is_of_collector():
             return Outcome("taken", *answer.partial_success())
         if answer is not None and answer.refuses():
             return Outcome("refused", answer.told())
-        told = reason.reason if answer is None or not 200 <= answer.status < 300 else ""
-        return Outcome("away", told or (answer.told() if answer is not None else "no answer"))
+        return Outcome("away", told if answer is None else answer.told())
 
     def close(self) -> None:
         """Close the connection, until something is sent again.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from eventstore.aio.async_feed import AsyncFeed
     from eventstore.aio.async_items import AsyncItems
     from eventstore.aio.async_page import AsyncPage
+    from eventstore.aio.async_traces import AsyncTraces
     from eventstore.aio.async_webhooks import AsyncWebhooks
     from eventstore.aio.verbs.queries import AsyncQueries
     from eventstore.archive.copy_sessions import Copied
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from eventstore.exports.chat import Chat, chat
     from eventstore.exports.html import write_html
     from eventstore.exports.otel.session_spans import read_spans
+    from eventstore.exports.otel.traces import Traces
     from eventstore.exports.parquet.write_parquet import Written, write_parquet
     from eventstore.exports.transcript import Turn
     from eventstore.feed.delivery import Delivery
@@ -129,6 +131,7 @@ _MODULES = {
     for module, names in {
         "aio.async_event_store": ("AsyncEventStore",),
         "aio.async_feed": ("AsyncFeed",),
+        "aio.async_traces": ("AsyncTraces",),
         "aio.async_webhooks": ("AsyncWebhooks",),
         "aio.async_items": ("AsyncItems",),
         "aio.async_page": ("AsyncPage",),
@@ -177,6 +180,7 @@ _MODULES = {
         "exports.chat": ("Chat", "chat"),
         "exports.html": ("write_html",),
         "exports.otel.session_spans": ("read_spans",),
+        "exports.otel.traces": ("Traces",),
         "exports.parquet.write_parquet": ("Written", "write_parquet"),
         "exports.transcript": ("Turn",),
         "realtime.events": ("StoredEvent",),
@@ -244,6 +248,7 @@ __all__ = [
     "AsyncItems",
     "AsyncPage",
     "AsyncQueries",
+    "AsyncTraces",
     "AsyncWebhooks",
     "AudioWritten",
     "BrokenHeadError",
@@ -322,6 +327,7 @@ __all__ = [
     "SubscriptionStatus",
     "TableStep",
     "TimeLimitError",
+    "Traces",
     "Turn",
     "UnforeseenError",
     "Unsealed",

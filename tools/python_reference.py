@@ -66,6 +66,7 @@ GROUPS = {
     ),
     "Follow all sessions": (
         *("subscribe", "subscriptions", "drop_subscription", "webhooks", "dead_letters"),
+        "traces",
         *("dead_letter_page", "dead_letter", "send_again"),
     ),
     "Projections of your own": ("projections", "projected", "drop_projection"),
@@ -86,6 +87,7 @@ KINDS = {
         *("Copied", "Moved", "Erased", "Projected", "Repaired", "Fault", "Verified", "Problem"),
         *(
             "Webhooks",
+            "Traces",
             "DeadLetter",
             "Feed",
             "Delivery",
@@ -117,6 +119,7 @@ KINDS = {
         "AsyncQueries",
         "AsyncFeed",
         "AsyncWebhooks",
+        "AsyncTraces",
     ),
     "Record calls": ("Recorder", "SessionRecorder", "tap", "recorded_model", "record_call"),
     "Replay calls": ("cassette", "Cassette", "replay_server", "recordings_of", "Manner"),
@@ -177,6 +180,7 @@ def _async_verbs() -> str:
         "store.VERB, which is AsyncQueries": ["reader"],
         "store.VERB(…), which returns an AsyncFeed": [],
         "store.VERB(…), which returns AsyncWebhooks": [],
+        "store.VERB(…), which returns AsyncTraces": [],
     }
     for name in dir(EventStore):
         twin = getattr(AsyncEventStore, name, None)
@@ -184,7 +188,8 @@ def _async_verbs() -> str:
             continue
         returned = str(inspect.signature(twin).return_annotation)
         kind = 1 if returned.startswith("AsyncPage") else 2 if "AsyncItems" in returned else 0
-        kind = {"AsyncQueries": 3, "AsyncFeed": 5, "AsyncWebhooks": 6}.get(returned, kind)
+        twins = {"AsyncQueries": 3, "AsyncFeed": 5, "AsyncWebhooks": 6, "AsyncTraces": 7}
+        kind = twins.get(returned, kind)
         list(called.values())[kind].append(name)
     rows = [
         f"| `{how}` | {', '.join(f'`{one}`' for one in sorted(verbs))} |"

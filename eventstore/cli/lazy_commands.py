@@ -75,6 +75,11 @@ COMMAND_ENTRIES = {
             "serve.webhooks",
             "Post each session that has ended, or each finished response, to an app, signed.",
         ),
+        (
+            "traces",
+            "serve.traces",
+            "Send spans to an OpenTelemetry collector as responses end, while calls go on.",
+        ),
         ("replay", "ask.read", "Replay a conversation as it happened, at its own pace or faster."),
         ("audio", "ask.audio", "Write what was heard in a session as a sound file."),
         (

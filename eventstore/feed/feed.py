@@ -130,6 +130,17 @@ class Feed:
         """
         return self._held.waiting()
 
+    def acknowledge(self) -> None:
+        """Let the checkpoints move up to what was handled until now.
+
+        It is for a feed that was made with `acknowledged`, whose receiver has it.
+        """
+        self._held.acknowledge()
+
+    def keep(self) -> None:
+        """Keep the sessions for longer, while what was delivered waits to be acknowledged."""
+        self._save_in_time()
+
     def steps(self) -> Iterator[Delivery | Pause]:
         """Yield deliveries. When there are none, yield how long to wait for more."""
         for turn in self._turns():

@@ -187,6 +187,11 @@ class HeldSessions:
         """Return how far each session is of which something waits for an acknowledgement."""
         return {id_: (one.seq, one.ended) for id_, one in self._held.items() if one.waits}
 
+    def acknowledge(self) -> None:
+        """Let the checkpoints of sessions move that waited for an acknowledgement."""
+        for one in self._held.values():
+            one.waits = False
+
     def has(self, session_id: str) -> bool:
         """Return True if this worker still has a session, as far as it knows."""
         return session_id in self._held

@@ -33,6 +33,7 @@ COMMANDS = {
     "replay": "sess_a --instant",
     "feed": "",
     "webhooks": "--dead-letters",
+    "traces": "--to http://127.0.0.1:9 --once",
     "reseed": "sess_a",
     "sessions": "",
     "responses": "",

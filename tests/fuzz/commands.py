@@ -101,6 +101,7 @@ def _of_all() -> Iterator[tuple[str, ...]]:
     yield ("webhooks", "--dead-letters", "--json")
     yield ("webhooks", "--send-again", "--json")
     yield ("webhooks", "--to", "https://a.example", "--on", "session.ended,x", "--once")
+    yield ("traces", "--to", "ftp://a.example", "--once")
     lists = ("sessions", "responses", "usage", "latency", "context")
     for name in ("init", "status", "projections", *lists):
         yield (name,)

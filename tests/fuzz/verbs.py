@@ -62,6 +62,7 @@ WRITING = frozenset(
             "drop_subscription",
             "subscribe",
             "webhooks",
+            "traces",
             "offload",
             "price_sessions",
             "project",

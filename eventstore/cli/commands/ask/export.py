@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import click
 
@@ -56,6 +56,7 @@ _IN_MEMORY, _PIECE = 16 * 1024 * 1024, 1024 * 1024
 )
 @click.option("--endpoint", metavar="URL", help="otel: send to this OTLP/HTTP endpoint.")
 @click.option("--content", is_flag=True, help="otel: with what was said, and tools' data.")
+@click.option("--link", metavar="URL", help="otel: where your pages are, for addresses in spans.")
 @prices_option()
 @db_option
 @click.pass_context
@@ -68,6 +69,7 @@ def export(
     output: str | None,
     endpoint: str | None,
     content: bool,
+    link: str | None,
     url: str,
     **filters: Any,
 ) -> None:
@@ -94,7 +96,8 @@ def export(
     """
     chosen = given_options(filters)
     _check(sessions, chosen, everything, format_)
-    _check_targets(format_, output, endpoint, content)
+    told = SpanOptions(content, link)
+    _check_targets(format_, output, endpoint, told)
     with open_to_read(url) as store:
         for session_id in sessions:
             # A missing session raises before anything is written. An erased one among several is
@@ -107,11 +110,23 @@ def export(
             if format_ == "parquet":
                 _write_parquet(store, session_ids, str(output), progress, reader)
             elif endpoint is not None:
-                _send(store, _counted(session_ids, progress), endpoint, content, reader)
+                _send(store, _counted(session_ids, progress), endpoint, told, reader)
             else:
                 with output_stream(output) as stream:
-                    _write(store, _counted(session_ids, progress), format_, content, stream, reader)
+                    _write(store, _counted(session_ids, progress), format_, told, stream, reader)
     context.exit(1 if print_failures(reader.failures) else 0)
+
+
+class SpanOptions(NamedTuple):
+    """What spans say.
+
+    Attributes:
+        content: Include what was said, and the arguments and outputs of tools.
+        link: Where the store's pages are; None leaves the addresses of pages out.
+    """
+
+    content: bool
+    link: str | None
 
 
 class SessionReader:
@@ -156,9 +171,11 @@ def _check(
         raise click.UsageError("--format html takes the name of one session")
 
 
-def _check_targets(format_: str, output: str | None, endpoint: str | None, content: bool) -> None:
-    if format_ != "otel" and (endpoint is not None or content):
-        raise click.UsageError("--endpoint and --content go with --format otel")
+def _check_targets(
+    format_: str, output: str | None, endpoint: str | None, told: SpanOptions
+) -> None:
+    if format_ != "otel" and (endpoint is not None or told != SpanOptions(False, None)):
+        raise click.UsageError("--endpoint, --content and --link go with --format otel")
     if output is not None and endpoint is not None:
         raise click.UsageError("--endpoint and --output: use one of them")
     if format_ == "parquet" and output is None:
@@ -180,7 +197,7 @@ def _write(
     store: EventStore,
     session_ids: Iterator[str],
     format_: str,
-    content: bool,
+    told: SpanOptions,
     stream: BinaryIO,
     reader: SessionReader,
 ) -> None:
@@ -189,7 +206,7 @@ def _write(
     elif format_ == "chat":
         _write_chat(store, session_ids, stream, reader)
     elif format_ == "otel":
-        _write_otel(store, session_ids, content, stream, reader)
+        _write_otel(store, session_ids, told, stream, reader)
     else:
         # Other formats must not wait for this import.
         from eventstore.exports.html import write_html
@@ -242,7 +259,7 @@ def _write_chat(
 def _write_otel(
     store: EventStore,
     session_ids: Iterator[str],
-    content: bool,
+    told: SpanOptions,
     stream: BinaryIO,
     reader: SessionReader,
 ) -> None:
@@ -250,14 +267,18 @@ def _write_otel(
     from eventstore.exports.otel.session_spans import read_spans
 
     sizes = []
-    for _, spans in reader.read(session_ids, lambda id_: read_spans(store, id_, content)):
+    for _, spans in reader.read(session_ids, lambda id_: read_spans(store, id_, *told)):
         sizes.append(len(spans))
         stream.writelines(f"{line}\n".encode() for line in otlp_lines(spans))
     _say_spans("Exported", sizes)
 
 
 def _send(
-    store: EventStore, session_ids: Iterator[str], url: str, content: bool, reader: SessionReader
+    store: EventStore,
+    session_ids: Iterator[str],
+    url: str,
+    told: SpanOptions,
+    reader: SessionReader,
 ) -> None:
     from eventstore.exports.otel.otlp_http import Endpoint
     from eventstore.exports.otel.session_spans import read_spans
@@ -265,7 +286,7 @@ def _send(
     endpoint = Endpoint(url)
     sizes = []
     try:
-        for _, spans in reader.read(session_ids, lambda id_: read_spans(store, id_, content)):
+        for _, spans in reader.read(session_ids, lambda id_: read_spans(store, id_, *told)):
             sizes.append(len(spans))
             endpoint.send(spans)
     finally:

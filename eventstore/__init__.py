@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from eventstore.exports.chat import Chat, chat
     from eventstore.exports.html import write_html
     from eventstore.exports.otel.session_spans import read_spans
+    from eventstore.exports.parquet.update_parquet import Updated, update_parquet
     from eventstore.exports.parquet.write_parquet import Written, write_parquet
     from eventstore.exports.transcript import Turn
     from eventstore.feed.delivery import Delivery
@@ -177,6 +178,7 @@ _MODULES = {
         "exports.chat": ("Chat", "chat"),
         "exports.html": ("write_html",),
         "exports.otel.session_spans": ("read_spans",),
+        "exports.parquet.update_parquet": ("Updated", "update_parquet"),
         "exports.parquet.write_parquet": ("Written", "write_parquet"),
         "exports.transcript": ("Turn",),
         "realtime.events": ("StoredEvent",),
@@ -325,6 +327,7 @@ __all__ = [
     "Turn",
     "UnforeseenError",
     "Unsealed",
+    "Updated",
     "UsageEntry",
     "UsageReport",
     "Verified",
@@ -342,6 +345,7 @@ __all__ = [
     "recordings_of",
     "replay_server",
     "tap",
+    "update_parquet",
     "write_html",
     "write_parquet",
 ]

@@ -60,9 +60,7 @@ def batches(session_ids: Iterable[str]) -> Iterator[list[str]]:
         yield ids
 
 
-def read_rows(
-    log: Log, ids: Sequence[str], failures: list[Failure] | None
-) -> Iterator[RowsRead]:
+def read_rows(log: Log, ids: Sequence[str], failures: list[Failure] | None) -> Iterator[RowsRead]:
     """Yield the rows of sessions: of all together, or one by one if some cannot be read.
 
     Args:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -198,4 +199,6 @@ def local_folder(url: str) -> Path | None:
 def _tag(told: Any) -> str:
     found = mapping(told)
     tag = next((found[name] for name in _TAGS if found.get(name) is not None), "")
+    # A storage may tell a time as text in a list, and as an object of one file.
+    tag = tag.isoformat() if isinstance(tag, datetime) else tag
     return f"{found.get('size')}-{str(tag).strip(chr(34))}"

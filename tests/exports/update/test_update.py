@@ -56,7 +56,7 @@ def test_any_changes_between_runs(store: EventStore, target: Path) -> None:
     numbers = itertools.count(1)
 
     @given(st.lists(st.integers(0, 12), min_size=2, max_size=4), st.integers(0, 10**6))
-    @examples(8)
+    @examples(4)
     def check(runs: list[int], seed: int) -> None:
         changes = Changes(store, seed * 1000 + next(numbers))
         for number in runs:

@@ -19,7 +19,7 @@ from support.updates import updating
 
 from eventstore import EventStore, update_parquet
 
-KILLS = int(os.environ.get("KILLS", "4"))
+KILLS = int(os.environ.get("KILLS", "2"))
 
 
 def update_and_kill(url: str, target: Path, seconds: float) -> None:
@@ -36,7 +36,7 @@ def test_a_killed_run_is_made_good_by_the_next_one(database_url: str, tmp_path: 
     with EventStore(database_url) as store:
         changes = Changes(store, KILLS)
         for round_ in range(KILLS):
-            for _ in range(25):
+            for _ in range(12):
                 changes.change()
             name = f"erased{round_}"
             store.append(name, secret_call(name).frames, close=True)

@@ -81,4 +81,5 @@ def _tell(done: Updated) -> None:
     )
     if done.removed:
         say(f"Removed {counted(done.removed, 'part')} of which no session is left.")
-    say(f"Left as it was: {counted(done.unchanged, 'part')}.")
+    if done.unchanged:
+        say(f"Left as it was: {counted(done.unchanged, 'part')}.")

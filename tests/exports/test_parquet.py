@@ -29,9 +29,7 @@ from eventstore.times import parse_time
 
 Json = dict[str, Any]
 
-FILES = [
-    f"{name}.parquet" for name in ("items", "responses", "scores", "sessions", "usage")
-]
+FILES = [f"{name}.parquet" for name in ("items", "responses", "scores", "sessions", "usage")]
 
 
 def table(folder: Path, name: str) -> list[Json]:

@@ -65,9 +65,7 @@ def _rows(place: str) -> Counter[str]:
 def moved_in_time(frames: list[Frame], hours: float) -> list[Frame]:
     """Frames that came so many hours later."""
     later = round(hours * _HOUR)
-    return [
-        frame if frame.at is None else frame._replace(at=frame.at + later) for frame in frames
-    ]
+    return [frame if frame.at is None else frame._replace(at=frame.at + later) for frame in frames]
 
 
 class Changes:
@@ -144,5 +142,3 @@ class Changes:
             name = self._random.choice(closed)
             self._store.append(name, [], close=True)
             self._store.erase(name, audio_only=True, vacuum=False).raise_for_errors()
-
-

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -155,7 +154,9 @@ class ObjectTarget:
                 self._storage.mv(beside, place)
             path.unlink()
             self._storage.invalidate_cache()
-            return _tag(self._storage.info(place))
+            # A storage may tell the same in another form of one file than in a list.
+            listed = self._storage.find(place.rpartition("/")[0], detail=True)
+            return _tag(listed.get(place))
 
     def delete(self, name: str) -> None:
         """Delete a file; do nothing if it is not there."""
@@ -199,6 +200,4 @@ def local_folder(url: str) -> Path | None:
 def _tag(told: Any) -> str:
     found = mapping(told)
     tag = next((found[name] for name in _TAGS if found.get(name) is not None), "")
-    # A storage may tell a time as text in a list, and as an object of one file.
-    tag = tag.isoformat() if isinstance(tag, datetime) else tag
     return f"{found.get('size')}-{str(tag).strip(chr(34))}"

@@ -122,7 +122,8 @@ def _sessions(tx: Transaction, ids: Sequence[str]) -> Iterator[Row]:
         session = mapping(loads(clean))
         notes = mapping(session.get("eventstore"))
         times = (parse_time(notes.get(name)) for name in ("opened_at", "last_at", "closed_at"))
-        pairs = [(key, _storable(value)) for key, value in mapping(notes.get("metadata")).items()]
+        metadata = mapping(notes.get("metadata"))
+        pairs = [(storable(key), _storable(value)) for key, value in metadata.items()]
         yield (
             resource["eventstore"]["session_id"],
             at,

@@ -48,7 +48,7 @@ def s3() -> Iterator[str]:
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty place."""
     if request.param == "file":
-        yield f"{tmp_path.as_uri()}/a%20folder"
+        yield f"{tmp_path.as_uri()}/folder"
         return
     if request.param == "s3":
         yield f"{request.getfixturevalue('s3')}/{next(_numbers)}"

@@ -147,9 +147,7 @@ def test_a_newer_projector_writes_its_sessions_anew(store: EventStore, target: P
     check_tables(store, target)
 
 
-def test_other_prices_write_all_costs_anew(
-    database_url: str, target: Path, tmp_path: Path
-) -> None:
+def test_other_prices_write_all_costs_anew(database_url: str, target: Path, tmp_path: Path) -> None:
     with EventStore(database_url) as store:
         put(store, "one")
         update_parquet(store, target)
@@ -172,7 +170,7 @@ def test_filters_are_those_of_the_target(store: EventStore, target: Path) -> Non
     store.set_metadata("two", {"customer": "1"})
     update_parquet(store, target, filters)
     check_tables(store, target, **filters)
-    with pytest.raises(InvalidInputError, match="other filters .*customer.*--restart"):
+    with pytest.raises(InvalidInputError, match=r"other filters .*customer.*--restart"):
         update_parquet(store, target)
     update_parquet(store, target, restart=True)
     check_tables(store, target)
@@ -205,7 +203,7 @@ def test_the_files_of_another_store_are_left(
         put(other, "other")
         update_parquet(other, target)
         before = parquet_files(target)
-        with pytest.raises(InvalidInputError, match="files of another store.*--restart"):
+        with pytest.raises(InvalidInputError, match=r"files of another store.*--restart"):
             update_parquet(store, target)
         assert parquet_files(target) == before
     update_parquet(store, target, restart=True)
@@ -291,9 +289,9 @@ def test_a_session_that_cannot_be_read_is_tried_again(store: EventStore, target:
 
 def test_two_runs_at_once(store: EventStore, target: Path) -> None:
     put(store, "one")
-    with FolderTarget(target).locked():
-        with pytest.raises(EventStoreError, match="another export is writing into .*tables"):
-            update_parquet(store, target)
+    said = r"another export is writing into .*tables"
+    with FolderTarget(target).locked(), pytest.raises(EventStoreError, match=said):
+        update_parquet(store, target)
     update_parquet(store, target)
     check_tables(store, target)
 
@@ -316,9 +314,10 @@ def test_what_files_tell_of_themselves(store: EventStore, target: Path) -> None:
     update_parquet(store, target)
     told = pq.read_schema(target / "responses" / DAY_PART).metadata
     assert told[b"eventstore.rows_version"] == str(update_module.ROWS_VERSION).encode()
-    assert told[b"eventstore.store"].decode() == json.loads(
-        (target / "_eventstore" / "manifest.json").read_text()
-    )["store"]
+    assert (
+        told[b"eventstore.store"].decode()
+        == json.loads((target / "_eventstore" / "manifest.json").read_text())["store"]
+    )
 
 
 def test_another_version_writes_all_anew_and_its_columns_are_one_table(
@@ -347,5 +346,5 @@ def test_a_place_that_is_none(store: EventStore, place: str) -> None:
 
 def test_a_place_that_cannot_be_written(store: EventStore, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("taken")
-    with pytest.raises(StorageUnavailableError, match="cannot write into .*file"):
+    with pytest.raises(StorageUnavailableError, match=r"cannot write into .*file"):
         update_parquet(store, tmp_path / "file" / "tables")

@@ -239,6 +239,8 @@ class _Update:
         return all(files.get(f"{table}/{name}") == known.tags.get(table) for table in TABLES)
 
     def _carry_out(self, plan: _Plan) -> None:
+        # A killed run leaves files that no entry tells of; where a storage has tags that change
+        # with the contents, these would tell it as well.
         for part in plan.write:
             self._manifest.parts.pop(part.name, None)
         for name in plan.delete:

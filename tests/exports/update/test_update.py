@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import duckdb
@@ -38,7 +39,9 @@ from eventstore import (
 from eventstore.exports.parquet import parts
 from eventstore.exports.parquet import update_parquet as update_module
 from eventstore.exports.parquet.folder_target import FolderTarget
+from eventstore.store.database.keys import keys_of
 from eventstore.store.database.transaction import write
+from eventstore.store.queries import session_versions
 
 DAY_PART = "day=2023-11-14/part-00-of-01.parquet"
 
@@ -127,8 +130,6 @@ def test_a_session_whose_key_was_dropped_is_in_no_file(database_url: str, tmp_pa
         update_parquet(store, target)
         check_tables(store, target)
         assert "quuxdropped" in str(tables_in(target))
-        from eventstore.store.database.keys import keys_of
-
         keys_of(store.engine).drop(["dropped"])
         update_parquet(store, target)
         told = str(tables_in(target))
@@ -259,8 +260,6 @@ def test_a_large_day_is_divided(
 def test_rows_are_many_and_sessions_begin_at_once(
     store: EventStore, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from eventstore.store.queries import session_versions
-
     monkeypatch.setattr(session_versions, "PAGE", 3)
     for number in range(11):
         store.append(f"s{number}", Call().created("resp_1").done("resp_1").frames)
@@ -307,6 +306,25 @@ def test_processes_at_once_do_no_harm(database_url: str, target: Path) -> None:
             assert process.returncode == 0 or "another export is writing into" in text
         update_parquet(store, target)
         check_tables(store, target)
+
+
+def test_changes_while_runs_go_on(store: EventStore, target: Path) -> None:
+    changes, done = Changes(store, 11), threading.Event()
+
+    def change() -> None:
+        try:
+            for _ in range(40):
+                changes.change()
+        finally:
+            done.set()
+
+    writer = threading.Thread(target=change)
+    writer.start()
+    while not done.is_set():
+        update_parquet(store, target, failures=[])
+    writer.join()
+    update_parquet(store, target)
+    check_tables(store, target)
 
 
 def test_what_files_tell_of_themselves(store: EventStore, target: Path) -> None:

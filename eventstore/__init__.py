@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from eventstore.exports.html import write_html
     from eventstore.exports.otel.session_spans import read_spans
     from eventstore.exports.otel.traces import Traces
+    from eventstore.exports.parquet.update_parquet import Updated, update_parquet
     from eventstore.exports.parquet.write_parquet import Written, write_parquet
     from eventstore.exports.transcript import Turn
     from eventstore.feed.delivery import Delivery
@@ -181,6 +182,7 @@ _MODULES = {
         "exports.html": ("write_html",),
         "exports.otel.session_spans": ("read_spans",),
         "exports.otel.traces": ("Traces",),
+        "exports.parquet.update_parquet": ("Updated", "update_parquet"),
         "exports.parquet.write_parquet": ("Written", "write_parquet"),
         "exports.transcript": ("Turn",),
         "realtime.events": ("StoredEvent",),
@@ -331,6 +333,7 @@ __all__ = [
     "Turn",
     "UnforeseenError",
     "Unsealed",
+    "Updated",
     "UsageEntry",
     "UsageReport",
     "Verified",
@@ -348,6 +351,7 @@ __all__ = [
     "recordings_of",
     "replay_server",
     "tap",
+    "update_parquet",
     "write_html",
     "write_parquet",
 ]

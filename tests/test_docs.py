@@ -84,6 +84,12 @@ def check_console(block: Block, name: str) -> None:
             pytest.fail(f"{name}: {step.command}\nshown:\n{wanted}\nprinted:\n{printed}")
 
 
+def check_output(block: Block, printed: str, name: str) -> None:
+    """Compare what the Python block before it has printed."""
+    if not is_shown(block.text.splitlines(), printed):
+        pytest.fail(f"{name}\nshown:\n{block.text}\nprinted:\n{printed}")
+
+
 @pytest.mark.parametrize("page", RUN_HERE, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_examples_of_a_page_do_what_it_says(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -93,12 +99,17 @@ def test_the_examples_of_a_page_do_what_it_says(
     with Path("call.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line in call_lines())
     variables: dict[str, Any] = {"__name__": "__main__"}
+    printed = io.StringIO()
     for block in blocks(page):
         name = f"{page.relative_to(ROOT)}:{block.line}"
         if block.language == "console":
             check_console(block, name)
         elif block.language == "python":
-            exec(compile(block.text, name, "exec"), variables)
+            printed = io.StringIO()
+            with redirect_stdout(printed):
+                exec(compile(block.text, name, "exec"), variables)
+        elif block.language == "output":
+            check_output(block, printed.getvalue(), name)
 
 
 def test_the_readme_has_examples_of_both_kinds() -> None:
@@ -187,6 +198,12 @@ def test_what_is_exported_is_documented() -> None:
 
 
 # That these tests can fail
+
+
+def test_output_that_is_not_so_fails() -> None:
+    check_output(Block("output", 1, "a\n…\n"), "a \nb\n", "example")
+    with pytest.raises(pytest.fail.Exception):
+        check_output(Block("output", 1, "a\n"), "b\n", "example")
 
 
 def test_a_missing_docstring_is_found() -> None:

@@ -123,7 +123,10 @@ KINDS = {
     ),
     "Record calls": ("Recorder", "SessionRecorder", "tap", "recorded_model", "record_call"),
     "Replay calls": ("cassette", "Cassette", "replay_server", "recordings_of", "Manner"),
-    "Hand sessions on": ("chat", "Chat", "write_html", "write_parquet", "Written", "read_spans"),
+    "Hand sessions on": (
+        *("chat", "Chat", "write_html", "write_parquet", "Written", "update_parquet", "Updated"),
+        "read_spans",
+    ),
     "Errors": tuple(
         name
         for name in eventstore.__all__

@@ -132,6 +132,7 @@ def _of_all() -> Iterator[tuple[str, ...]]:
     yield ("verify", "--all", "--against", "digests.json", "--json")
     yield ("export", "--all", "-o", "all.jsonl")
     yield ("export", "--all", "--format", "parquet", "-o", "parquet")
+    yield ("export", "--format", "parquet", "--since-last", "--restart", "-o", "lake", "--json")
     yield ("export", "--all", "--format", "chat", "-o", "chat.jsonl")
     yield ("export", "--all", "--format", "otel", "-o", "spans.jsonl")
     yield ("retain", "--policy", "policy.json", "--dry-run", "--json")

@@ -14,10 +14,12 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar
 import click
 
 from eventstore.cli import completion
+from eventstore.cli.commands.ask.update_export import check_update, update
 from eventstore.cli.failures import print_failures
 from eventstore.cli.options import (
     db_option,
     given_options,
+    json_option,
     open_to_read,
     score_filters,
     session_filters,
@@ -52,8 +54,19 @@ _IN_MEMORY, _PIECE = 16 * 1024 * 1024, 1024 * 1024
     "-o",
     "--output",
     type=click.Path(),
-    help="A file, else standard output; for parquet a directory.",
+    help="A file, else standard output; for parquet a directory. With --since-last also a URL.",
 )
+@click.option(
+    "--since-last",
+    is_flag=True,
+    help="parquet: files by day; write only what has changed since the last run.",
+)
+@click.option(
+    "--restart",
+    is_flag=True,
+    help="--since-last: write everything anew, also with other filters or of another store.",
+)
+@json_option
 @click.option("--endpoint", metavar="URL", help="otel: send to this OTLP/HTTP endpoint.")
 @click.option("--content", is_flag=True, help="otel: with what was said, and tools' data.")
 @click.option("--link", metavar="URL", help="otel: where your pages are, for addresses in spans.")
@@ -70,6 +83,9 @@ def export(
     endpoint: str | None,
     content: bool,
     link: str | None,
+    since_last: bool,
+    restart: bool,
+    as_json: bool,
     url: str,
     **filters: Any,
 ) -> None:
@@ -79,7 +95,7 @@ def export(
 
     \b
     jsonl    seq, at, direction and the exact frame; importing it gives equal sessions
-    parquet  responses, items, usage and scores, for DuckDB and pandas
+    parquet  sessions, responses, items, usage and scores, for DuckDB and pandas
     chat     a conversation a line in OpenAI's chat format, for evaluation and fine-tuning
     html     one call as a page that needs no network: transcript, audio, events
     otel     OpenTelemetry traces as OTLP's JSON lines, or sent to --endpoint
@@ -89,14 +105,18 @@ def export(
       eventstore export sess_123 -o call.jsonl
       eventstore export sess_123 | gzip > call.jsonl.gz
       eventstore export --all --format parquet -o tables
+      eventstore export --format parquet --since-last -o s3://bucket/tables
       eventstore export --metadata topic=returns --format chat -o training.jsonl
       eventstore export --score 'helpful>=0.5' --format chat -o good.jsonl
       eventstore export sess_123 --format html -o call.html
       eventstore export --since 2026-05-01 --format otel --endpoint http://localhost:4318
     """
-    chosen = given_options(filters)
+    chosen, told = given_options(filters), SpanOptions(content, link)
+    if since_last or restart or as_json:
+        check_update(sessions, format_, output, since_last, everything and bool(chosen))
+        _check_targets(format_, output, endpoint, told)
+        context.exit(update(url, str(output), chosen, restart, as_json))
     _check(sessions, chosen, everything, format_)
-    told = SpanOptions(content, link)
     _check_targets(format_, output, endpoint, told)
     with open_to_read(url) as store:
         for session_id in sessions:

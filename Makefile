@@ -11,7 +11,8 @@ ROOM := $(shell [ -w /dev/shm ] && [ $$(df -Pk /dev/shm | awk 'NR == 2 {print $$
 # Tests run hundreds of commands; where no bytecode is kept, each of them compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test quick clients check format bench endurance docs vendor pictures demo-call clean
+.PHONY: demo test quick clients check format bench endurance docs site dist vendor
+.PHONY: pictures demo-call clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/python -m eventstore.demo
@@ -72,6 +73,16 @@ docs: $(VENV)/.test
 	$(BIN)/python -m tools.command_reference docs/commands.md
 	$(BIN)/python -m tools.python_reference docs/python.md
 
+# Builds the site of the docs into build/site/, without the network; any warning fails. Open build/site/index.html.
+site: $(VENV)/.site
+	$(BIN)/python -m tools.docs_site build/site
+
+# Builds what a release uploads into dist/, and checks it (docs/release.md).
+dist: $(VENV)/.release
+	rm -rf dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --no-isolation
+	$(BIN)/python -m twine check --strict dist/*
+
 # Takes the pages' libraries anew from their registry, in the versions that vendor.json names.
 vendor: $(VENV)/bin/python
 	$(BIN)/python -m tools.vendor
@@ -125,9 +136,13 @@ $(VENV)/.check: $(VENV)/.installed
 	@$(BIN)/python -m pip install -q --group check
 	@touch $@
 
+$(VENV)/.site $(VENV)/.release: $(VENV)/.%: $(VENV)/.installed
+	@$(BIN)/python -m pip install -q --group $*
+	@touch $@
+
 $(VENV)/.bench: $(VENV)/.installed
 	@$(BIN)/python -m pip install -q --group bench
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-voice .venv-clients .venv-litellm tests/node/node_modules tests/clients/node/node_modules .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist .venv-voice .venv-clients .venv-litellm tests/node/node_modules tests/clients/node/node_modules .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -28,6 +28,7 @@ NAMES = (
     "bounds",
     "serve",
     "feed",
+    "traces",
     "sound",
     "relay",
     "relay_bounds",

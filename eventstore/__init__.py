@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from eventstore.aio.async_feed import AsyncFeed
     from eventstore.aio.async_items import AsyncItems
     from eventstore.aio.async_page import AsyncPage
+    from eventstore.aio.async_traces import AsyncTraces
     from eventstore.aio.async_webhooks import AsyncWebhooks
     from eventstore.aio.verbs.queries import AsyncQueries
     from eventstore.archive.copy_sessions import Copied
@@ -62,6 +63,8 @@ if TYPE_CHECKING:
     from eventstore.exports.chat import Chat, chat
     from eventstore.exports.html import write_html
     from eventstore.exports.otel.session_spans import read_spans
+    from eventstore.exports.otel.traces import Traces
+    from eventstore.exports.parquet.update_parquet import Updated, update_parquet
     from eventstore.exports.parquet.write_parquet import Written, write_parquet
     from eventstore.exports.transcript import Turn
     from eventstore.feed.delivery import Delivery
@@ -130,6 +133,7 @@ _MODULES = {
     for module, names in {
         "aio.async_event_store": ("AsyncEventStore",),
         "aio.async_feed": ("AsyncFeed",),
+        "aio.async_traces": ("AsyncTraces",),
         "aio.async_webhooks": ("AsyncWebhooks",),
         "aio.async_items": ("AsyncItems",),
         "aio.async_page": ("AsyncPage",),
@@ -178,6 +182,8 @@ _MODULES = {
         "exports.chat": ("Chat", "chat"),
         "exports.html": ("write_html",),
         "exports.otel.session_spans": ("read_spans",),
+        "exports.otel.traces": ("Traces",),
+        "exports.parquet.update_parquet": ("Updated", "update_parquet"),
         "exports.parquet.write_parquet": ("Written", "write_parquet"),
         "exports.transcript": ("Turn",),
         "realtime.events": ("StoredEvent",),
@@ -246,6 +252,7 @@ __all__ = [
     "AsyncItems",
     "AsyncPage",
     "AsyncQueries",
+    "AsyncTraces",
     "AsyncWebhooks",
     "AudioWritten",
     "BackedUp",
@@ -326,9 +333,11 @@ __all__ = [
     "SubscriptionStatus",
     "TableStep",
     "TimeLimitError",
+    "Traces",
     "Turn",
     "UnforeseenError",
     "Unsealed",
+    "Updated",
     "UsageEntry",
     "UsageReport",
     "Verified",
@@ -346,6 +355,7 @@ __all__ = [
     "recordings_of",
     "replay_server",
     "tap",
+    "update_parquet",
     "write_html",
     "write_parquet",
 ]

@@ -84,6 +84,12 @@ def check_console(block: Block, name: str) -> None:
             pytest.fail(f"{name}: {step.command}\nshown:\n{wanted}\nprinted:\n{printed}")
 
 
+def check_output(block: Block, printed: str, name: str) -> None:
+    """Compare what the Python block before it has printed."""
+    if not is_shown(block.text.splitlines(), printed):
+        pytest.fail(f"{name}\nshown:\n{block.text}\nprinted:\n{printed}")
+
+
 @pytest.mark.parametrize("page", RUN_HERE, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_examples_of_a_page_do_what_it_says(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -93,45 +99,22 @@ def test_the_examples_of_a_page_do_what_it_says(
     with Path("call.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line in call_lines())
     variables: dict[str, Any] = {"__name__": "__main__"}
+    printed = io.StringIO()
     for block in blocks(page):
         name = f"{page.relative_to(ROOT)}:{block.line}"
         if block.language == "console":
             check_console(block, name)
         elif block.language == "python":
-            exec(compile(block.text, name, "exec"), variables)
+            printed = io.StringIO()
+            with redirect_stdout(printed):
+                exec(compile(block.text, name, "exec"), variables)
+        elif block.language == "output":
+            check_output(block, printed.getvalue(), name)
 
 
 def test_the_readme_has_examples_of_both_kinds() -> None:
     languages = {block.language for block in blocks(ROOT / "README.md")}
     assert {"console", "python"} <= languages
-
-
-@each_page
-def test_links_of_a_page_lead_somewhere(page: Path) -> None:
-    assert [
-        link for link in links(page) if not (page.parent / link.partition("#")[0]).exists()
-    ] == []
-
-
-@each_page
-def test_links_to_a_part_of_a_page_lead_to_it(page: Path) -> None:
-    parts = [link.partition("#") for link in links(page) if "#" in link]
-    found = [(page.parent / name if name else page, anchor) for name, _, anchor in parts]
-    assert [anchor for target, anchor in found if anchor not in anchors(target)] == []
-
-
-def links(page: Path) -> list[str]:
-    """The links of a page to pages of ours."""
-    text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
-    return [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
-
-
-def anchors(page: Path) -> set[str]:
-    """What links can name in a page: its headings, as GitHub makes anchors of them, and ids."""
-    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
-    headings = re.findall(r"(?m)^#+ (.+)$", text)
-    made = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in headings}
-    return made | set(re.findall(r'<a id="([^"]+)">', text))
 
 
 @each_page
@@ -215,6 +198,12 @@ def test_what_is_exported_is_documented() -> None:
 
 
 # That these tests can fail
+
+
+def test_output_that_is_not_so_fails() -> None:
+    check_output(Block("output", 1, "a\n…\n"), "a \nb\n", "example")
+    with pytest.raises(pytest.fail.Exception):
+        check_output(Block("output", 1, "a\n"), "b\n", "example")
 
 
 def test_a_missing_docstring_is_found() -> None:

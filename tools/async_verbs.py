@@ -41,6 +41,7 @@ IDS = {"Ids": "AsyncIds", "str | Iterable[str]": "AsyncIds", "Ids | None": "Asyn
 WRITTEN = {
     "Feed": ("AsyncFeed", "eventstore.aio.async_feed"),
     "Webhooks": ("AsyncWebhooks", "eventstore.aio.async_webhooks"),
+    "Traces": ("AsyncTraces", "eventstore.aio.async_traces"),
 }
 WIDTH = 100
 

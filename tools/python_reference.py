@@ -67,6 +67,7 @@ GROUPS = {
     ),
     "Follow all sessions": (
         *("subscribe", "subscriptions", "drop_subscription", "webhooks", "dead_letters"),
+        "traces",
         *("dead_letter_page", "dead_letter", "send_again"),
     ),
     "Projections of your own": ("projections", "projected", "drop_projection"),
@@ -88,6 +89,7 @@ KINDS = {
         *("Copied", "Moved", "Erased", "Projected", "Repaired", "Fault", "Verified", "Problem"),
         *(
             "Webhooks",
+            "Traces",
             "DeadLetter",
             "Feed",
             "Delivery",
@@ -119,10 +121,14 @@ KINDS = {
         "AsyncQueries",
         "AsyncFeed",
         "AsyncWebhooks",
+        "AsyncTraces",
     ),
     "Record calls": ("Recorder", "SessionRecorder", "tap", "recorded_model", "record_call"),
     "Replay calls": ("cassette", "Cassette", "replay_server", "recordings_of", "Manner"),
-    "Hand sessions on": ("chat", "Chat", "write_html", "write_parquet", "Written", "read_spans"),
+    "Hand sessions on": (
+        *("chat", "Chat", "write_html", "write_parquet", "Written", "update_parquet", "Updated"),
+        "read_spans",
+    ),
     "Errors": tuple(
         name
         for name in eventstore.__all__
@@ -179,6 +185,7 @@ def _async_verbs() -> str:
         "store.VERB, which is AsyncQueries": ["reader"],
         "store.VERB(…), which returns an AsyncFeed": [],
         "store.VERB(…), which returns AsyncWebhooks": [],
+        "store.VERB(…), which returns AsyncTraces": [],
     }
     for name in dir(EventStore):
         twin = getattr(AsyncEventStore, name, None)
@@ -186,7 +193,8 @@ def _async_verbs() -> str:
             continue
         returned = str(inspect.signature(twin).return_annotation)
         kind = 1 if returned.startswith("AsyncPage") else 2 if "AsyncItems" in returned else 0
-        kind = {"AsyncQueries": 3, "AsyncFeed": 5, "AsyncWebhooks": 6}.get(returned, kind)
+        twins = {"AsyncQueries": 3, "AsyncFeed": 5, "AsyncWebhooks": 6, "AsyncTraces": 7}
+        kind = twins.get(returned, kind)
         list(called.values())[kind].append(name)
     rows = [
         f"| `{how}` | {', '.join(f'`{one}`' for one in sorted(verbs))} |"

@@ -75,6 +75,11 @@ COMMAND_ENTRIES = {
             "serve.webhooks",
             "Post each session that has ended, or each finished response, to an app, signed.",
         ),
+        (
+            "traces",
+            "serve.traces",
+            "Send spans to an OpenTelemetry collector as responses end, while calls go on.",
+        ),
         ("replay", "ask.read", "Replay a conversation as it happened, at its own pace or faster."),
         ("audio", "ask.audio", "Write what was heard in a session as a sound file."),
         (
@@ -154,6 +159,11 @@ COMMAND_ENTRIES = {
             "serve",
             "serve.serve",
             "Serve pages to look at calls, and an HTTP API in OpenAI's shapes.",
+        ),
+        (
+            "mcp",
+            "serve.mcp",
+            "Serve calls to language models, as tools of the Model Context Protocol (MCP).",
         ),
         (
             "rebuild",

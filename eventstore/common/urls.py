@@ -1,9 +1,9 @@
-"""Split URLs of servers that users name: upstreams, endpoints of OpenTelemetry, origins."""
+"""Split URLs of servers that users name, and make the URLs of pages."""
 
 from __future__ import annotations
 
 from collections.abc import Container
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 
 def split_server_url(url: str, schemes: Container[str]) -> SplitResult | None:
@@ -19,3 +19,12 @@ def split_server_url(url: str, schemes: Container[str]) -> SplitResult | None:
     except ValueError:
         return None
     return parts if is_usable else None
+
+
+def page_of_session(pages: str, session_id: str) -> str:
+    """Return the URL of a session's page.
+
+    Args:
+        pages: Where the store's pages are, such as `https://calls.example.com`.
+    """
+    return f"{pages.rstrip('/')}/sessions/{quote(session_id, safe='', errors='replace')}"

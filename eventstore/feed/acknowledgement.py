@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from eventstore.realtime.values import dumps, loads, mapping
+from eventstore.realtime.values import dumps, is_storable, loads, mapping
 from eventstore.store.consumers.news import settle
 from eventstore.store.database.retries import write_retried
 from eventstore.store.database.transaction import Transaction
@@ -62,7 +62,7 @@ def read_cursor(text: str, consumer: str) -> dict[str, tuple[int, bool]]:
 def _is_place(told: Any) -> bool:
     if not isinstance(told, list) or len(told) != 3 or not isinstance(told[0], str):
         return False
-    return type(told[1]) is int and 0 < told[1] < 2**53 and "\0" not in told[0]
+    return type(told[1]) is int and 0 < told[1] < 2**53 and is_storable(told[0])
 
 
 def acknowledge(engine: Engine, consumer: str, places: Places) -> None:

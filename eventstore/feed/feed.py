@@ -23,12 +23,11 @@ from eventstore.feed.delivery import Delivery, Wanted
 from eventstore.feed.held_sessions import HeldSessions
 from eventstore.feed.read_deliveries import deliveries
 from eventstore.feed.turns import Turn, Turns
-from eventstore.store.consumers.consumers import (
-    Consumer,
-)
+from eventstore.store.consumers.consumers import Consumer
 from eventstore.store.database.any_statement import run_any
 from eventstore.store.database.outages import is_outage
 from eventstore.store.database.transaction import Row, write
+from eventstore.times import now
 
 T = TypeVar("T")
 
@@ -131,6 +130,17 @@ class Feed:
         """
         return self._held.waiting()
 
+    def acknowledge(self) -> None:
+        """Let the checkpoints move up to what was handled until now.
+
+        It is for a feed that was made with `acknowledged`, whose receiver has it.
+        """
+        self._held.acknowledge()
+
+    def keep(self) -> None:
+        """Keep the sessions for longer, while what was delivered waits to be acknowledged."""
+        self._save_in_time()
+
     def steps(self) -> Iterator[Delivery | Pause]:
         """Yield deliveries. When there are none, yield how long to wait for more."""
         for turn in self._turns():
@@ -232,7 +242,7 @@ class Feed:
         self, turn: Turn, delivery: Delivery, handle: Callable[[Delivery, Execute], object]
     ) -> bool:
         """Handle a delivery and move the checkpoint; False if another feed has the session."""
-        before = turn.held.seq, turn.held.ended
+        before, at = (turn.held.seq, turn.held.ended), now()
         try:
             with write(self._engine) as tx:
                 handle(delivery, partial(run_any, tx))
@@ -245,6 +255,7 @@ class Feed:
                 raise
             self._held.forget(delivery.session_id)
             return False
+        self._held.saved(delivery.session_id, at)
         return True
 
     # The sessions

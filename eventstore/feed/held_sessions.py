@@ -24,6 +24,7 @@ from eventstore.store.consumers.checkpoints import (
     release,
     renew,
     renew_all,
+    renew_from,
 )
 from eventstore.store.consumers.news import News, settle
 from eventstore.store.database.retries import write_retried
@@ -62,6 +63,15 @@ class Held:
     def handled(self, seq: int, is_end: bool) -> None:
         """Note that a delivery was handled."""
         self.seq, self.ended, self.tries = seq, self.ended or is_end, 0
+
+    def adopt(self, known: Checkpoint) -> None:
+        """Go on behind a checkpoint that is farther than this worker knows.
+
+        A transaction whose answer was lost has moved it, or a receiver's cursor.
+        """
+        place = known.seq, bool(known.version)
+        self.saved = max(self.saved, place)
+        self.seq, self.ended = max((self.seq, self.ended), place)
 
     def is_moved(self) -> bool:
         """Return True if the checkpoint is behind, and may be moved."""
@@ -102,6 +112,8 @@ class HeldSessions:
         for news, held in found:
             if held is not None:
                 held.head, held.quiet_since = news.head, time.monotonic()
+                if news.checkpoint is not None and news.checkpoint.worker == self.worker:
+                    held.adopt(news.checkpoint)
         return [(news, held) for news, held in found if held is not None]
 
     def _claim(self, tx: Transaction, page: list[News]) -> dict[str, Held]:
@@ -128,9 +140,7 @@ class HeldSessions:
         moved = {id_: one for id_, one in self._held.items() if one.is_moved()}
         old = {id_: one for id_, one in self._held.items() if one.until - at < self._lease // 2}
         if moved or old:
-            lost = write_retried(self._engine, lambda tx: self._save(tx, {**old, **moved}, at))
-            for id_ in lost:
-                del self._held[id_]
+            self._save({**old, **moved}, at)
         long_ago = time.monotonic() - _QUIET
         quiet = [
             id_ for id_, one in self._held.items() if one.quiet_since < long_ago and not one.waits
@@ -138,27 +148,49 @@ class HeldSessions:
         self._let_go(quiet)
 
     def save_in(self, tx: Transaction, session_id: str) -> bool:
-        """Write one checkpoint in a transaction; return False if another worker has the session."""
-        held = self._held[session_id]
-        return not self._save(tx, {session_id: held}, now())
+        """Write one checkpoint in a transaction, which `saved` must follow once it is committed.
 
-    def _save(self, tx: Transaction, some: dict[str, Held], at: int) -> list[str]:
-        """Write checkpoints; return the sessions that another worker has by now."""
-        until = at + self._lease
+        Returns:
+            False if another worker has the session, or an earlier transaction, whose end this
+            worker does not know, has moved its checkpoint.
+        """
+        held = self._held[session_id]
+        (known_seq, known_end), (seq, ended) = held.saved, held.place()
+        known, to = (known_seq, int(known_end)), (seq, int(ended))
+        until = now() + self._lease
+        return renew_from(tx, session_id, self._name, known, to, self.worker, until)
+
+    def saved(self, session_id: str, at: int) -> None:
+        """Note that what `save_in` wrote is committed; the transaction began at `at`."""
+        held = self._held[session_id]
+        held.saved, held.until = held.place(), at + self._lease
+
+    def _save(self, some: dict[str, Held], at: int) -> None:
+        """Write checkpoints, and forget the sessions that another worker has by now."""
         places = {id_: one.place() for id_, one in some.items()}
-        to = {id_: (seq, int(ended)) for id_, (seq, ended) in places.items()}
-        lost = []
-        if not renew_all(tx, self._name, self.worker, until, to):
-            mine = partial(renew, tx, consumer=self._name, worker=self.worker, until=until)
-            lost = [id_ for id_, place in to.items() if not mine(session_id=id_, to=place)]
+        lost = write_retried(self._engine, lambda tx: self._renew(tx, places, at + self._lease))
+        # Only now, since a transaction that failed has written nothing.
         for id_, one in some.items():
-            if id_ not in lost:
-                one.saved, one.until = places[id_], until
-        return lost
+            one.saved, one.until = places[id_], at + self._lease
+        for id_ in lost:
+            self.forget(id_)
+
+    def _renew(self, tx: Transaction, places: dict[str, tuple[int, bool]], until: int) -> list[str]:
+        """Write checkpoints; return the sessions that another worker has by now."""
+        to = {id_: (seq, int(ended)) for id_, (seq, ended) in places.items()}
+        if renew_all(tx, self._name, self.worker, until, to):
+            return []
+        mine = partial(renew, tx, consumer=self._name, worker=self.worker, until=until)
+        return [id_ for id_, place in to.items() if not mine(session_id=id_, to=place)]
 
     def waiting(self) -> dict[str, tuple[int, bool]]:
         """Return how far each session is of which something waits for an acknowledgement."""
         return {id_: (one.seq, one.ended) for id_, one in self._held.items() if one.waits}
+
+    def acknowledge(self) -> None:
+        """Let the checkpoints of sessions move that waited for an acknowledgement."""
+        for one in self._held.values():
+            one.waits = False
 
     def has(self, session_id: str) -> bool:
         """Return True if this worker still has a session, as far as it knows."""
@@ -175,7 +207,7 @@ class HeldSessions:
             return
 
         def note(tx: Transaction) -> None:
-            if not self._save(tx, {session_id: held}, now()):
+            if not self._renew(tx, {session_id: held.place()}, now()):
                 # What saves the place forgets the tries of the checkpoint, so they are given.
                 tries = held.tries + 1
                 note_failure(tx, session_id, self._name, 0, error, now(), tries)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Engine
@@ -64,10 +65,23 @@ def deliveries(
         yield Delivery(id_, last, "change")
     elif wanted.of != "sessions":
         yield from _of_events(engine, wanted, id_, position, last, known)
-    if wanted.of not in ("sessions", "endings") or not news.closed or ended or last != news.head:
+    if wanted.of not in ("sessions", "endings") or not news.closed or ended:
         return
-    if _ends_here(engine, wanted, id_, position, last):
+    if _has_ended(engine, id_, last, news.head) and _ends_here(engine, wanted, id_, position, last):
         yield Delivery(id_, last, "session", resource=mask_value(read_session(engine, id_)))
+
+
+def _has_ended(engine: Engine, id_: str, last: int, head: int) -> bool:
+    """Return True if a closed session has ended with `last`, or before it.
+
+    Scores and metadata notes may stand behind its end. They are not waited for: a turn that reads
+    them alone would find no end.
+    """
+    # The next event is read alone at first, because it nearly always tells.
+    behind = chain(
+        read_events(engine, id_, last + 1, last + 1), read_events(engine, id_, last + 2, head)
+    )
+    return last == head or all(event.type in SET_LATER for event in behind)
 
 
 def _ends_here(engine: Engine, wanted: Wanted, id_: str, position: int, last: int) -> bool:

@@ -104,7 +104,8 @@ class Scoring(WritableLog):
             The score, as the session's resources show it.
 
         Raises:
-            InvalidInputError: An argument is wrong.
+            InvalidInputError: An argument is wrong, or so many scores are there that it would not
+                be kept.
             NotFoundError: There is no such session, or no such response or item in it.
             ErasedError: The session was erased.
             DatabaseUnavailableError: Nothing was written.
@@ -112,18 +113,19 @@ class Scoring(WritableLog):
         from eventstore.realtime.frames import parse
         from eventstore.realtime.resources.scores import read_score, score_resource
         from eventstore.store.usage.query_scores import check_target
+        from eventstore.store.usage.score_room import check_room
 
         frame = frame_of_score(
             name, value, response=response, item=item, by=by, reason=reason, kind=kind, at=at
         )
         Log(self.engine).check_seen(session_id)
         check_target(self.engine, session_id, response, item)
-        done = self.append(session_id, [frame])
-        told = (parse(str(frame.text)) or {}).get("score")
-        score = read_score(told, done.last_seq, frame.at)
+        score = read_score((parse(str(frame.text)) or {}).get("score"), 0, frame.at)
         if score is None:  # `score_frame` checks what `read_score` reads
             raise InvalidInputError("the score is not valid")
-        return cast("ScoreResource", score_resource(session_id, score))
+        check_room(self.engine, session_id, score)
+        done = self.append(session_id, [frame])
+        return cast("ScoreResource", score_resource(session_id, score._replace(seq=done.last_seq)))
 
 
 def frame_of_score(

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, cast
 
 from sqlalchemy import Engine
 
+from eventstore.brief import brief
 from eventstore.common.arguments import check_seconds, check_text, check_whole
+from eventstore.common.urls import split_server_url
 from eventstore.errors import InvalidInputError
+from eventstore.realtime.values import storable
 from eventstore.store.filters.filters import BasicFilter, checked_filter
 from eventstore.verbs.queries import Queries
 
 if TYPE_CHECKING:
+    from eventstore.exports.otel.traces import Traces
     from eventstore.feed.delivery import From, Of
     from eventstore.feed.feed import Feed
     from eventstore.feed.webhooks.dead_letters import DeadLetter
@@ -23,6 +27,25 @@ if TYPE_CHECKING:
 
 #: How many seconds a lease has at most.
 _MOST_LEASE = 12 * 3600
+#: That of traces. A collector may take as long as its time limit, 10 seconds, for each answer.
+_TRACES_LEASE = 30.0
+
+
+#: How many types of events a subscription has at most. They are a statement's parameters.
+_MOST_TYPES = 100
+
+
+def _checked_types(types: object) -> tuple[str, ...]:
+    """Return types of events that a subscription can be of, or raise InvalidInputError."""
+    if not isinstance(types, list | tuple | set | frozenset):
+        raise InvalidInputError("types: give a list of types of events")
+    if len(types) > _MOST_TYPES:
+        raise InvalidInputError(f"types: at most {_MOST_TYPES}")
+    for one in types:
+        check_text("types", one)
+        if storable(one) != one:
+            raise InvalidInputError(f"types: {brief(one)} holds what no database keeps")
+    return tuple(types)
 
 
 class SubscriptionVerbs(Queries):
@@ -84,11 +107,7 @@ class SubscriptionVerbs(Queries):
         if lease > _MOST_LEASE:
             raise InvalidInputError(f"lease: at most {_MOST_LEASE:,} seconds")
         if types is not None:
-            if not isinstance(types, list | tuple | set | frozenset) or not all(
-                isinstance(one, str) for one in types
-            ):
-                raise InvalidInputError("types: give a list of types of events")
-            types = tuple(types)
+            types = _checked_types(types)
         conditions = None
         if metadata is not None:
             conditions = tuple(checked_filter(BasicFilter, {"metadata": metadata}).metadata)
@@ -151,6 +170,67 @@ class SubscriptionVerbs(Queries):
 
         feed().close()
         return Webhooks(self._work, name, feed, destination, key, link)
+
+    def traces(
+        self,
+        to: str | None = None,
+        *,
+        name: str = "traces",
+        from_: From = "now",
+        metadata: MetadataConditions | None = None,
+        content: bool = False,
+        link: str | None = None,
+        once: bool = False,
+    ) -> Traces:
+        """Send the spans of sessions to an OpenTelemetry collector while the sessions go on.
+
+        The span of a response, a tool call or a transcription is sent when it ends, and the
+        session's own when the session has ended. They are the spans that `read_spans` returns.
+        While the collector is away, they wait. This needs the extra `otel`.
+
+        Args:
+            to: The collector's URL for OTLP over HTTP, such as `http://localhost:4318`; by default
+                what OTEL_EXPORTER_OTLP_ENDPOINT names.
+            name: The name of their subscription: two collectors need two names.
+            from_: Where they begin: at the `start` of all sessions, or with what comes from `now`.
+            metadata: Only sessions with this metadata, as for `sessions`.
+            content: Include what was said, and the arguments and outputs of tools.
+            link: Where the store's pages are, such as `https://calls.example.com`: each span has
+                the address of its session's page.
+            once: End when all are sent, and do not wait for more.
+
+        Returns:
+            What sends them: call its `run`.
+
+        Raises:
+            InvalidInputError: An argument is wrong.
+            MissingExtraError: OpenTelemetry's packages are not installed.
+            DatabaseUnavailableError: The database cannot be reached.
+        """
+        from eventstore.exports.otel.otlp_http import Endpoint
+        from eventstore.exports.otel.traces import LOOK_EACH, Traces
+        from eventstore.feed.delivery import check_from
+        from eventstore.feed.feed import Feed
+        from eventstore.feed.subscriptions import add_subscription
+
+        for named, value in (("to", to), ("link", link)):
+            if value is not None:
+                check_text(named, value)
+        check_text("name", name)
+        check_from(from_)
+        if link is not None and split_server_url(link, ("http", "https")) is None:
+            raise InvalidInputError("link: give the URL of your pages, https://…")
+        conditions = None
+        if metadata is not None:
+            conditions = tuple(checked_filter(BasicFilter, {"metadata": metadata}).metadata)
+        endpoint = Endpoint(to)
+
+        def feed() -> Feed:
+            consumer = add_subscription(self._work, name, "changes", from_, None, conditions)
+            return Feed(self._work, consumer, _TRACES_LEASE, once, LOOK_EACH, acknowledged=True)
+
+        feed().close()
+        return Traces(self._work, name, feed, endpoint, content, link, once)
 
     def dead_letters(self, name: str | None = None, limit: int = 100) -> list[DeadLetter]:
         """Return webhooks that were given up, by session and event.

@@ -59,7 +59,7 @@ def test_a_twin_is_called_as_the_verb_is(name: str) -> None:
             assert one.annotation == annotation_of(other.annotation)
     assert found.return_annotation == twin_of(wanted.return_annotation)
     is_awaited = not found.return_annotation.startswith(
-        ("AsyncItems[", "AsyncQueries", "AsyncFeed", "AsyncWebhooks")
+        ("AsyncItems[", "AsyncQueries", "AsyncFeed", "AsyncWebhooks", "AsyncTraces")
     )
     assert inspect.iscoroutinefunction(twin) == is_awaited
     first, other_first = ((inspect.getdoc(one) or "").split("\n")[0] for one in (twin, verb))

@@ -33,6 +33,7 @@ COMMANDS = {
     "replay": "sess_a --instant",
     "feed": "",
     "webhooks": "--dead-letters",
+    "traces": "--to http://127.0.0.1:9 --once",
     "reseed": "sess_a",
     "sessions": "",
     "responses": "",
@@ -58,6 +59,7 @@ COMMANDS = {
     "erase": "sess_a --yes",
     "retain": f"--policy {Path(__file__).with_name('policy.toml')}",
     "serve": "--listen 0",
+    "mcp": "--listen 0",
     "spool": "",
 }
 

@@ -364,3 +364,26 @@ def test_scores_are_events_of_the_spans_of_what_is_scored(store: EventStore, con
     assert text == ("two\nlines" if content else None)
     written = protos(parsed(otlp_lines(spans)))
     assert sum(len(one.events) for one in written) == 4
+
+
+def test_a_span_that_cannot_be_encoded_is_refused_and_not_tried_for_ever() -> None:
+    spans = spans_of(voice_call())
+    with collecting() as server:
+        endpoint = Endpoint(server.url)
+        assert endpoint.offer(spans).kind == "taken"
+        spans[1].name = 5  # type: ignore[assignment]
+        refused = endpoint.offer(spans)
+        endpoint.close()
+        asked = server.asked
+        assert endpoint.offer(spans[2:]).kind == "taken"
+    assert refused.kind == "refused" and asked == 1
+
+
+def test_a_header_that_cannot_be_sent_loses_no_span(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x=a%0Ab")
+    with collecting() as server:
+        endpoint = Endpoint(server.url)
+        assert endpoint.offer(spans_of(voice_call())).kind == "away"
+        endpoint.close()
+    assert not server.asked

@@ -29,7 +29,7 @@ from eventstore.times import parse_time
 
 Json = dict[str, Any]
 
-FILES = ["items.parquet", "responses.parquet", "scores.parquet", "usage.parquet"]
+FILES = [f"{name}.parquet" for name in ("items", "responses", "scores", "sessions", "usage")]
 
 
 def table(folder: Path, name: str) -> list[Json]:

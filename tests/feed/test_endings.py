@@ -7,6 +7,7 @@ from support.calls import voice_call
 from support.own_projections import NOTE, unsettled
 
 from eventstore import EventStore, Frame
+from eventstore.feed import read_deliveries
 from eventstore.realtime.endings import CLOSING
 
 FRAMES = voice_call().frames
@@ -70,3 +71,30 @@ def test_a_session_that_is_wanted_only_after_its_end_is_delivered_then(store: Ev
     assert ended(store, "mine") == ["a"]
     store.append("a", [NOTE])
     assert ended(store, "mine") == []
+
+
+def test_a_score_behind_its_end_hides_no_end(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read_deliveries, "MOST_EVENTS", len(FRAMES))
+    store.append("a", FRAMES, close=True)
+    for _ in range(2):
+        store.score("a", "helpful", 0.5)
+    for _ in range(2):
+        with store.subscribe("mine", of="endings", from_="start", once=True) as feed:
+            found = [delivery.kind for delivery in feed]
+            assert found[-1:] == (["session"] if "response" in found else [])
+
+
+@pytest.mark.parametrize("of", ["sessions", "endings"])
+def test_an_end_before_a_score_that_is_not_projected_yet(database_url: str, of: str) -> None:
+    with EventStore(database_url, projection="deferred") as store:
+        store.append("a", FRAMES, close=True)
+        store.project().raise_for_errors()
+        store.score("a", "helpful", 0.5)
+        found = []
+        for _ in range(2):
+            with store.subscribe("mine", of=of, from_="start", once=True) as feed:  # type: ignore[arg-type]
+                found += [delivery.kind for delivery in feed]
+            store.project().raise_for_errors()
+        assert found.count("session") == 1 and found[-1] == "session"

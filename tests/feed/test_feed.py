@@ -159,6 +159,24 @@ def test_what_a_handler_writes_in_the_transaction_is_written_once(store: EventSt
         tx.run("DROP TABLE handled")
 
 
+def test_a_handler_that_would_wait_for_its_own_transaction_is_told(database_url: str) -> None:
+    with EventStore(database_url) as store:
+        for name in ("a", "b"):
+            store.append(name, FRAMES[:3])
+
+        def handle(delivery: Delivery, execute: Any) -> None:
+            if delivery.session_id == "a":
+                store.score("b", "helpful", 1)
+
+        with store.subscribe("mine", from_="start", once=True) as feed:
+            feed.run_in_transaction(handle)
+        (found,) = store.subscriptions()
+        # PostgreSQL can write both at once.
+        failed = [(one["session_id"], one["error"]) for one in found["failures"]]
+        is_sqlite = database_url.startswith("sqlite")
+        assert failed == ([("a", "InvalidInputError")] if is_sqlite else [])
+
+
 def test_a_loop_that_is_left_gets_its_last_delivery_again(store: EventStore) -> None:
     store.append(SESSION, FRAMES)
     with store.subscribe("a", from_="start") as feed:
@@ -306,6 +324,9 @@ def test_a_subscription_that_nobody_followed_for_long_misses_nothing(
         {"from_": "end"},
         {"of": "sessions", "types": ["a"]},
         {"types": "a"},
+        {"types": ["half a character: \ud800"]},
+        {"types": ["a\0"]},
+        {"types": ["a"] * 101},
         {"lease": 0},
         {"lease": 1e6},
         {"metadata": 5},

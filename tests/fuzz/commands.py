@@ -23,6 +23,7 @@ from support.terminal import Output, Terminal
 LEFT_OUT = {
     "record": "it relays calls until it is stopped; the relay has tests of its own",
     "serve": "it serves until it is stopped; its routes are called without it (routes.py)",
+    "mcp": "it serves until it is stopped; tests/mcp/test_hostile.py calls its tools",
     "join": "it needs OpenAI's server",
     "calls": "it receives webhooks until it is stopped; tests/web/api/test_webhooks.py sends them",
     "distribute": "it needs a cluster; see tests/store/maintenance/test_distribute.py",
@@ -100,6 +101,7 @@ def _of_all() -> Iterator[tuple[str, ...]]:
     yield ("webhooks", "--dead-letters", "--json")
     yield ("webhooks", "--send-again", "--json")
     yield ("webhooks", "--to", "https://a.example", "--on", "session.ended,x", "--once")
+    yield ("traces", "--to", "ftp://a.example", "--once")
     lists = ("sessions", "responses", "usage", "latency", "context")
     for name in ("init", "status", "projections", *lists):
         yield (name,)
@@ -132,6 +134,7 @@ def _of_all() -> Iterator[tuple[str, ...]]:
     yield ("verify", "--all", "--against", "digests.json", "--json")
     yield ("export", "--all", "-o", "all.jsonl")
     yield ("export", "--all", "--format", "parquet", "-o", "parquet")
+    yield ("export", "--format", "parquet", "--since-last", "--restart", "-o", "lake", "--json")
     yield ("export", "--all", "--format", "chat", "-o", "chat.jsonl")
     yield ("export", "--all", "--format", "otel", "-o", "spans.jsonl")
     yield ("retain", "--policy", "policy.json", "--dry-run", "--json")

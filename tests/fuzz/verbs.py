@@ -64,6 +64,7 @@ WRITING = frozenset(
             "drop_subscription",
             "subscribe",
             "webhooks",
+            "traces",
             "offload",
             "price_sessions",
             "project",

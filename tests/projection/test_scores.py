@@ -86,6 +86,7 @@ WRONG: list[Any] = [
     {**HELPFUL, "value": "0.5"},
     {**HELPFUL, "value": True},
     {**HELPFUL, "value": 10**400},
+    {**HELPFUL, "value": -1e101},
     {**HELPFUL, "kind": "money"},
     {**HELPFUL, "kind": ["number"]},
     {**HELPFUL, "kind": "boolean"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -49,13 +50,34 @@ def protos(requests: list[ExportTraceServiceRequest]) -> list[Any]:
 
 
 class Collector(HTTPServer):
-    """A loopback OTLP endpoint that keeps what it gets."""
+    """A loopback OTLP endpoint that keeps what it gets.
 
-    def __init__(self, status: int = 200) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.status = status
+    Attributes:
+        status: What it answers; what it takes, with a status of 200 alone, it keeps.
+        seconds: How long it takes for that.
+        raw: What it answers in place of HTTP, if it is to answer nonsense.
+        kind: The content type of its answers.
+        answer: Their body.
+        asked: How many requests there were, whatever it answered.
+    """
+
+    def __init__(self, status: int = 200, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.status, self.seconds, self.raw = status, 0.0, b""
+        self.kind = "application/x-protobuf"
+        self.answer = ExportTraceServiceResponse().SerializeToString()
+        self.asked = 0
         self.requests: list[tuple[str, str, bytes]] = []
         self.url = f"http://127.0.0.1:{self.server_port}"
+
+    def spans(self) -> list[Any]:
+        """The spans that it has taken, in their order."""
+        return protos(
+            [ExportTraceServiceRequest.FromString(body) for _, _, body in list(self.requests)]
+        )
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing is printed of clients that were killed."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -63,21 +85,28 @@ class _Handler(BaseHTTPRequestHandler):
         server = self.server
         assert isinstance(server, Collector)
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        server.requests.append((self.path, self.headers["Content-Type"], body))
-        answer = ExportTraceServiceResponse().SerializeToString()
+        server.asked += 1
+        time.sleep(server.seconds)
+        if server.raw:
+            self.wfile.write(server.raw)
+            return
+        if server.status == 200 and "html" not in server.kind:
+            server.requests.append((self.path, self.headers["Content-Type"], body))
         self.send_response(server.status)
-        self.send_header("Content-Type", "application/x-protobuf")
-        self.send_header("Content-Length", str(len(answer)))
+        if server.status in (302, 307):
+            self.send_header("Location", server.url)
+        self.send_header("Content-Type", server.kind)
+        self.send_header("Content-Length", str(len(server.answer)))
         self.end_headers()
-        self.wfile.write(answer)
+        self.wfile.write(server.answer)
 
     def log_message(self, *arguments: Any) -> None:
         """Nothing is printed."""
 
 
 @contextmanager
-def collecting(status: int = 200) -> Iterator[Collector]:
-    with Collector(status) as server:
+def collecting(status: int = 200, port: int = 0) -> Iterator[Collector]:
+    with Collector(status, port) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

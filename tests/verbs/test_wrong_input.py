@@ -54,6 +54,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "drop_subscription": {"name": "a"},
     "subscribe": {"name": "a", "once": True},
     "webhooks": {"to": "https://example.com", "secret": "whsec_" + "c2VjcmV0" * 4},
+    "traces": {"to": "http://localhost:9"},
     "rebuild": {"session_ids": SESSION},
     "repair": {"session_ids": SESSION},
     "response": {"response_id": "resp_1"},

@@ -89,7 +89,8 @@ class AsyncScoring(AsyncWritableLog):
             The score, as the session's resources show it.
 
         Raises:
-            InvalidInputError: An argument is wrong.
+            InvalidInputError: An argument is wrong, or so many scores are there that it would not
+                be kept.
             NotFoundError: There is no such session, or no such response or item in it.
             ErasedError: The session was erased.
             DatabaseUnavailableError: Nothing was written.

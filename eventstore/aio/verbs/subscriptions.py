@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eventstore.aio.async_feed import AsyncFeed
+from eventstore.aio.async_traces import AsyncTraces
 from eventstore.aio.async_webhooks import AsyncWebhooks
 from eventstore.aio.verbs.queries import AsyncQueries
 from eventstore.verbs.subscriptions import SubscriptionVerbs
@@ -125,6 +126,54 @@ class AsyncSubscriptionVerbs(AsyncQueries):
             once=once,
         )
         return AsyncWebhooks(self._threads, later)
+
+    def traces(
+        self,
+        to: str | None = None,
+        *,
+        name: str = "traces",
+        from_: From = "now",
+        metadata: MetadataConditions | None = None,
+        content: bool = False,
+        link: str | None = None,
+        once: bool = False,
+    ) -> AsyncTraces:
+        """Send the spans of sessions to an OpenTelemetry collector while the sessions go on.
+
+        The span of a response, a tool call or a transcription is sent when it ends, and the
+        session's own when the session has ended. They are the spans that `read_spans` returns.
+        While the collector is away, they wait. This needs the extra `otel`.
+
+        Args:
+            to: The collector's URL for OTLP over HTTP, such as `http://localhost:4318`; by default
+                what OTEL_EXPORTER_OTLP_ENDPOINT names.
+            name: The name of their subscription: two collectors need two names.
+            from_: Where they begin: at the `start` of all sessions, or with what comes from `now`.
+            metadata: Only sessions with this metadata, as for `sessions`.
+            content: Include what was said, and the arguments and outputs of tools.
+            link: Where the store's pages are, such as `https://calls.example.com`: each span has
+                the address of its session's page.
+            once: End when all are sent, and do not wait for more.
+
+        Returns:
+            What sends them: call its `run`.
+
+        Raises:
+            InvalidInputError: An argument is wrong.
+            MissingExtraError: OpenTelemetry's packages are not installed.
+            DatabaseUnavailableError: The database cannot be reached.
+        """
+        later = self._later(
+            SubscriptionVerbs.traces,
+            to,
+            name=name,
+            from_=from_,
+            metadata=metadata,
+            content=content,
+            link=link,
+            once=once,
+        )
+        return AsyncTraces(self._threads, later)
 
     async def dead_letters(self, name: str | None = None, limit: int = 100) -> list[DeadLetter]:
         """Return webhooks that were given up, by session and event.

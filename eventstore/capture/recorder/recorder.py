@@ -39,6 +39,7 @@ from eventstore.capture.recorder.writer import Writer
 from eventstore.capture.recording.notes import closed, opened
 from eventstore.common import unforeseen
 from eventstore.realtime.metadata import check_metadata
+from eventstore.realtime.trace_context import trace_notes
 from eventstore.realtime.upstream_urls import joined_session
 from eventstore.store.database import schema
 from eventstore.store.database.transaction import read
@@ -138,6 +139,7 @@ class Recorder(ClosedAtEnd):
         session_id: str | None = None,
         notes: Mapping[str, Any] | None = None,
         at: int | None = None,
+        traceparent: str | None = None,
     ) -> SessionRecorder:
         """Begin to record a session, and return what takes its frames.
 
@@ -149,6 +151,8 @@ class Recorder(ClosedAtEnd):
                 "relay"}`. If its `url` joins a GPT-Live session, this names the server's id, which
                 events there may not.
             at: When it began, in microseconds since 1970 UTC; by default now.
+            traceparent: The app's own span, in W3C's form `00-…-…-01`: the session's traces are
+                below it (see `eventstore traces`). What is not in this form is ignored.
 
         Raises:
             InvalidInputError: If metadata exceed OpenAI's limits, or the session id or time is
@@ -160,6 +164,8 @@ class Recorder(ClosedAtEnd):
             check_session_id(session_id)
         begun = checked_time(now() if at is None else at)
         key = uuid4().hex[:KEY_LENGTH]
+        if traceparent is not None:
+            notes = {**(notes or {}), **trace_notes([traceparent])}
         wanted = session_id or _named_by_url(notes or {})
         recording = ActiveRecording(TargetSession(key, wanted, session_id is not None))
         self._pending.begin(recording, opened(key, pairs, notes or {}, begun))

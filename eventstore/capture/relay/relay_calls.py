@@ -16,7 +16,7 @@ from urllib.parse import unquote_plus, urlsplit
 
 from eventstore.capture.calls.call_recordings import CallToRecord, CallUpdate, TooManyCallsError
 from eventstore.capture.calls.sideband import CallAddress
-from eventstore.capture.relay.relay_metadata import read_metadata
+from eventstore.capture.relay.relay_metadata import noted_trace, read_metadata
 from eventstore.capture.relay.relay_request import (
     AnswerReader,
     HttpRequest,
@@ -67,6 +67,7 @@ def join_created(
     notes = {"user_agent": agent[:_LONGEST_USER_AGENT], "metadata_refused": metadata.refused}
     address = sideband_address(shared.upstream, request, call_id, shared.tls)
     given_notes = {name: value for name, value in notes.items() if value}
+    given_notes |= noted_trace(request.headers)
     call = CallToRecord(call_id, address, metadata.pairs, _JOIN_TIMEOUT, given_notes)
     is_client_secret = _CLIENT_SECRET.match(address.headers.get("authorization", "")) is not None
     try:

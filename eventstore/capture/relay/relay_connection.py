@@ -277,7 +277,7 @@ class RelayedConnection:
         url = _shown_url(shared.upstream, request)
         notes = session_notes(
             url,
-            header(request.headers, b"user-agent"),
+            request.headers,
             header(reader.headers, b"sec-websocket-protocol"),
             header(reader.headers, b"x-request-id"),
             metadata.refused,

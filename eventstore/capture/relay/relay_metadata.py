@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote_plus
 
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.metadata import check_metadata
 from eventstore.realtime.request_target import read_target
+from eventstore.realtime.trace_context import TRACEPARENT, TRACESTATE, trace_notes
 from eventstore.realtime.upstream_urls import PUBLIC_PARAMETERS
 from eventstore.realtime.values import METADATA_PAIRS
 
-_HEADER = b"x-eventstore-metadata"
+_HEADER, _USER_AGENT = b"x-eventstore-metadata", b"user-agent"
 _REMOVED = "[removed]"
 _SECRET_PROTOCOL = re.compile(r"key|secret|token", re.IGNORECASE)
 _LONGEST_NOTE = 256
@@ -112,9 +113,23 @@ def shown_subprotocol(chosen: str | None) -> str | None:
     return chosen[:_LONGEST_NOTE]
 
 
+def noted_trace(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return what a session's `opened` event says of the trace that its request is part of.
+
+    Args:
+        headers: Those of the request. What is no valid `traceparent` is not noted.
+    """
+    values: dict[str, list[str]] = {TRACEPARENT: [], TRACESTATE: []}
+    for name, value in headers:
+        found = values.get(name.decode("latin-1").lower())
+        if found is not None:
+            found.append(value.decode("latin-1"))
+    return trace_notes(values[TRACEPARENT], values[TRACESTATE])
+
+
 def session_notes(
     url: str,
-    user_agent: str | None,
+    headers: Sequence[tuple[bytes, bytes]],
     subprotocol: str | None,
     request_id: str | None,
     refused: str,
@@ -123,16 +138,19 @@ def session_notes(
 
     Args:
         url: The upstream's URL without secrets.
+        headers: Those of the request, of which the user agent and the trace are noted.
         subprotocol: The subprotocol that the server chose.
         request_id: The `x-request-id` of the upstream's answer.
         refused: Why metadata were left out.
     """
+    agents = [value.decode("latin-1") for name, value in headers if name.lower() == _USER_AGENT]
     notes = {
         "by": "relay",
         "url": url,
-        "user_agent": user_agent and user_agent[:_LONGEST_NOTE],
+        "user_agent": ", ".join(agents)[:_LONGEST_NOTE],
         "subprotocol": shown_subprotocol(subprotocol),
         "request_id": request_id and request_id[:_LONGEST_NOTE],
         "metadata_refused": refused,
+        **noted_trace(headers),
     }
     return {name: value for name, value in notes.items() if value}

@@ -18,6 +18,7 @@ def recorded_model(
     metadata: Mapping[str, str] | None = None,
     session_id: str | None = None,
     model: OpenAIRealtimeWebSocketModel | None = None,
+    traceparent: str | None = None,
 ) -> OpenAIRealtimeWebSocketModel:
     """Return a model for a `RealtimeRunner` whose connections are recorded, in both directions.
 
@@ -33,6 +34,7 @@ def recorded_model(
             free.
         model: A model of your own to record, such as an `OpenAIRealtimeSIPModel`; by default a new
             `OpenAIRealtimeWebSocketModel`.
+        traceparent: The app's own span, as for `tap`.
 
     Raises:
         ImportError: If openai-agents is not installed.
@@ -43,7 +45,7 @@ def recorded_model(
         raise ImportError("recorded_model needs openai-agents: install openai-agents") from error
     recorded: Any = model or OpenAIRealtimeWebSocketModel()
     notes = {"by": "tap", "client": client_name("openai-agents")}
-    begin = session_starter(recorder, notes, metadata, session_id)
+    begin = session_starter(recorder, notes, metadata, session_id, traceparent)
     create = recorded._create_websocket_connection
 
     async def create_recorded(*args: Any, **options: Any) -> Any:

@@ -30,6 +30,7 @@ def tap(
     recorder: Recorder,
     metadata: Mapping[str, str] | None = None,
     session_id: str | None = None,
+    traceparent: str | None = None,
 ) -> T:
     """Record a connection of the `openai` package, with all its frames in both directions.
 
@@ -49,6 +50,8 @@ def tap(
         recorder: Writes the frames to a store.
         metadata: Pairs to set on the session.
         session_id: The id to store it under; by default the server's, if that is free.
+        traceparent: The app's own span, in W3C's form `00-…-…-01`: the session's traces are below
+            it (see `eventstore traces`). What is not in this form is ignored.
 
     Returns:
         The same object.
@@ -56,9 +59,8 @@ def tap(
     Raises:
         TypeError: If it is neither.
     """
-    begin = session_starter(
-        recorder, {"by": "tap", "client": client_name("openai")}, metadata, session_id
-    )
+    notes = {"by": "tap", "client": client_name("openai")}
+    begin = session_starter(recorder, notes, metadata, session_id, traceparent)
     held = vars(connection) if hasattr(connection, "__dict__") else {}
     options = next((name for name in held if name.endswith(_OPTIONS_ENDING)), None)
     if options is not None:

@@ -62,6 +62,7 @@ def session_starter(
     notes: Mapping[str, Any],
     metadata: Mapping[str, str] | None,
     session_id: str | None,
+    traceparent: str | None = None,
 ) -> BeginSession:
     """Return a function that begins a session for each websocket of one client.
 
@@ -69,6 +70,7 @@ def session_starter(
         notes: What each session says of how it was recorded. The URL is added without secrets, and
             from the second session on the `previous` recording, by the name in its `opened` note.
         session_id: The id to store the first session under.
+        traceparent: The app's span that the sessions are below, as for `Recorder.session`.
     """
     begun: list[SessionRecorder] = []
 
@@ -76,7 +78,8 @@ def session_starter(
         noted = {**notes, "url": public_url(url)}
         if begun:
             noted["previous"] = begun[-1].recording
-        begun.append(recorder.session(metadata, None if begun else session_id, noted))
+        named = None if begun else session_id
+        begun.append(recorder.session(metadata, named, noted, traceparent=traceparent))
         del begun[:-1]
         return begun[0]
 

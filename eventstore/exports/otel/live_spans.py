@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from eventstore.exports.otel.parts import Parts
 from eventstore.exports.otel.spans import (
     Attributes,
     Span,
@@ -21,6 +22,7 @@ from eventstore.exports.otel.spans import (
     usage_attributes,
 )
 from eventstore.projection.latency import EventTime
+from eventstore.projection.live.speech import may_go_on
 from eventstore.projection.live_state import Delegation, LiveItem
 from eventstore.projection.state import Item, Response, SessionState
 from eventstore.projection.views import resources
@@ -29,19 +31,18 @@ from eventstore.realtime.resources.live_outcomes import decision_words
 from eventstore.realtime.values import dumps, mapping, storable, storable_json, text
 
 
-def live_spans(state: SessionState, content: bool) -> Iterator[Span]:
+def live_spans(state: SessionState, parts: Parts, content: bool) -> Iterator[Span]:
     """Yield the spans that only a Live session has; none for other sessions.
 
     Args:
+        parts: What of the session has spans.
         content: Include what was said and decided.
     """
-    if state.live is None:
-        return
-    for delegation in state.live.delegations.values():
+    for delegation in parts.delegations:
         span = _delegation(state, delegation)
         if span is not None:
             yield span
-    for item in state.items.values():
+    for item in parts.items:
         if item.live is None:
             continue
         if item.live.kind == "speech" and item.wire.get("role") == "user":
@@ -106,7 +107,9 @@ def _speech(state: SessionState, item: Item, live: LiveItem, content: bool) -> I
     if content:
         message = {"role": "user", "parts": [_text_part(resources.item_text(item))]}
         attributes["gen_ai.output.messages"] = _json([message])
-    yield child_span(state, "speech", item.id, "user speech", times, attributes)
+    span = child_span(state, "speech", item.id, "user speech", times, attributes)
+    span.is_over = not may_go_on(state, item)
+    yield span
 
 
 def _delegation(state: SessionState, delegation: Delegation) -> Span | None:
@@ -126,7 +129,20 @@ def _delegation(state: SessionState, delegation: Delegation) -> Span | None:
     )
     name = f"delegation {clipped(delegation.target, 64)}"
     times = start, start if end is None else end
-    return child_span(state, "delegation", delegation.id, name, times, attributes)
+    span = child_span(state, "delegation", delegation.id, name, times, attributes)
+    span.is_over = _is_told(state, delegation)
+    return span
+
+
+def _is_told(state: SessionState, delegation: Delegation) -> bool:
+    """Return True if the assistant has begun to speak since a delegation was answered last.
+
+    An answer does not end a delegation for good: more may come before the assistant tells of it.
+    """
+    said = state.live.saying.get("assistant", "") if state.live is not None else ""
+    item = state.items.get(said)
+    done = delegation.done_seq
+    return done is not None and item is not None and item.seen_seq > done
 
 
 def _decision(state: SessionState, item: Item, content: bool) -> Iterator[Span]:

@@ -50,6 +50,7 @@ def _span(span: Span) -> Json:
         "traceId": span.trace_id.hex(),
         "spanId": span.span_id.hex(),
         "parentSpanId": span.parent_id.hex() if span.parent_id else "",
+        **({"traceState": span.trace_state} if span.trace_state else {}),
         "name": span.name,
         "kind": _KINDS[span.kind],
         "startTimeUnixNano": str(nanoseconds(span.start)),

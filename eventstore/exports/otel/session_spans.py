@@ -6,8 +6,11 @@ Called by the command `export --format otel` and as `eventstore.read_spans`.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from sqlalchemy import Engine
+
+from eventstore.common.urls import page_of_session
 from eventstore.exports.otel import span_content
 from eventstore.exports.otel.evaluations import add_evaluations
 from eventstore.exports.otel.live_spans import (
@@ -16,6 +19,7 @@ from eventstore.exports.otel.live_spans import (
     put_below_delegation,
     spoken_times,
 )
+from eventstore.exports.otel.parts import Parts, whole
 from eventstore.exports.otel.spans import (
     ServerError,
     Span,
@@ -29,25 +33,28 @@ from eventstore.exports.otel.spans import (
     note_failure,
     seconds_between,
     span_id,
-    trace_id,
+    trace_of,
     usage_attributes,
     without_secrets,
 )
 from eventstore.exports.otel.transcription_spans import transcription_spans
 from eventstore.projection.latency import EventTime, ResponseTimes, response_times
+from eventstore.projection.live.speech import may_go_on
 from eventstore.projection.state import Item, Response, SessionState
 from eventstore.projection.views import resources
 from eventstore.projection.views.usage import billed_tokens
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.frames import parse
 from eventstore.realtime.protocols import LIVE
-from eventstore.realtime.values import mapping, metadata_pairs, number, text
+from eventstore.realtime.values import mapping, metadata_pairs, number, storable, text
 from eventstore.store.log.read_events import read_events
 from eventstore.store.queries.query_sessions import state_at
 from eventstore.store.sessions.log import Log
 
 
-def read_spans(log: Log, session_id: str, content: bool = False) -> list[Span]:
+def read_spans(
+    log: Log, session_id: str, content: bool = False, link: str | None = None
+) -> list[Span]:
     """Return the spans of a stored session, its root first. Secrets are masked.
 
     A session in which nothing has a time has no spans.
@@ -57,14 +64,22 @@ def read_spans(log: Log, session_id: str, content: bool = False) -> list[Span]:
         session_id: The session.
         content: Include what was said, the arguments and outputs of tools, and reasons and texts of
             scores.
+        link: Where the store's pages are, such as `https://calls.example.com`: each span has the
+            address of its session's page.
 
     Raises:
         NotFoundError: There is no such session.
     """
     state = state_at(log.engine, session_id)
-    events = read_events(log.engine, session_id, 1, state.seq, ["error"])
-    errors = (_server_error(state, event) for event in events)
-    return session_spans(state, filter(None, errors), content)
+    return session_spans(state, server_errors(log.engine, state), content, link)
+
+
+def server_errors(engine: Engine, state: SessionState) -> Iterator[ServerError]:
+    """Yield the errors that the server reported in a session, as its state is."""
+    for event in read_events(engine, state.session_id, 1, state.seq, ["error"]):
+        error = _server_error(state, event)
+        if error is not None:
+            yield error
 
 
 def _server_error(state: SessionState, event: StoredEvent) -> ServerError | None:
@@ -78,7 +93,10 @@ def _server_error(state: SessionState, event: StoredEvent) -> ServerError | None
 
 
 def session_spans(
-    state: SessionState, exceptions: Iterable[ServerError] = (), content: bool = False
+    state: SessionState,
+    exceptions: Iterable[ServerError] = (),
+    content: bool = False,
+    link: str | None = None,
 ) -> list[Span]:
     """Return the spans of a session's state, its root first; none if nothing in it has a time.
 
@@ -87,16 +105,10 @@ def session_spans(
         exceptions: The errors that the server reported.
         content: Include what was said, the arguments and outputs of tools, and reasons and texts of
             scores.
+        link: Where the store's pages are; None leaves the address of the session's page out.
     """
     errors = sorted(exceptions)
-    inputs = span_content.inputs_of_responses(state) if content else {}
-    outputs = _outputs(state)
-    spans = [
-        *filter(None, (_response(state, r, inputs) for r in state.responses.values())),
-        *filter(None, (_tool(state, i, outputs, content) for i in state.items.values())),
-        *transcription_spans(state, content),
-        *live_spans(state, content),
-    ]
+    spans = child_spans(state, whole(state), content)
     spans.sort(key=lambda span: (span.start, span.end, span.span_id))
     ends = state.first_at, state.steady(state.last_at, state.seq)
     times = [t for t in ends if t is not None]
@@ -106,7 +118,40 @@ def session_spans(
         return []
     made = [_root(state, times, errors, content), *spans]
     add_evaluations(state, made, content)
-    return [without_secrets(span) for span in made]
+    return finished(state, made, link)
+
+
+def child_spans(state: SessionState, parts: Parts, content: bool) -> list[Span]:
+    """Return the spans of parts of a session, without their scores, and with their secrets.
+
+    Args:
+        parts: What of the session has spans.
+        content: Include what was said, and the arguments and outputs of tools.
+    """
+    inputs: dict[str, list[Item]] = {}
+    if content and parts.responses:
+        inputs = span_content.inputs_of_responses(state)
+    outputs = _outputs(state) if any(map(_is_function_call, parts.items)) else {}
+    return [
+        *filter(None, (_response(state, r, inputs) for r in parts.responses)),
+        *filter(None, (_tool(state, i, outputs, content) for i in parts.items)),
+        *transcription_spans(state, parts, content),
+        *live_spans(state, parts, content),
+    ]
+
+
+def finished(state: SessionState, spans: Iterable[Span], link: str | None) -> list[Span]:
+    """Return spans without their secrets, and with the address of the session's page.
+
+    Args:
+        link: Where the store's pages are; None leaves the address out.
+    """
+    made = [without_secrets(span) for span in spans]
+    if link is not None:
+        page = page_of_session(link, storable(state.session_id))
+        for span in made:
+            span.attributes["eventstore.session.url"] = page
+    return made
 
 
 def _root(state: SessionState, times: list[int], errors: list[ServerError], content: bool) -> Span:
@@ -121,9 +166,20 @@ def _root(state: SessionState, times: list[int], errors: list[ServerError], cont
     )
     if content:
         attributes |= span_content.session_content(state)
-    session_id = state.session_id
-    ids = trace_id(session_id), span_id(session_id, "session"), None
-    return Span("invoke_agent", "internal", *ids, min(times), max(times), attributes, None, errors)
+    trace = trace_of(state)
+    ids = trace.id, span_id(state.session_id, "session"), trace.parent_id
+    return Span(
+        "invoke_agent",
+        "internal",
+        *ids,
+        min(times),
+        max(times),
+        attributes,
+        exceptions=errors,
+        trace_state=trace.state,
+        is_remote_child=trace.parent_id is not None,
+        is_over=state.closed,
+    )
 
 
 def _live_session(state: SessionState) -> dict[str, Value | None]:
@@ -179,8 +235,11 @@ def _response(
         attributes |= span_content.response_content(state, response, inputs[response.id], reasons)
     times = spoken_times(state, response) or (start, end)
     span = child_span(state, "response", response.id, f"chat {model or ''}".strip(), times, {})
+    span.is_over = response.done_seq is not None
     if response.live is not None:
         put_below_delegation(state, span, response.live.delegation_id)
+        spoken = state.items.get(response.live.spoken or "")
+        span.is_over = span.is_over and (spoken is None or not may_go_on(state, spoken))
     if text(response.wire.get("status")) == "failed":
         error = mapping(mapping(response.wire.get("status_details")).get("error"))
         note_failure(span, attributes, error)
@@ -270,6 +329,7 @@ def _tool(
     span = child_span(
         state, "tool", item.id, f"execute_tool {name or ''}".strip(), (start, end), {}
     )
+    span.is_over = output is not None if kind == "function_call" else item.done
     if item.live is not None:
         put_below_delegation(state, span, item.live.delegation_id)
     error = item.wire.get("error")
@@ -277,6 +337,10 @@ def _tool(
         note_failure(span, attributes, mapping(error))
     span.attributes = attributes
     return span
+
+
+def _is_function_call(item: Item) -> bool:
+    return item.wire.get("type") == "function_call"
 
 
 def _outputs(state: SessionState) -> dict[str, list[Item]]:

@@ -2,7 +2,8 @@
 
 A session's trace has a root span for the session, and below it one span for each response, tool
 call and transcription. Ids are hashes of the session's ids, so that exporting a session again gives
-the same trace. Called by session_spans.py and transcription_spans.py.
+the same trace. If the session's log names a span of the app as the parent, the trace is that of the
+app. Called by session_spans.py and transcription_spans.py.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from eventstore.projection.state import SessionState
 from eventstore.projection.views.usage import Tokens
 from eventstore.realtime.masking.mask import mask_entry, mask_words
 from eventstore.realtime.resources.dialects import voice_of
+from eventstore.realtime.trace_context import trace_parent_of
 from eventstore.realtime.values import mapping, storable, text
 
 _MILLION = 1_000_000
@@ -74,12 +76,15 @@ class Span:
         name: The span's name.
         kind: `client` for work of the provider, `internal` for tool calls and the root.
         trace_id, span_id: The ids of the trace and of the span: 16 and 8 bytes.
-        parent_id: The id of the parent span; None for the root.
+        parent_id: The id of the parent span; None for the root, unless the app named a parent.
         start, end: In microseconds since 1970 UTC, on a clock that never jumps.
         attributes: The span's attributes.
         error: What failed; None if nothing failed.
         exceptions: Errors that the server reported, as events of the span.
         evaluations: Scores of what the span is about, as events of the span.
+        trace_state: What other tracing systems add to the trace, as the text of `tracestate`.
+        is_remote_child: True if another program made the parent span.
+        is_over: True if what it is about has ended, although the session may go on.
     """
 
     name: str
@@ -93,6 +98,9 @@ class Span:
     error: str | None = None
     exceptions: list[ServerError] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
+    trace_state: str = ""
+    is_remote_child: bool = False
+    is_over: bool = field(default=True, compare=False, repr=False)
 
     def events(self) -> list[SpanEvent]:
         """Return the events of the span: its exceptions, and then its evaluations."""
@@ -108,9 +116,28 @@ class Span:
         return failed + scored
 
 
-def trace_id(session_id: str) -> bytes:
-    """Return the id of a session's trace: 16 bytes."""
-    return _digest("trace", session_id)[:16]
+class Trace(NamedTuple):
+    """The trace of a session.
+
+    Attributes:
+        id: Its id, 16 bytes.
+        state: The text of its `tracestate`; empty if there is none.
+        parent_id: The id of the app's span that the session is part of; None if none is named.
+        sampled: False if the app does not record its trace.
+    """
+
+    id: bytes
+    state: str = ""
+    parent_id: bytes | None = None
+    sampled: bool = True
+
+
+def trace_of(state: SessionState) -> Trace:
+    """Return the trace of a session: the app's, if the session's log names it, or else its own."""
+    parent = trace_parent_of(state.notes, state.metadata)
+    if parent is None:
+        return Trace(_digest("trace", state.session_id)[:16])
+    return Trace(parent.trace_id, parent.state, parent.span_id, parent.sampled)
 
 
 def span_id(session_id: str, kind: str, id_: str = "") -> bytes:
@@ -145,16 +172,17 @@ def child_span(
         times: Its start and its end. An end before the start is moved to the start.
         attributes: The span's attributes.
     """
-    session_id = state.session_id
+    session_id, trace = state.session_id, trace_of(state)
     return Span(
         clipped(name),
         "internal" if kind == "tool" else "client",
-        trace_id(session_id),
+        trace.id,
         span_id(session_id, kind, id_),
         span_id(session_id, "session"),
         times[0],
         max(times),
         attributes,
+        trace_state=trace.state,
     )
 
 

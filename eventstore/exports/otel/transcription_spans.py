@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from eventstore.exports.otel import span_content
+from eventstore.exports.otel.parts import Parts
 from eventstore.exports.otel.spans import (
     Attributes,
     Span,
@@ -27,13 +28,15 @@ from eventstore.projection.views.usage import billed_tokens
 from eventstore.realtime.values import storable
 
 
-def transcription_spans(state: SessionState, content: bool) -> Iterator[Span]:
+def transcription_spans(state: SessionState, parts: Parts, content: bool) -> Iterator[Span]:
     """Yield the spans of a session's input transcriptions, also of those that failed.
 
     Args:
+        parts: What of the session has spans.
         content: Include the transcripts.
     """
-    for (item_id, index), billed in state.billed.items():
+    for item_id, index in parts.billed:
+        billed = state.billed[item_id, index]
         if billed.kind != "transcription":
             continue  # Decisions have spans of their own.
         item = state.items.get(item_id)
@@ -42,7 +45,7 @@ def transcription_spans(state: SessionState, content: bool) -> Iterator[Span]:
             if content and item is not None:
                 span.attributes |= span_content.transcription_content(item, index)
             yield span
-    for item in state.items.values():
+    for item in parts.items:
         for index, part in item.parts.items():
             if part.error and (item.id, index) not in state.billed:
                 span = _transcription(state, item, item.id, index, None)

@@ -1,6 +1,6 @@
 """List the columns of the Parquet files: names and types; table_file.py knows the types of Arrow.
 
-Used by write_parquet.py.
+Used by write_parquet.py, update_parquet.py and rows.py.
 """
 
 from __future__ import annotations
@@ -9,6 +9,24 @@ from typing import Literal
 
 ColumnType = Literal["text", "texts", "integer", "number", "flag", "time", "pairs", "words"]
 Columns = tuple[tuple[str, ColumnType], ...]
+
+SESSION_COLUMNS: Columns = (
+    ("session_id", "text"),
+    ("at", "time"),
+    ("opened_at", "time"),
+    ("last_at", "time"),
+    ("closed_at", "time"),
+    ("closed", "flag"),
+    ("duration_ms", "number"),
+    ("model", "text"),
+    ("protocol", "text"),
+    ("events", "integer"),
+    ("responses", "integer"),
+    ("interruptions", "integer"),
+    ("errors", "integer"),
+    ("metadata", "pairs"),
+    ("resource", "text"),
+)
 
 RESPONSE_COLUMNS: Columns = (
     ("session_id", "text"),
@@ -109,3 +127,12 @@ USAGE_COLUMNS: Columns = (
     ("audio_ms", "integer"),
     ("cost_usd", "number"),
 )
+
+#: The columns of each table, in the order in which rows.py makes the tables' rows.
+TABLES = {
+    "sessions": SESSION_COLUMNS,
+    "responses": RESPONSE_COLUMNS,
+    "items": ITEM_COLUMNS,
+    "usage": USAGE_COLUMNS,
+    "scores": SCORE_COLUMNS,
+}

@@ -1,11 +1,11 @@
 """Write one Parquet file: rows are collected into row groups; the file appears when it is whole.
 
-Called by write_parquet.py.
+Called by write_parquet.py and update_parquet.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,27 +26,31 @@ class TableFile:
 
     Attributes:
         rows: How many rows were written.
+        partial: The file that is being written.
 
     Args:
         path: The file's place.
         columns: Its columns. The last one must hold the largest text of a row: memory is bounded
             by its length.
+        notes: Names and values that are written into the file's metadata.
 
     Raises:
         MissingExtraError: `pyarrow` is not installed.
     """
 
-    def __init__(self, path: Path, columns: Columns) -> None:
+    def __init__(
+        self, path: Path, columns: Columns, notes: Mapping[str, str] | None = None
+    ) -> None:
         self.rows = 0
-        self._path, self._partial = path, path.with_name(path.name + ".partial")
-        self._schema = _schema(columns)
+        self._path, self.partial = path, path.with_name(path.name + ".partial")
+        self._schema = _schema(columns).with_metadata(notes)
         self._held: list[Row] = []
         self._characters = 0
 
     def __enter__(self) -> Self:
         from pyarrow.parquet import ParquetWriter
 
-        self._writer = ParquetWriter(self._partial, self._schema, compression="zstd")
+        self._writer = ParquetWriter(self.partial, self._schema, compression="zstd")
         return self
 
     def __exit__(
@@ -56,7 +60,7 @@ class TableFile:
         trace: TracebackType | None,
     ) -> None:
         self._writer.close()
-        self._partial.unlink(missing_ok=True)
+        self.partial.unlink(missing_ok=True)
 
     def write_all(self, rows: Iterable[Row]) -> None:
         """Add rows. A row group is written when it is full."""
@@ -73,7 +77,7 @@ class TableFile:
 
     def publish(self) -> None:
         """Put the finished file in its place."""
-        self._partial.replace(self._path)
+        self.partial.replace(self._path)
 
     def _write_group(self) -> None:
         if not self._held:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from hashlib import sha256
 from typing import Any, Literal, get_args
-from urllib.parse import quote
 
 from eventstore.common.standard_webhooks import signature
+from eventstore.common.urls import page_of_session
 from eventstore.errors import InvalidInputError
 from eventstore.feed.delivery import Delivery, Of
 from eventstore.realtime.values import dumps
@@ -58,9 +58,7 @@ def body_of(delivery: Delivery, at: int, link: str | None) -> bytes:
         "data": delivery.resource,
     }
     if link is not None:
-        told["link"] = (
-            f"{link.rstrip('/')}/sessions/{quote(delivery.session_id, safe='', errors='replace')}"
-        )
+        told["link"] = page_of_session(link, delivery.session_id)
     return dumps(told).encode()
 
 

@@ -63,6 +63,24 @@ def _continued(state: SessionState, speaker: Speaker, start_ms: int | None) -> I
     return item if goes_on else None
 
 
+def may_go_on(state: SessionState, item: Item) -> bool:
+    """Return True if what a speaker of a Live session says next may continue an item of speech.
+
+    That is so until the speaker has begun another item, or what the other one says has gone so far
+    that an answer to it would begin one.
+    """
+    if item.live is None:
+        return False
+    live = live_of(state)
+    speaker: Speaker = "user" if item.wire.get("role") == "user" else "assistant"
+    if live.saying.get(speaker) != item.id:
+        return False
+    other = state.items.get(live.saying.get(_OTHER[speaker], ""))
+    if other is None or other.live is None or other.live.last_seq < item.live.last_seq:
+        return True
+    return continues(item.live, _last_words(item.parts[0]), other.live, other.live.end_ms)
+
+
 def _last_words(part: ContentPart) -> str:
     fragments = part.heard_deltas or part.transcript_deltas
     return fragments[-1] if fragments else ""

@@ -33,6 +33,8 @@ ScoreOperator = Literal["has", "=", "<", "<=", ">", ">="]
 #: Limits in characters: of a score's name, of who gave it, of a label, a text and a reason.
 MAX_NAME_LENGTH, MAX_BY_LENGTH, MAX_LABEL_LENGTH = 64, 64, 128
 MAX_TEXT_LENGTH, MAX_REASON_LENGTH = 2000, 1000
+#: How far from zero a number may be, so that numbers can be added up.
+MAX_NUMBER = 1e100
 #: How many scores one session, response or item has at most, and a session with all in it.
 MAX_SCORES_OF_TARGET, MAX_SCORES = 32, 1000
 
@@ -156,7 +158,8 @@ def _is_value(kind: str, value: Any) -> bool:
     if kind == "boolean":
         return isinstance(value, bool)
     if kind == "number":
-        return number(value) is not None
+        found = number(value)
+        return found is not None and abs(found) <= MAX_NUMBER
     if kind == "label":
         return is_label(value)
     is_text = isinstance(value, str) and is_storable(value)
@@ -291,7 +294,7 @@ def score_frame(
 def _refusal(kind: str | None, value: Any) -> str:
     """Return why a value is not of a kind."""
     wanted = {
-        "number": "a finite number",
+        "number": f"a number between {-MAX_NUMBER:g} and {MAX_NUMBER:g}",
         "boolean": "true or false",
         "label": f"a label: one line of 1 to {MAX_LABEL_LENGTH} characters",
         "text": f"text of 1 to {MAX_TEXT_LENGTH} characters, without NUL",

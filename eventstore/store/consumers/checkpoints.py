@@ -43,11 +43,16 @@ CLAIM = (
 )
 #: Another worker may have failed since the checkpoint was read.
 CLAIM_DUE = f"{CLAIM} AND (retry_at IS NULL OR retry_at <= ? OR retry_at > ?)"
-#: A worker that goes on has not failed: what the claim counted is taken back.
+#: A worker that goes on has not failed: what the claim counted is taken back. What a receiver has
+#: acknowledged since the worker read the checkpoint is kept.
 RENEW = (
-    "UPDATE checkpoints SET seq = ?, version = ?, until = ?, tries = 0, failed_at = NULL,"
-    " retry_at = NULL, error = NULL WHERE session_id = ? AND consumer = ? AND worker = ?"
+    "UPDATE checkpoints SET seq = CASE WHEN seq > ? THEN seq ELSE ? END,"
+    " version = CASE WHEN version > ? THEN version ELSE ? END, until = ?, tries = 0,"
+    " failed_at = NULL, retry_at = NULL, error = NULL"
+    " WHERE session_id = ? AND consumer = ? AND worker = ?"
 )
+#: As `RENEW`, and only from where the worker knows the checkpoint to be.
+RENEW_FROM = f"{RENEW} AND seq = ? AND version = ?"
 RELEASE = (
     "UPDATE checkpoints SET worker = NULL, until = NULL,"
     " tries = CASE WHEN tries > 0 THEN tries - 1 ELSE 0 END, failed_at = ?, retry_at = NULL"
@@ -146,7 +151,27 @@ def renew(
     Returns:
         False, with nothing written, if another worker has the session.
     """
-    return tx.run(RENEW, (*to, until, session_id, consumer, worker)) == 1
+    return tx.run(RENEW, (*_twice(to), until, session_id, consumer, worker)) == 1
+
+
+def renew_from(
+    tx: Transaction,
+    session_id: str,
+    consumer: str,
+    known: tuple[int, int],
+    to: tuple[int, int],
+    worker: str,
+    until: int,
+) -> bool:
+    """Move a checkpoint as `renew` does, if it is where the worker knows it to be.
+
+    Where the answer to a COMMIT was lost, it may be farther.
+
+    Args:
+        known: The seq and the version that the checkpoint must have.
+    """
+    key = (session_id, consumer, worker, *known)
+    return tx.run(RENEW_FROM, (*_twice(to), until, *key)) == 1
 
 
 def renew_all(
@@ -160,8 +185,12 @@ def renew_all(
     Returns:
         True if all were moved. False if one was not, because another worker has the session.
     """
-    rows = [(*one, until, id_, consumer, worker) for id_, one in sorted(to.items())]
+    rows = [(*_twice(one), until, id_, consumer, worker) for id_, one in sorted(to.items())]
     return tx.run_many(RENEW, rows) == len(rows)
+
+
+def _twice(place: tuple[int, int]) -> tuple[int, int, int, int]:
+    return place[0], place[0], place[1], place[1]
 
 
 def release(

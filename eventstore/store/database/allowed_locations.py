@@ -95,7 +95,7 @@ def base_url(text: str | Path) -> str:
         InvalidInputError: The text is not such a URL, or the URL has a password or a query.
     """
     if not isinstance(text, str | Path) or "\0" in str(text) or not is_storable(str(text)):
-        raise InvalidInputError(f"{brief(text)} is no place for segments; name a folder or a URL")
+        raise InvalidInputError(f"{brief(text)} is no place for files; name a folder or a URL")
     text = str(text)
     if "://" not in text:
         if not text:
@@ -107,14 +107,14 @@ def base_url(text: str | Path) -> str:
     except ValueError:
         parts = None
     if parts is None or not parts.scheme or "::" in text or not text.isprintable():
-        raise InvalidInputError("not a URL for segments; use file:///calls or s3://bucket/calls")
+        raise InvalidInputError("not a URL of files; use file:///srv/calls or s3://bucket/calls")
     if parts.password is not None or parts.query or parts.fragment:
         raise InvalidInputError(
-            "a URL for segments holds no password and no query; give credentials to fsspec by"
+            "a URL of files holds no password and no query; give credentials to fsspec by"
             " its own means: the environment, or its configuration"
         )
     if parts.scheme == "file" and (parts.netloc not in ("", "localhost") or not parts.path):
-        raise InvalidInputError("a URL of files has three slashes: file:///calls/segments")
+        raise InvalidInputError("a URL of files has three slashes: file:///srv/calls")
     return text.rstrip("/")
 
 

@@ -7,7 +7,7 @@ the functions, so that a list starts faster. Called by verbs/queries.py and verb
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,10 @@ _COLUMNS = (
     " WHERE e.session_id = s.session_id AND e.what = 'audio'), s.session_id"
 )
 SESSION_RESOURCE = "SELECT wire, notes FROM sessions WHERE session_id = ?"
+SESSION_RESOURCES = (
+    f"SELECT s.wire, s.notes, 0{_COLUMNS} FROM sessions s JOIN streams t"
+    " ON t.session_id = s.session_id WHERE s.session_id IN ({}) ORDER BY s.session_id"
+)
 OPENED_AT = "SELECT opened_at FROM streams WHERE session_id = ?"
 STREAM = "SELECT head_seq, closed_at, erased_at FROM streams WHERE session_id = ?"
 
@@ -137,6 +141,18 @@ def _resource(tx: Transaction, row: Row) -> dict[str, Any]:
     if erased_at is not None:
         notes["audio_erased_at"] = to_iso(erased_at)
     return {**resource, "eventstore": notes}
+
+
+def listed_sessions(
+    tx: Transaction, session_ids: Sequence[str]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the time and the resource of each session, as lists show it, by id.
+
+    Sessions without read models are left out.
+    """
+    marks = ", ".join("?" * len(session_ids))
+    for row in tx.rows(SESSION_RESOURCES.format(marks), session_ids):
+        yield row[3], _resource(tx, row)
 
 
 def read_session(engine: Engine, session_id: str) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def read_response_metadata(
     rows = tx.rows(
         f"{RESPONSE_METADATA} WHERE t.session_id IN ({_marks(session_ids)})"
         " AND (t.session_id, t.response_id) >= (?, ?) AND (t.session_id, t.response_id) <= (?, ?)"
-        " ORDER BY own DESC",
+        " ORDER BY own DESC, key",
         (*session_ids, *responses[0][:2], *responses[-1][:2]),
     )
     found: dict[tuple[str, str], dict[str, str]] = {}

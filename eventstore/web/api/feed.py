@@ -77,6 +77,9 @@ _LONGEST_CURSOR, _OLDEST = 4_000, 30.0
 _RETRY = b"retry: 100\n\n"
 _FASTEST, _LEASE, _PING = 0.05, 30.0, 15.0
 _AT_ONCE, _BYTES = 200, 256 * 1024
+#: How many bytes of ids of sessions one piece adds to the cursor at most: proxies take headers of
+#: 8 kB or less.
+_BYTES_OF_IDS = 1_000
 
 
 @router.get(
@@ -224,22 +227,31 @@ class _Followed:
 
     def __init__(self, feed: Feed) -> None:
         self._feed, self._steps, self._lock = feed, feed.steps(), threading.Lock()
+        self._sessions = set[str]()
 
     def piece(self) -> _Piece:
         """Return the next deliveries, as many as there are and as fit."""
-        found, size = [], 0
+        found, size, ids = [], 0, 0
         pause: float | None = None
+        last: Delivery | None = None
         with self._lock:
             for step in self._steps:
                 if isinstance(step, Pause):
                     pause = step.seconds
                     break
+                last = step
                 found.append(format_sse_event(event=step.kind, data_str=_told(step)))
                 size += len(found[-1])
-                if len(found) == _AT_ONCE or size >= _BYTES:
+                if step.session_id not in self._sessions:
+                    self._sessions.add(step.session_id)
+                    ids += len(step.session_id.encode())
+                if len(found) == _AT_ONCE or size >= _BYTES or ids >= _BYTES_OF_IDS:
                     pause = 0.0
                     break
             waiting = self._feed.unacknowledged()
+        if last is not None:  # It counts as handled only when the next one is asked for.
+            seq, ended = waiting.get(last.session_id, (0, False))
+            waiting[last.session_id] = max(seq, last.seq), ended or last.kind == "session"
         return _Piece(b"".join(found), cursor(self._feed.name, waiting) if waiting else "", pause)
 
     def close(self) -> None:

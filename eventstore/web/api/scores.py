@@ -10,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from eventstore.realtime.resources.scores import (
     MAX_BY_LENGTH,
     MAX_NAME_LENGTH,
+    MAX_NUMBER,
     MAX_REASON_LENGTH,
     MAX_TEXT_LENGTH,
 )
@@ -62,6 +63,8 @@ BODY: dict[str, Any] = {
         "name": {"type": "string", "minLength": 1, "maxLength": MAX_NAME_LENGTH},
         "value": {
             "type": ["number", "boolean", "string", "null"],
+            "minimum": -MAX_NUMBER,
+            "maximum": MAX_NUMBER,
             "maxLength": MAX_TEXT_LENGTH,
             "description": "A number, a truth, a label or a text; null takes the score back.",
         },

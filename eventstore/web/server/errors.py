@@ -140,6 +140,17 @@ def flat_routes(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
             yield from flat_routes(router.routes)
 
 
+def shown_error(error: EventStoreError) -> tuple[int, str, str]:
+    """Return an error of the store as an asker may see it: HTTP status, code and message."""
+    status, code = next(kind[1:] for kind in _KINDS if isinstance(error, kind[0]))
+    message = str(error)
+    if isinstance(error, DamagedError):
+        message = _damage(error)
+    elif status in PRIVATE and not isinstance(error, TimeLimitError | ErasedMeanwhileError):
+        message = PRIVATE[status]
+    return status, code, message
+
+
 def _damage(error: DamagedError) -> str:
     """Return a message that leaves out the exact problem, which may name files of the server."""
     events = f"events {error.first_seq} to {error.last_seq}"
@@ -157,12 +168,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(EventStoreError)
     async def of_store(request: Request, error: EventStoreError) -> Response:
-        status, code = next(kind[1:] for kind in _KINDS if isinstance(error, kind[0]))
-        message = str(error)
-        if isinstance(error, DamagedError):
-            message = _damage(error)
-        elif status in PRIVATE and not isinstance(error, TimeLimitError | ErasedMeanwhileError):
-            message = PRIVATE[status]
+        status, code, message = shown_error(error)
         return failure(request, status, message, code)
 
     @app.exception_handler(ApiError)

@@ -84,7 +84,12 @@ def is_own(request: Request) -> bool:
     return origin is None or netloc_of(origin) == request.headers.get("host")
 
 
-def _access(request: Request) -> Access:
+def access_of(request: Request) -> Access:
+    """Return the access of a request's key, and note the key's name for the log.
+
+    Raises:
+        ApiError: The request has no key that is known.
+    """
     found = find_access(request)
     if found is None:
         message = "send an API key of this store: Authorization: Bearer KEY"
@@ -95,7 +100,7 @@ def _access(request: Request) -> Access:
 
 def _with_right(right: Right) -> Callable[[Request], Awaitable[Access]]:
     async def checked(request: Request) -> Access:
-        access = _access(request)
+        access = access_of(request)
         if right not in access.rights:
             raise ApiError(403, f"this key has no right to {right}", "missing_right")
         return access

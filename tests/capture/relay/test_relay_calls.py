@@ -25,6 +25,7 @@ from eventstore.capture.relay.relay_request import AnswerReader, HttpRequest, pa
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 KEY = "sk-very-secret"
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 def create(relayed: Relayed, key: str = KEY, query: str = "", **headers: str) -> httpx.Response:
@@ -47,7 +48,11 @@ def test_a_call_that_the_openai_package_creates_is_recorded(store: EventStore) -
         answer = client.realtime.calls.create(
             sdp="v=0",
             session={"type": "realtime", "model": "gpt-realtime"},
-            extra_headers={"X-Eventstore-Metadata": "customer=42", "OpenAI-Project": "proj_1"},
+            extra_headers={
+                "X-Eventstore-Metadata": "customer=42",
+                "OpenAI-Project": "proj_1",
+                "traceparent": PARENT,
+            },
         )
         assert answer.content == SDP
         assert answer.response.headers["Location"] == "/v1/realtime/calls/rtc_1"
@@ -59,6 +64,7 @@ def test_a_call_that_the_openai_package_creates_is_recorded(store: EventStore) -
     assert opened["metadata"] == {"env": "prod", "customer": "42", "call_id": "rtc_1"}
     assert (opened["by"], opened["call_id"]) == ("sideband", "rtc_1")
     assert opened["user_agent"].startswith("OpenAI/Python")
+    assert opened["traceparent"] == PARENT
     assert opened["url"] == f"{upstream.url}/v1/realtime?call_id=rtc_1"
     [head] = server.heads
     assert (head["authorization"], head["openai-project"]) == (f"Bearer {KEY}", "proj_1")

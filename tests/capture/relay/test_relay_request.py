@@ -211,7 +211,7 @@ def test_a_query_is_shown_without_secrets(query: str, shown: str) -> None:
     ],
 )
 def test_keys_in_subprotocols_are_not_noted(subprotocol: str | None, shown: str | None) -> None:
-    assert session_notes("u", None, subprotocol, None, "").get("subprotocol") == shown
+    assert session_notes("u", [], subprotocol, None, "").get("subprotocol") == shown
 
 
 NAME = b"X-Eventstore-Metadata"

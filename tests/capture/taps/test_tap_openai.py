@@ -34,6 +34,7 @@ each_way = pytest.mark.parametrize("entered", [False, True], ids=["manager", "en
 FRAMES = voice_call().frames
 KEY = "sk-very-secret"
 UPDATE = {"type": "realtime", "instructions": "Be brief."}
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 def client_of(url: str, is_async: bool = False) -> Any:
@@ -109,7 +110,8 @@ def test_the_log_says_how_it_was_recorded_and_holds_no_key(
     }
     with Line().serve(one(FRAMES), rule="none") as server, Recorder(store) as recorder:
         client = client_of(server.url.replace("//", f"//user:{KEY}@"), is_async)
-        manager = tap(client.realtime.connect(**options), recorder, {"customer": "42"}, "mine")
+        connecting = client.realtime.connect(**options)
+        manager = tap(connecting, recorder, {"customer": "42"}, "mine", traceparent=PARENT)
         _drain(manager, is_async)
     [session] = kept(store)
     assert session.id == "mine"
@@ -119,6 +121,7 @@ def test_the_log_says_how_it_was_recorded_and_holds_no_key(
         "by": "tap",
         "client": f"openai {version('openai')}",
         "url": f"{server.url}/realtime?model=gpt-realtime&intent=transcription",
+        "traceparent": PARENT,
         "metadata": {"customer": "42"},
     }
     assert not any(KEY in str(event.text) for event in store.events("mine"))

@@ -17,7 +17,7 @@ from support.examples import examples
 from eventstore import EventStore, InvalidInputError
 from eventstore.exports.otel.session_spans import read_spans
 from eventstore.exports.parquet.columns import RESPONSE_COLUMNS
-from eventstore.exports.parquet.write_parquet import _responses
+from eventstore.exports.parquet.rows import _responses
 from eventstore.realtime.events import StoredEvent
 from eventstore.realtime.recording_lines import envelope_line
 from eventstore.store.database import schema

@@ -14,20 +14,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from exports.calls_to_export import put_everything
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
-from support.browser import CHROMIUM
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response
+from support.browser import launched
 from support.page_serving import LAPTOP, PHONE, Look, Served
 
 from eventstore import EventStore, Frame
 from eventstore.web.in_thread import serving
 from eventstore.web.server.access import AccessKeys
-
-#: The machine's Chromium, without what it asks of the network.
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-    "--autoplay-policy=no-user-gesture-required",
-)
 
 
 @pytest.fixture(scope="session")
@@ -63,14 +56,8 @@ def pages(tmp_path: Path) -> Iterator[Callable[..., Served]]:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """The browser."""
-    if CHROMIUM is None:
-        if os.environ.get("REQUIRE_CHROMIUM"):
-            pytest.fail("REQUIRE_CHROMIUM is set, and there is no chromium")
-        pytest.skip("no chromium: install Debian's chromium-headless-shell")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -9,15 +9,17 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import click
 
 from eventstore.cli import completion
+from eventstore.cli.commands.ask.update_export import check_update, update
 from eventstore.cli.failures import print_failures
 from eventstore.cli.options import (
     db_option,
     given_options,
+    json_option,
     open_to_read,
     score_filters,
     session_filters,
@@ -52,10 +54,22 @@ _IN_MEMORY, _PIECE = 16 * 1024 * 1024, 1024 * 1024
     "-o",
     "--output",
     type=click.Path(),
-    help="A file, else standard output; for parquet a directory.",
+    help="A file, else standard output; for parquet a directory. With --since-last also a URL.",
 )
+@click.option(
+    "--since-last",
+    is_flag=True,
+    help="parquet: files by day; write only what has changed since the last run.",
+)
+@click.option(
+    "--restart",
+    is_flag=True,
+    help="--since-last: write everything anew, also with other filters or of another store.",
+)
+@json_option
 @click.option("--endpoint", metavar="URL", help="otel: send to this OTLP/HTTP endpoint.")
 @click.option("--content", is_flag=True, help="otel: with what was said, and tools' data.")
+@click.option("--link", metavar="URL", help="otel: where your pages are, for addresses in spans.")
 @prices_option()
 @db_option
 @click.pass_context
@@ -68,6 +82,10 @@ def export(
     output: str | None,
     endpoint: str | None,
     content: bool,
+    link: str | None,
+    since_last: bool,
+    restart: bool,
+    as_json: bool,
     url: str,
     **filters: Any,
 ) -> None:
@@ -77,7 +95,7 @@ def export(
 
     \b
     jsonl    seq, at, direction and the exact frame; importing it gives equal sessions
-    parquet  responses, items, usage and scores, for DuckDB and pandas
+    parquet  sessions, responses, items, usage and scores, for DuckDB and pandas
     chat     a conversation a line in OpenAI's chat format, for evaluation and fine-tuning
     html     one call as a page that needs no network: transcript, audio, events
     otel     OpenTelemetry traces as OTLP's JSON lines, or sent to --endpoint
@@ -87,14 +105,19 @@ def export(
       eventstore export sess_123 -o call.jsonl
       eventstore export sess_123 | gzip > call.jsonl.gz
       eventstore export --all --format parquet -o tables
+      eventstore export --format parquet --since-last -o s3://bucket/tables
       eventstore export --metadata topic=returns --format chat -o training.jsonl
       eventstore export --score 'helpful>=0.5' --format chat -o good.jsonl
       eventstore export sess_123 --format html -o call.html
       eventstore export --since 2026-05-01 --format otel --endpoint http://localhost:4318
     """
-    chosen = given_options(filters)
+    chosen, told = given_options(filters), SpanOptions(content, link)
+    if since_last or restart or as_json:
+        check_update(sessions, format_, output, since_last, everything and bool(chosen))
+        _check_targets(format_, output, endpoint, told)
+        context.exit(update(url, str(output), chosen, restart, as_json))
     _check(sessions, chosen, everything, format_)
-    _check_targets(format_, output, endpoint, content)
+    _check_targets(format_, output, endpoint, told)
     with open_to_read(url) as store:
         for session_id in sessions:
             # A missing session raises before anything is written. An erased one among several is
@@ -107,11 +130,23 @@ def export(
             if format_ == "parquet":
                 _write_parquet(store, session_ids, str(output), progress, reader)
             elif endpoint is not None:
-                _send(store, _counted(session_ids, progress), endpoint, content, reader)
+                _send(store, _counted(session_ids, progress), endpoint, told, reader)
             else:
                 with output_stream(output) as stream:
-                    _write(store, _counted(session_ids, progress), format_, content, stream, reader)
+                    _write(store, _counted(session_ids, progress), format_, told, stream, reader)
     context.exit(1 if print_failures(reader.failures) else 0)
+
+
+class SpanOptions(NamedTuple):
+    """What spans say.
+
+    Attributes:
+        content: Include what was said, and the arguments and outputs of tools.
+        link: Where the store's pages are; None leaves the addresses of pages out.
+    """
+
+    content: bool
+    link: str | None
 
 
 class SessionReader:
@@ -156,9 +191,11 @@ def _check(
         raise click.UsageError("--format html takes the name of one session")
 
 
-def _check_targets(format_: str, output: str | None, endpoint: str | None, content: bool) -> None:
-    if format_ != "otel" and (endpoint is not None or content):
-        raise click.UsageError("--endpoint and --content go with --format otel")
+def _check_targets(
+    format_: str, output: str | None, endpoint: str | None, told: SpanOptions
+) -> None:
+    if format_ != "otel" and (endpoint is not None or told != SpanOptions(False, None)):
+        raise click.UsageError("--endpoint, --content and --link go with --format otel")
     if output is not None and endpoint is not None:
         raise click.UsageError("--endpoint and --output: use one of them")
     if format_ == "parquet" and output is None:
@@ -180,7 +217,7 @@ def _write(
     store: EventStore,
     session_ids: Iterator[str],
     format_: str,
-    content: bool,
+    told: SpanOptions,
     stream: BinaryIO,
     reader: SessionReader,
 ) -> None:
@@ -189,7 +226,7 @@ def _write(
     elif format_ == "chat":
         _write_chat(store, session_ids, stream, reader)
     elif format_ == "otel":
-        _write_otel(store, session_ids, content, stream, reader)
+        _write_otel(store, session_ids, told, stream, reader)
     else:
         # Other formats must not wait for this import.
         from eventstore.exports.html import write_html
@@ -242,7 +279,7 @@ def _write_chat(
 def _write_otel(
     store: EventStore,
     session_ids: Iterator[str],
-    content: bool,
+    told: SpanOptions,
     stream: BinaryIO,
     reader: SessionReader,
 ) -> None:
@@ -250,14 +287,18 @@ def _write_otel(
     from eventstore.exports.otel.session_spans import read_spans
 
     sizes = []
-    for _, spans in reader.read(session_ids, lambda id_: read_spans(store, id_, content)):
+    for _, spans in reader.read(session_ids, lambda id_: read_spans(store, id_, *told)):
         sizes.append(len(spans))
         stream.writelines(f"{line}\n".encode() for line in otlp_lines(spans))
     _say_spans("Exported", sizes)
 
 
 def _send(
-    store: EventStore, session_ids: Iterator[str], url: str, content: bool, reader: SessionReader
+    store: EventStore,
+    session_ids: Iterator[str],
+    url: str,
+    told: SpanOptions,
+    reader: SessionReader,
 ) -> None:
     from eventstore.exports.otel.otlp_http import Endpoint
     from eventstore.exports.otel.session_spans import read_spans
@@ -265,7 +306,7 @@ def _send(
     endpoint = Endpoint(url)
     sizes = []
     try:
-        for _, spans in reader.read(session_ids, lambda id_: read_spans(store, id_, content)):
+        for _, spans in reader.read(session_ids, lambda id_: read_spans(store, id_, *told)):
             sizes.append(len(spans))
             endpoint.send(spans)
     finally:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
-from threading import Lock, RLock
+from threading import RLock
 from typing import Any, NamedTuple
 from weakref import WeakSet, WeakValueDictionary, ref
 
@@ -27,6 +27,7 @@ from eventstore.store.database.connections.driver_errors import (
     unavailable,
 )
 from eventstore.store.database.connections.drivers import driver_errors, error_classes
+from eventstore.store.database.connections.writing_lock import WritingLock
 from eventstore.store.database.engine_options import keys_engine_of
 
 #: The engine option with its `Connections`.
@@ -270,12 +271,12 @@ class Connections:
 _COMMITS: WeakValueDictionary[str, CommitCount] = WeakValueDictionary()
 
 #: The locks of SQLite files that are written to, by process and path. A forked child has its own.
-_WRITING: WeakValueDictionary[tuple[int, str], Lock] = WeakValueDictionary()
+_WRITING: WeakValueDictionary[tuple[int, str], WritingLock] = WeakValueDictionary()
 
 
-def _writing_lock(path: str) -> Lock:
+def _writing_lock(path: str) -> WritingLock:
     """Return the lock that all threads of this process hold to write to a file."""
-    return _WRITING.setdefault((os.getpid(), os.path.realpath(path)), Lock())
+    return _WRITING.setdefault((os.getpid(), os.path.realpath(path)), WritingLock())
 
 
 class UnusableConnection:

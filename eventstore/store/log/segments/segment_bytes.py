@@ -38,8 +38,8 @@ OWNER = "OWNER"
 _NAME = re.compile(r"/[0-9a-f]{2}/([0-9a-f]{64})\.segment")
 _NO_PATH = re.compile(r"[?#]|::")
 _NAME_LENGTH = 2 + 1 + 64 + len(".segment")
-# On these storages, creating a folder could create a bucket with a mistyped name.
-_WITHOUT_FOLDERS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}
+#: On these storages, creating a folder could create a bucket with a mistyped name.
+WITHOUT_FOLDERS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}
 
 
 class BytesError(Exception):
@@ -214,7 +214,7 @@ def _read(location: str) -> bytes:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise OSError(errno.EINVAL, "it is no file")
             return file.read()
-    files, place = _storage(location)
+    files, place = storage(location)
     data: bytes = files.cat_file(place)
     return data
 
@@ -223,7 +223,7 @@ def _exists(location: str) -> bool:
     path = local_path(location)
     if path is not None:
         return path.exists()
-    files, place = _storage(location)
+    files, place = storage(location)
     return bool(files.exists(place))
 
 
@@ -232,7 +232,7 @@ def _delete(location: str) -> None:
     if path is not None:
         path.unlink(missing_ok=True)
         return
-    files, place = _storage(location)
+    files, place = storage(location)
     with suppress(FileNotFoundError):
         files.rm_file(place)
 
@@ -259,8 +259,8 @@ def _write_file(path: Path, data: bytes) -> None:
 
 
 def _write_object(location: str, data: bytes) -> None:
-    files, place = _storage(location)
-    if urlsplit(location).scheme not in _WITHOUT_FOLDERS:
+    files, place = storage(location)
+    if urlsplit(location).scheme not in WITHOUT_FOLDERS:
         files.makedirs(place.rpartition("/")[0], exist_ok=True)
     partial = f"{place}.{uuid4().hex}.partial"
     try:
@@ -272,7 +272,7 @@ def _write_object(location: str, data: bytes) -> None:
         raise
 
 
-def _storage(location: str) -> tuple[Any, str]:
+def storage(location: str) -> tuple[Any, str]:
     """Return fsspec's file system for a URL, and the path in it."""
     try:
         from fsspec.core import url_to_fs

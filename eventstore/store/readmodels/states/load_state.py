@@ -171,6 +171,14 @@ def catch_up_state(tx: Transaction, state: SessionState, seq: int) -> None:
     state.forget_written()
 
 
+def fold_behind(tx: Transaction, state: SessionState, seq: int) -> None:
+    """Fold the events behind a state up to `seq`. What they change is marked in the state.
+
+    Nothing is written: the state is for whoever follows the session.
+    """
+    _fold_on(tx, state, seq)
+
+
 def _fold_on(tx: Transaction, state: SessionState, seq: int) -> list[int]:
     """Fold every event behind the state up to `seq`, first those in segments.
 

@@ -109,7 +109,8 @@ def test_parquet(terminal: Terminal, filled: EventStore) -> None:
     told = terminal("export", "--all", "--format", "parquet", "-o", "tables")
     assert told.err == ("Exported 4 responses, 9 items, 5 usage rows and 0 scores of 2 sessions.\n")
     assert sorted(path.name for path in Path("tables").iterdir()) == [
-        *("items.parquet", "responses.parquet", "scores.parquet", "usage.parquet")
+        *("items.parquet", "responses.parquet", "scores.parquet"),
+        *("sessions.parquet", "usage.parquet"),
     ]
 
 

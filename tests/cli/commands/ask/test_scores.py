@@ -90,7 +90,7 @@ def test_scores_are_summed_up(terminal: Terminal, recorded: EventStore) -> None:
         (("scores", "voice", "--by", "day"), "name a session, or sum up"),
         (("scores", "--by", "week"), "use name, day, model"),
         (("score", "voice", "a<b", "1"), "the score's name is"),
-        (("score", "voice", "helpful", "x", "--kind", "number"), "use a finite number"),
+        (("score", "voice", "helpful", "x", "--kind", "number"), "use a number between"),
         (("responses", "--score", "helpful<"), "compares with a number"),
     ],
 )

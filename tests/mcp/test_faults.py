@@ -1,0 +1,88 @@
+"""Integration: a tool that hangs or fails takes nothing from others, and tells nothing said."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from support import api_keys
+from support.calls import voice_call
+from support.mcp_clients import Connected, over_http
+
+from eventstore import EventStore
+from eventstore.errors import DatabaseUnavailableError
+from eventstore.mcp.answers import Answer
+from eventstore.mcp.server import AT_ONCE
+from eventstore.mcp.tools.registry import BY_NAME
+from eventstore.web.server.access import parse_keys
+
+SAID = "quuxzanzibar"
+Replace = Callable[[str, Callable[..., Any]], None]
+
+
+@pytest.fixture
+def replace(monkeypatch: pytest.MonkeyPatch) -> Replace:
+    """Let a tool do something else."""
+
+    def replaced(name: str, run: Callable[..., Any]) -> None:
+        monkeypatch.setitem(BY_NAME, name, BY_NAME[name]._replace(run=run))
+
+    return replaced
+
+
+def test_slow_questions_of_one_leave_room_for_others(
+    store: EventStore, serve: Any, replace: Replace
+) -> None:
+    store.append("sess_a", voice_call().frames)
+    begun, go = threading.Semaphore(0), threading.Event()
+
+    def hang(asker: Any, arguments: Any) -> Answer:
+        begun.release()
+        assert go.wait(60)
+        return Answer(data={"data": [], "has_more": False, "next": None})
+
+    replace("sum_usage", hang)
+    address = serve(parse_keys(api_keys.FILE))
+    with (
+        over_http(address, api_keys.READER) as slow,
+        over_http(address, api_keys.ALL) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        waiting = pool.submit(slow.together, *[("sum_usage", {})] * (AT_ONCE + 4))
+        try:
+            assert begun.acquire(timeout=30)
+            for _ in range(5):
+                assert len(other.data("find_sessions")["data"]) == 1
+        finally:
+            go.set()
+        assert not any(one.is_error for one in waiting.result(timeout=60))
+
+
+def test_a_fault_is_logged_without_what_was_said(
+    client: Connected, replace: Replace, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(asker: Any, arguments: Any) -> Answer:
+        raise ValueError(SAID)
+
+    replace("find_sessions", fail)
+    with caplog.at_level(logging.DEBUG):
+        assert client.error("find_sessions") == "the server failed; its log says where"
+    assert "the tool find_sessions failed: ValueError" in caplog.text
+    assert SAID not in caplog.text
+
+
+def test_an_error_tells_nothing_of_the_database(client: Connected, replace: Replace) -> None:
+    def fail(asker: Any, arguments: Any) -> Answer:
+        raise DatabaseUnavailableError(f"cannot reach postgresql://user@{SAID}/calls")
+
+    replace("find_sessions", fail)
+    assert client.error("find_sessions") == "the database cannot be reached; try again"
+
+
+def test_an_answer_that_is_too_large_is_refused(client: Connected, replace: Replace) -> None:
+    replace("find_sessions", lambda asker, arguments: Answer("x" * 1_000_000))
+    assert "too large" in client.error("find_sessions")

@@ -30,6 +30,7 @@ from eventstore.store.database.engine_options import REPLICA, replica_of, withou
 from eventstore.store.sessions.log import ProjectionMode, WritableLog
 from eventstore.verbs.queries import Queries
 from eventstore.verbs.scores import Scoring
+from eventstore.verbs.sql import SqlVerb
 from eventstore.verbs.upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 READ_LAG = 10.0
 
 
-class EventStore(Upkeep, Scoring):
+class EventStore(Upkeep, SqlVerb, Scoring):
     """A store of conversations on SQLite or PostgreSQL. It is safe to share between threads.
 
     A forked process has connections and threads of its own; a database in memory is copied. Use it

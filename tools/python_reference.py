@@ -68,6 +68,7 @@ GROUPS = {
         *("subscribe", "subscriptions", "drop_subscription", "webhooks", "dead_letters"),
         *("dead_letter_page", "dead_letter", "send_again"),
     ),
+    "SQL": ("sql",),
     "Projections of your own": ("projections", "projected", "drop_projection"),
 }
 #: All other public names, grouped by kind.
@@ -92,6 +93,7 @@ KINDS = {
             "Protection",
             "SegmentDigest",
             "TableStep",
+            "StatementRows",
             "Cue",
             "Turn",
             "Reseed",

@@ -61,7 +61,8 @@ SESSIONS = View(
         column(
             "length_s",
             "number",
-            f"CASE WHEN {_LENGTH} < 0 THEN 0 ELSE CAST({_LENGTH} AS DOUBLE PRECISION) / 1000000 END",
+            f"CASE WHEN {_LENGTH} < 0 THEN 0"
+            f" ELSE CAST({_LENGTH} AS DOUBLE PRECISION) / 1000000 END",
             "Seconds from its first event to its last, without jumps of the clock.",
         ),
         column(

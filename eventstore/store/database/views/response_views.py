@@ -45,7 +45,8 @@ def _unless_encrypted(sqlite: str, postgresql: str) -> Sql:
 
 def _reported(name: str, number: str, about: str) -> ViewColumn:
     """Return a column of usage, which is NULL if the server reported none."""
-    return column(name, "integer", f"CASE WHEN u.reported <> 0 THEN u.{number} END", about)
+    known = f"CASE WHEN u.reported = 0 THEN NULLIF(u.{number}, 0) ELSE u.{number} END"
+    return column(name, "integer", known, about)
 
 
 _BY_KIND = (
@@ -190,7 +191,7 @@ USAGE = View(
             "reported",
             "boolean",
             boolean("u.reported <> 0"),
-            "False if the server told no usage: then all numbers are NULL.",
+            "False if the server told no usage that has a price: numbers are NULL.",
         ),
         _reported("input_tokens", "input_tokens", "All input tokens."),
         _reported("output_tokens", "output_tokens", "All output tokens."),

@@ -13,6 +13,8 @@ from eventstore.store.database.views.view import (
     day_of_time,
     elapsed,
     encrypted,
+    json_list,
+    json_object,
     known,
     milliseconds,
     times,
@@ -129,22 +131,14 @@ RESPONSES = View(
         column(
             "metadata",
             "JSON",
-            Sql(
-                f"(SELECT json_group_object(m.key, m.value) {_METADATA})",
-                f"COALESCE((SELECT jsonb_object_agg(m.key, m.value) {_METADATA}),"
-                " CAST('{}' AS jsonb))",
-            ),
+            json_object(_METADATA),
             "Its own metadata and those of its session, which win. To filter by them, join"
             " v_response_metadata.",
         ),
         column(
             "tools",
             "JSON",
-            _unless_encrypted(
-                f"(SELECT json_group_array(w.value) {_TOOLS})",
-                "(SELECT COALESCE(jsonb_agg(w.value ORDER BY w.value), CAST('[]' AS jsonb))"
-                f" {_TOOLS})",
-            ),
+            _unless_encrypted(*json_list("w.value", _TOOLS)),
             "The names of the tools that it called, as a list; NULL if encrypted.",
         ),
     ),

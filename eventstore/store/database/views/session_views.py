@@ -12,6 +12,8 @@ from eventstore.store.database.views.view import (
     column,
     day_of_time,
     encrypted,
+    json_list,
+    json_object,
     known,
     milliseconds,
     times,
@@ -23,19 +25,15 @@ _IS_LIVE = (
     f" AND p.facet = '{PROTOCOL}' AND p.value = '{LIVE}')"
 )
 _METADATA = "FROM session_metadata m WHERE m.session_id = s.session_id"
+_TOOLS = json_list(
+    "w.value",
+    "FROM session_facets w WHERE w.session_id = s.session_id AND w.facet = 'tool'",
+)
 _LENGTH = "(t.last_at - f.counts_from)"
 
 
 def _protocol(condition: str) -> str:
     return f"CASE WHEN {condition} THEN NULL WHEN {_IS_LIVE} THEN '{LIVE}' ELSE '{REALTIME}' END"
-
-
-def _tools(condition: str, made: str) -> str:
-    tools = (
-        f"(SELECT {made} FROM session_facets w WHERE w.session_id = s.session_id"
-        " AND w.facet = 'tool')"
-    )
-    return f"CASE WHEN {condition} THEN NULL ELSE {tools} END"
 
 
 def _sum(name: str) -> Sql:
@@ -122,22 +120,15 @@ SESSIONS = View(
         column(
             "metadata",
             "JSON",
-            Sql(
-                f"(SELECT json_group_object(m.key, m.value) {_METADATA})",
-                f"COALESCE((SELECT jsonb_object_agg(m.key, m.value) {_METADATA}),"
-                " CAST('{}' AS jsonb))",
-            ),
+            json_object(_METADATA),
             "Its metadata as an object. To filter by them, join v_session_metadata.",
         ),
         column(
             "tools",
             "JSON",
             Sql(
-                _tools(_ENCRYPTED.sqlite, "json_group_array(w.value)"),
-                _tools(
-                    _ENCRYPTED.postgresql,
-                    "COALESCE(jsonb_agg(w.value ORDER BY w.value), CAST('[]' AS jsonb))",
-                ),
+                f"CASE WHEN {_ENCRYPTED.sqlite} THEN NULL ELSE {_TOOLS.sqlite} END",
+                f"CASE WHEN {_ENCRYPTED.postgresql} THEN NULL ELSE {_TOOLS.postgresql} END",
             ),
             "The names of the tools that it called, as a list; NULL if encrypted.",
         ),

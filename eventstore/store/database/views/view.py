@@ -146,3 +146,28 @@ def encrypted(text: str) -> Sql:
         f"SUBSTR({text}, 1, 1) = char({_SIGN})",
         f"SUBSTR({text}, 1, 1) = chr({_SIGN})",
     )
+
+
+def json_object(of: str) -> Sql:
+    """Return the expression for an object of the keys and values of metadata.
+
+    Args:
+        of: The SQL behind `SELECT`, of a table `m` with columns `key` and `value`.
+    """
+    return Sql(
+        f"(SELECT json_group_object(m.key, m.value) {of})",
+        f"COALESCE((SELECT jsonb_object_agg(m.key, m.value) {of}), CAST('{{}}' AS jsonb))",
+    )
+
+
+def json_list(value: str, of: str) -> Sql:
+    """Return the expression for a list of texts, in their order.
+
+    Args:
+        value: The column with the texts.
+        of: The SQL behind `SELECT`, of a table that has the column in a key, after other columns.
+    """
+    return Sql(
+        f"(SELECT json_group_array({value}) {of})",
+        f"COALESCE((SELECT jsonb_agg({value} ORDER BY {value}) {of}), CAST('[]' AS jsonb))",
+    )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from eventstore.aio.verbs.queries import AsyncQueries
 from eventstore.aio.verbs.scores import AsyncScoring
+from eventstore.aio.verbs.sql import AsyncSqlVerb
 from eventstore.aio.verbs.upkeep import AsyncUpkeep
 from eventstore.event_store import EventStore
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from eventstore.sound.timeline.layout import Side
 
 
-class AsyncFileVerbs(AsyncUpkeep, AsyncScoring):
+class AsyncFileVerbs(AsyncUpkeep, AsyncSqlVerb, AsyncScoring):
     """The verbs of `EventStore`, each called in a thread."""
 
     @property

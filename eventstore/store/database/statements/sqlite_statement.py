@@ -113,8 +113,8 @@ def _rows(
     limit: int,
     seconds: float,
 ) -> StatementRows:
-    stopped = _Stop(time.monotonic() + seconds)
-    connection.set_progress_handler(stopped, _STEPS)
+    end = time.monotonic() + seconds
+    connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
     cursor = connection.cursor()
     try:
         cursor.execute(statement, parameters)
@@ -126,7 +126,7 @@ def _rows(
                 break
         return found.rows()
     except (sqlite3.Error, sqlite3.Warning, UnicodeError, OverflowError) as error:
-        stopped.check(seconds, error)
+        _check_stopped(end, seconds, error)
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _UNAVAILABLE:
             raise
         told = " ".join(str(error).split())
@@ -136,34 +136,18 @@ def _rows(
         connection.set_progress_handler(None, 0)
 
 
-class _Stop:
-    """Stops a statement whose time is over, or that somebody interrupts by Ctrl-C.
+def _check_stopped(end: float, seconds: float, error: Exception) -> None:
+    """Raise what has stopped a statement, if it was stopped.
 
-    Args:
-        end: When its time is over, on the monotonic clock.
+    Raises:
+        TimeLimitError: Its time was over.
+        KeyboardInterrupt: Ctrl-C was pressed meanwhile. Python raised it within the progress
+            handler, where sqlite3 stops the statement and loses the exception.
     """
-
-    def __init__(self, end: float) -> None:
-        self._end = end
-        self._interrupt: BaseException | None = None
-
-    def __call__(self) -> bool:
-        try:
-            return time.monotonic() > self._end
-        except BaseException as interrupt:  # sqlite3 would lose it
-            self._interrupt = interrupt
-            return True
-
-    def check(self, seconds: float, error: Exception) -> None:
-        """Raise what has stopped the statement, if this has.
-
-        Raises:
-            TimeLimitError: Its time was over.
-        """
-        if self._interrupt is not None:
-            raise self._interrupt
-        if str(error) == "interrupted":
+    if str(error) == "interrupted":
+        if time.monotonic() > end:
             raise too_long(seconds) from error
+        raise KeyboardInterrupt from error
 
 
 def too_long(seconds: float) -> TimeLimitError:

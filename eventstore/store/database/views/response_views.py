@@ -17,6 +17,7 @@ from eventstore.store.database.views.view import (
     json_object,
     known,
     milliseconds,
+    reported,
     times,
 )
 
@@ -47,8 +48,7 @@ def _unless_encrypted(sqlite: str, postgresql: str) -> Sql:
 
 def _reported(name: str, number: str, about: str) -> ViewColumn:
     """Return a column of usage, which is NULL if the server reported none."""
-    known = f"CASE WHEN u.reported = 0 THEN NULLIF(u.{number}, 0) ELSE u.{number} END"
-    return column(name, "integer", known, about)
+    return column(name, "integer", reported(number), about)
 
 
 _BY_KIND = (

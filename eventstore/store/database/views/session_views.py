@@ -16,6 +16,7 @@ from eventstore.store.database.views.view import (
     json_object,
     known,
     milliseconds,
+    reported,
     times,
 )
 
@@ -37,7 +38,7 @@ def _protocol(condition: str) -> str:
 
 
 def _sum(name: str) -> Sql:
-    added = f"(SELECT SUM(u.{name}) FROM usage u WHERE u.session_id = s.session_id)"
+    added = f"(SELECT SUM({reported(name)}) FROM usage u WHERE u.session_id = s.session_id)"
     return both(f"CAST({added} AS BIGINT)")
 
 

@@ -122,6 +122,11 @@ def known(number: str) -> str:
     return f"CASE WHEN {number} >= 0 THEN {number} END"
 
 
+def reported(number: str) -> str:
+    """Return SQL for a number of a row `u` of usage, NULL if the server told none."""
+    return f"CASE WHEN u.reported = 0 THEN NULLIF(u.{number}, 0) ELSE u.{number} END"
+
+
 def elapsed(start: str, end: str) -> str:
     """Return SQL for the microseconds between two times, at least 0.
 

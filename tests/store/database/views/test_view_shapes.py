@@ -59,7 +59,7 @@ COLUMNS = {
     "v_response_metadata": "session_id response_id key value of_session created_at_us",
 }
 #: The statements that make the views, and the schema that they came with.
-DIGEST = ("0017", "bbda1e67d087f5eb")
+DIGEST = ("0017", "febd84b2ee86d6bb")
 
 as_migrated = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from eventstore.store.database.views.view import (
-    Sql,
     View,
     boolean,
+    both,
     column,
     readable,
     times,
@@ -17,8 +17,10 @@ _LABEL = readable("s.label")
 ITEMS = View(
     "v_items",
     "A row for each item of a conversation: a message, a call of a tool, its output.",
-    "items i LEFT JOIN conversations c ON c.session_id = i.session_id"
-    " AND c.position = i.conversation",
+    both(
+        "items i LEFT JOIN conversations c ON c.session_id = i.session_id"
+        " AND c.position = i.conversation"
+    ),
     (
         column("session_id", "text", "i.session_id", "The session's id."),
         column("item_id", "text", "i.item_id", "The item's id in its session."),
@@ -53,7 +55,7 @@ ITEMS = View(
 SCORES = View(
     "v_scores",
     "A row for each score of a session, a response or an item.",
-    "scores s",
+    both("scores s"),
     (
         column("session_id", "text", "s.session_id", "The session's id."),
         column("target", "text", "s.target", "What is scored: session, response or item."),
@@ -77,7 +79,7 @@ SCORES = View(
 EVENTS = View(
     "v_events",
     "A row for each event that is not sealed: v_sessions.sealed_events says how many are.",
-    "events e",
+    both("events e"),
     (
         column("session_id", "text", "e.session_id", "The session's id."),
         column("seq", "integer", "e.seq", "The event's number in its session, from 1."),
@@ -87,10 +89,7 @@ EVENTS = View(
         column(
             "frame",
             "text",
-            Sql(
-                "CASE WHEN e.audio_offset < 0 THEN NULL ELSE e.frame END",
-                "CASE WHEN e.audio_offset < 0 THEN NULL ELSE e.frame END",
-            ),
+            "CASE WHEN e.audio_offset < 0 THEN NULL ELSE e.frame END",
             "The frame as it was sent, without its audio; NULL if it is encrypted, or no text.",
         ),
         column("audio_bytes", "integer", "e.audio_bytes", "How many bytes of audio the frame has."),

@@ -9,15 +9,16 @@ from eventstore.store.database.views.view import (
     View,
     ViewColumn,
     boolean,
+    both,
     column,
     day_of_time,
     elapsed,
     encrypted,
-    json_list,
-    json_object,
     known,
     milliseconds,
+    or_empty,
     reported,
+    summed_up,
     times,
 )
 
@@ -33,6 +34,22 @@ _METADATA = (
     f" AND (m.own = 0 OR {_SESSIONS_FIRST})"
 )
 _TOOLS = f"FROM response_facets w WHERE w.{_OF_RESPONSE.format('w')} AND w.facet = 'tool'"
+_TABLES = (
+    "responses r LEFT JOIN usage u ON u.session_id = r.session_id"
+    " AND u.usage_id = 'response/' || r.response_id"
+)
+_KEYS = (("session_id", "r.session_id"), ("response_id", "r.response_id"))
+_PAIRS = "jsonb_object_agg(d.key, d.value ORDER BY d.own DESC) AS pairs"
+_FACETS = (
+    "jsonb_agg(d.value ORDER BY d.value) FILTER (WHERE d.facet = 'tool') AS tools,"
+    f" MIN(d.value) FILTER (WHERE d.facet = '{RESPONSE_KIND}') AS kind"
+)
+_SOURCE = Sql(
+    _TABLES,
+    _TABLES
+    + summed_up("m", _PAIRS, "response_metadata", *_KEYS)
+    + summed_up("w", _FACETS, "response_facets", *_KEYS),
+)
 _KIND = (
     f"(SELECT MIN(k.value) FROM response_facets k WHERE k.{_OF_RESPONSE.format('k')}"
     f" AND k.facet = '{RESPONSE_KIND}')"
@@ -66,8 +83,7 @@ _BY_KIND = (
 RESPONSES = View(
     "v_responses",
     "A row for each response.",
-    "responses r LEFT JOIN usage u ON u.session_id = r.session_id"
-    " AND u.usage_id = 'response/' || r.response_id",
+    _SOURCE,
     (
         column("session_id", "text", "r.session_id", "The session's id."),
         column("response_id", "text", "r.response_id", "The response's id in its session."),
@@ -93,7 +109,7 @@ RESPONSES = View(
         column(
             "kind",
             "text",
-            _unless_encrypted(_KIND, _KIND),
+            _unless_encrypted(_KIND, "w.kind"),
             "Of GPT-Live: spoken or delegated; otherwise NULL.",
         ),
         column(
@@ -131,14 +147,19 @@ RESPONSES = View(
         column(
             "metadata",
             "JSON",
-            json_object(_METADATA),
+            Sql(
+                f"(SELECT json_group_object(m.key, m.value) {_METADATA})",
+                or_empty("m.pairs", "{}"),
+            ),
             "Its own metadata and those of its session, which win. To filter by them, join"
             " v_response_metadata.",
         ),
         column(
             "tools",
             "JSON",
-            _unless_encrypted(*json_list("w.value", _TOOLS)),
+            _unless_encrypted(
+                f"(SELECT json_group_array(w.value) {_TOOLS})", or_empty("w.tools", "[]")
+            ),
             "The names of the tools that it called, as a list; NULL if encrypted.",
         ),
     ),
@@ -147,7 +168,7 @@ RESPONSES = View(
 RESPONSE_METADATA = View(
     "v_response_metadata",
     "A row for each pair by which a response is found, with an index by key, value and time.",
-    "response_metadata m",
+    both("response_metadata m"),
     (
         column("session_id", "text", "m.session_id", "The session's id."),
         column("response_id", "text", "m.response_id", "The response's id."),
@@ -171,7 +192,7 @@ RESPONSE_METADATA = View(
 USAGE = View(
     "v_usage",
     "A row for each thing that is billed: a response, a transcription, a decision, a session.",
-    "usage u",
+    both("usage u"),
     (
         column("session_id", "text", "u.session_id", "The session's id."),
         column("usage_id", "text", "u.usage_id", "The line's id in its session."),

@@ -12,42 +12,66 @@ from eventstore.store.database.views.view import (
     column,
     day_of_time,
     encrypted,
-    json_list,
-    json_object,
     known,
     milliseconds,
+    or_empty,
     reported,
+    summed_up,
     times,
 )
 
 _ENCRYPTED = encrypted("s.notes")
-_IS_LIVE = (
-    "EXISTS (SELECT 1 FROM session_facets p WHERE p.session_id = s.session_id"
-    f" AND p.facet = '{PROTOCOL}' AND p.value = '{LIVE}')"
-)
-_METADATA = "FROM session_metadata m WHERE m.session_id = s.session_id"
-_TOOLS = json_list(
-    "w.value",
-    "FROM session_facets w WHERE w.session_id = s.session_id AND w.facet = 'tool'",
-)
+_OF_IT = "session_id = s.session_id"
+_KEY = ("session_id", "s.session_id")
 _LENGTH = "(t.last_at - f.counts_from)"
+_IS_LIVE = Sql(
+    f"EXISTS (SELECT 1 FROM session_facets p WHERE p.{_OF_IT}"
+    f" AND p.facet = '{PROTOCOL}' AND p.value = '{LIVE}')",
+    "w.is_live",
+)
+_TOKENS = (
+    *("input_tokens", "output_tokens", "total_tokens", "input_text", "input_audio"),
+    *("input_image", "cached_tokens", "output_text", "output_audio"),
+)
+_TABLES = (
+    "sessions s LEFT JOIN streams t ON t.session_id = s.session_id"
+    " LEFT JOIN session_figures f ON f.session_id = s.session_id"
+    " LEFT JOIN session_costs c ON c.session_id = s.session_id"
+)
+_SUMS = ", ".join(f"SUM({reported(name, 'd')}) AS {name}" for name in _TOKENS)
+_FACETS = (
+    "jsonb_agg(d.value ORDER BY d.value) FILTER (WHERE d.facet = 'tool') AS tools,"
+    f" bool_or(d.facet = '{PROTOCOL}' AND d.value = '{LIVE}') AS is_live"
+)
+_SOURCE = Sql(
+    _TABLES,
+    _TABLES
+    + summed_up("u", _SUMS, "usage", _KEY)
+    + summed_up("m", "jsonb_object_agg(d.key, d.value) AS pairs", "session_metadata", _KEY)
+    + summed_up("w", _FACETS, "session_facets", _KEY),
+)
 
 
-def _protocol(condition: str) -> str:
-    return f"CASE WHEN {condition} THEN NULL WHEN {_IS_LIVE} THEN '{LIVE}' ELSE '{REALTIME}' END"
+def _unless_encrypted(sqlite: str, postgresql: str) -> Sql:
+    return Sql(
+        f"CASE WHEN {_ENCRYPTED.sqlite} THEN NULL ELSE {sqlite} END",
+        f"CASE WHEN {_ENCRYPTED.postgresql} THEN NULL ELSE {postgresql} END",
+    )
+
+
+def _protocol(is_live: str) -> str:
+    return f"CASE WHEN {is_live} THEN '{LIVE}' ELSE '{REALTIME}' END"
 
 
 def _sum(name: str) -> Sql:
-    added = f"(SELECT SUM({reported(name)}) FROM usage u WHERE u.session_id = s.session_id)"
-    return both(f"CAST({added} AS BIGINT)")
+    added = f"(SELECT SUM({reported(name)}) FROM usage u WHERE u.{_OF_IT})"
+    return Sql(f"CAST({added} AS BIGINT)", f"CAST(u.{name} AS BIGINT)")
 
 
 SESSIONS = View(
     "v_sessions",
     "A row for each session.",
-    "sessions s LEFT JOIN streams t ON t.session_id = s.session_id"
-    " LEFT JOIN session_figures f ON f.session_id = s.session_id"
-    " LEFT JOIN session_costs c ON c.session_id = s.session_id",
+    _SOURCE,
     (
         column("session_id", "text", "s.session_id", "The session's id."),
         *times(
@@ -74,7 +98,7 @@ SESSIONS = View(
         column(
             "protocol",
             "text",
-            Sql(_protocol(_ENCRYPTED.sqlite), _protocol(_ENCRYPTED.postgresql)),
+            _unless_encrypted(_protocol(_IS_LIVE.sqlite), _protocol(_IS_LIVE.postgresql)),
             "realtime, or live for GPT-Live; NULL if encrypted.",
         ),
         column("events", "integer", "t.head_seq", "How many events it has."),
@@ -121,15 +145,20 @@ SESSIONS = View(
         column(
             "metadata",
             "JSON",
-            json_object(_METADATA),
+            Sql(
+                "(SELECT json_group_object(m.key, m.value) FROM session_metadata m"
+                f" WHERE m.{_OF_IT})",
+                or_empty("m.pairs", "{}"),
+            ),
             "Its metadata as an object. To filter by them, join v_session_metadata.",
         ),
         column(
             "tools",
             "JSON",
-            Sql(
-                f"CASE WHEN {_ENCRYPTED.sqlite} THEN NULL ELSE {_TOOLS.sqlite} END",
-                f"CASE WHEN {_ENCRYPTED.postgresql} THEN NULL ELSE {_TOOLS.postgresql} END",
+            _unless_encrypted(
+                f"(SELECT json_group_array(w.value) FROM session_facets w WHERE w.{_OF_IT}"
+                " AND w.facet = 'tool')",
+                or_empty("w.tools", "[]"),
             ),
             "The names of the tools that it called, as a list; NULL if encrypted.",
         ),
@@ -145,7 +174,7 @@ SESSIONS = View(
 SESSION_METADATA = View(
     "v_session_metadata",
     "A row for each pair of a session's metadata, with an index by key, value and time.",
-    "session_metadata m",
+    both("session_metadata m"),
     (
         column("session_id", "text", "m.session_id", "The session's id."),
         column("key", "text", "m.key", "The key."),

@@ -46,13 +46,13 @@ class View(NamedTuple):
     Attributes:
         name: Its name, which begins with `v_`.
         about: A sentence that says what a row of it is.
-        source: The SQL behind `FROM`, which both databases know.
+        source: The SQL behind `FROM`.
         columns: Its columns. New ones come at the end.
     """
 
     name: str
     about: str
-    source: str
+    source: Sql
     columns: tuple[ViewColumn, ...]
 
     def select(self, dialect: str) -> str:
@@ -62,7 +62,7 @@ class View(NamedTuple):
             dialect: `sqlite` or `postgresql`.
         """
         columns = ", ".join(f"{getattr(one.sql, dialect)} AS {one.name}" for one in self.columns)
-        return f"SELECT {columns} FROM {self.source}"
+        return f"SELECT {columns} FROM {getattr(self.source, dialect)}"
 
 
 def both(sql: str) -> Sql:
@@ -122,9 +122,9 @@ def known(number: str) -> str:
     return f"CASE WHEN {number} >= 0 THEN {number} END"
 
 
-def reported(number: str) -> str:
-    """Return SQL for a number of a row `u` of usage, NULL if the server told none."""
-    return f"CASE WHEN u.reported = 0 THEN NULLIF(u.{number}, 0) ELSE u.{number} END"
+def reported(number: str, row: str = "u") -> str:
+    """Return SQL for a number of a row of usage, NULL if the server told none."""
+    return f"CASE WHEN {row}.reported = 0 THEN NULLIF({row}.{number}, 0) ELSE {row}.{number} END"
 
 
 def elapsed(start: str, end: str) -> str:
@@ -153,26 +153,27 @@ def encrypted(text: str) -> Sql:
     )
 
 
-def json_object(of: str) -> Sql:
-    """Return the expression for an object of the keys and values of metadata.
+def summed_up(name: str, columns: str, table: str, *keys: tuple[str, str]) -> str:
+    """Return SQL that joins what the rows of another table add up to, on PostgreSQL.
+
+    It is a join and no subquery in the list of columns, because Citus then sends a statement about
+    one session to the node of that session. PostgreSQL leaves it out if no column of it is read.
 
     Args:
-        of: The SQL behind `SELECT`, of a table `m` with columns `key` and `value`.
+        name: The name of the joined row.
+        columns: What it has, as SQL of the table `d`.
+        table: The table.
+        keys: The columns by which the rows belong together, and those that they are equal to.
     """
-    return Sql(
-        f"(SELECT json_group_object(m.key, m.value) {of})",
-        f"COALESCE((SELECT jsonb_object_agg(m.key, m.value) {of}), CAST('{{}}' AS jsonb))",
+    inner = " AND ".join(f"d.{key} = {other}" for key, other in keys)
+    outer = " AND ".join(f"{name}.{key} = {other}" for key, other in keys)
+    group = ", ".join(f"d.{key}" for key, _ in keys)
+    return (
+        f" LEFT JOIN LATERAL (SELECT {group}, {columns} FROM {table} d WHERE {inner}"
+        f" GROUP BY {group}) {name} ON {outer}"
     )
 
 
-def json_list(value: str, of: str) -> Sql:
-    """Return the expression for a list of texts, in their order.
-
-    Args:
-        value: The column with the texts.
-        of: The SQL behind `SELECT`, of a table that has the column in a key, after other columns.
-    """
-    return Sql(
-        f"(SELECT json_group_array({value}) {of})",
-        f"COALESCE((SELECT jsonb_agg({value} ORDER BY {value}) {of}), CAST('[]' AS jsonb))",
-    )
+def or_empty(value: str, empty: str) -> str:
+    """Return SQL for a value of PostgreSQL's `jsonb`, or an empty one where it is NULL."""
+    return f"COALESCE({value}, CAST('{empty}' AS jsonb))"

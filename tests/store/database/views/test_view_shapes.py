@@ -59,7 +59,7 @@ COLUMNS = {
     "v_response_metadata": "session_id response_id key value of_session created_at_us",
 }
 #: The statements that make the views, and the schema that they came with.
-DIGEST = ("0017", "febd84b2ee86d6bb")
+DIGEST = ("0017", "6ceb80641a5d416e")
 
 as_migrated = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 

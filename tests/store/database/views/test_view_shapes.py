@@ -133,7 +133,9 @@ def test_the_newest_and_a_day_are_read_by_an_index(store: EventStore) -> None:
         assert index in plan, f"{statement}\n{plan}"
         if "GROUP BY" in statement:
             continue
-        assert "Sort" not in plan and "TEMP B-TREE FOR ORDER" not in plan, f"{statement}\n{plan}"
+        # On PostgreSQL, what is joined to a row is in order by a sort of its few rows.
+        above = plan.partition(index)[0] if store.engine.dialect.name == "postgresql" else plan
+        assert "Sort" not in above and "TEMP B-TREE FOR ORDER" not in above, f"{statement}\n{plan}"
 
 
 def _plan(store: EventStore, statement: str) -> str:

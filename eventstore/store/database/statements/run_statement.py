@@ -1,4 +1,4 @@
-"""Run one statement of somebody who reads the database by SQL. Called by verbs/sql.py."""
+"""Run one statement of somebody who reads the database by SQL. Called by event_store.py."""
 
 from __future__ import annotations
 

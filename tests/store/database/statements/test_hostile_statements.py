@@ -215,3 +215,8 @@ def test_wrong_input_is_told(store: EventStore, arguments: dict[str, Any]) -> No
     with pytest.raises(InvalidInputError) as refused:
         store.sql(**arguments)
     assert "\n" not in str(refused.value) and len(str(refused.value)) < 300
+
+
+def test_a_part_of_a_store_has_no_sql(store: EventStore) -> None:
+    assert not hasattr(store.scoped("customer", "42"), "sql")
+    assert not hasattr(store.scoped("customer", "42").reader, "sql")

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 from alembic import command
 from alembic.config import Config
@@ -200,4 +201,19 @@ def test_python_alone_reads_the_views_of_a_file(tmp_path: Path) -> None:
         connection.execute(f"SELECT * FROM {view.name}").fetchall()
     found = connection.execute("SELECT status, metadata ->> 'customer' FROM v_sessions").fetchall()
     assert found == [("ended", "42")]
+    connection.close()
+
+
+def test_duckdb_reads_the_views_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "calls.db"
+    with EventStore(f"sqlite:///{path}") as store:
+        store.append("sess_1", voice_call().frames, close=True)
+    connection = duckdb.connect(config={"autoinstall_known_extensions": False})
+    try:
+        connection.execute("LOAD sqlite")
+    except duckdb.Error:
+        pytest.skip("DuckDB's extension for SQLite is not installed, and would be downloaded")
+    connection.execute(f"ATTACH '{path}' AS calls (TYPE sqlite, READ_ONLY)")
+    sql = "SELECT year(CAST(created_at AS TIMESTAMPTZ)), total_tokens FROM calls.v_responses"
+    assert connection.execute(f"{sql} ORDER BY response_id").fetchone() == (2023, 120)
     connection.close()

@@ -41,7 +41,7 @@ COMMANDS = {
     "latency": "",
     "context": "",
     "metadata": "",
-    "sql": "'SELECT 1'",
+    "sql": "VALUES(1)",
     "score": "sess_a helpful 0.5",
     "scores": "",
     "seal": "--all",

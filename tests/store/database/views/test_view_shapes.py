@@ -6,15 +6,18 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import duckdb
+import psycopg
 import pytest
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, inspect, text
+from sqlalchemy.engine import make_url
 from support.calls import voice_call
 
-from eventstore import EventStore, SchemaError
+from eventstore import EventStore, InvalidInputError, SchemaError
 from eventstore.store.database import engine as engines
 from eventstore.store.database import schema
 from eventstore.store.database.connections.pool import close_all
@@ -217,3 +220,23 @@ def test_duckdb_reads_the_views_of_a_file(tmp_path: Path) -> None:
     sql = "SELECT year(CAST(created_at AS TIMESTAMPTZ)), total_tokens FROM calls.v_responses"
     assert connection.execute(f"{sql} ORDER BY response_id").fetchone() == (2023, 120)
     connection.close()
+
+
+def test_a_role_that_may_read_some_views_reads_nothing_else(postgres_url: str) -> None:
+    """As docs/sql.md grants it."""
+    role = f"reporting_{uuid4().hex[:8]}"
+    with EventStore(postgres_url) as owner, psycopg.connect(postgres_url, autocommit=True) as admin:
+        owner.append("sess_1", voice_call().frames, close=True)
+        admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'".encode())
+        granted = "v_sessions, v_responses, v_usage, alembic_version"
+        admin.execute(f"GRANT SELECT ON {granted} TO {role}".encode())
+        try:
+            url = make_url(postgres_url).set(username=role, password="x")
+            with EventStore(url.render_as_string(hide_password=False)) as store:
+                assert store.sql("SELECT responses FROM v_sessions").data == [{"responses": 2}]
+                for source in ("v_items", "v_events", "events", "items"):
+                    with pytest.raises(InvalidInputError, match="permission denied for"):
+                        store.sql(f"SELECT * FROM {source}")
+        finally:
+            admin.execute(f"DROP OWNED BY {role}".encode())
+            admin.execute(f"DROP ROLE {role}".encode())

@@ -100,7 +100,8 @@ def check_responses(store: EventStore, session_id: str, encrypted: bool = False)
         pairs[one["response_id"]][one["key"]] = one["value"]
     for id_, response in wanted.items():
         notes, row = response["eventstore"], found[id_]
-        assert (row["status"], row["model"]) == (response["status"], notes["model"])
+        told = (column_text(response["status"], 64), column_text(notes["model"]))
+        assert (row["status"], row["model"]) == told
         assert bool(row["interrupted"]) is notes["interrupted"]
         assert row["seq"] == notes["seq"]
         assert row["done_at"] == notes["done_at"]

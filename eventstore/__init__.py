@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from eventstore.sound.call_audio import AudioWritten
     from eventstore.store.consumers.projections.catch_up import Projected
     from eventstore.store.consumers.projections.projection import Projection
+    from eventstore.store.database.statements.statement_rows import StatementRows
     from eventstore.store.log.heads import Fault
     from eventstore.store.maintenance.backup import BackedUp, BackedUpKeys
     from eventstore.store.maintenance.distribute import TableStep
@@ -195,6 +196,7 @@ _MODULES = {
         "replay.server.server": ("recordings_of", "replay_server"),
         "replay.serving.connection": ("Manner",),
         "sound.call_audio": ("AudioWritten",),
+        "store.database.statements.statement_rows": ("StatementRows",),
         "store.log.heads": ("Fault",),
         "store.maintenance.backup": ("BackedUp", "BackedUpKeys"),
         "store.maintenance.distribute": ("TableStep",),
@@ -327,6 +329,7 @@ __all__ = [
     "SessionResource",
     "SessionSummary",
     "SomeFailedError",
+    "StatementRows",
     "StorageUnavailableError",
     "StoreStatus",
     "StoredEvent",

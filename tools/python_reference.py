@@ -70,6 +70,7 @@ GROUPS = {
         "traces",
         *("dead_letter_page", "dead_letter", "send_again"),
     ),
+    "SQL": ("sql",),
     "Projections of your own": ("projections", "projected", "drop_projection"),
 }
 #: All other public names, grouped by kind.
@@ -96,6 +97,7 @@ KINDS = {
             "Protection",
             "SegmentDigest",
             "TableStep",
+            "StatementRows",
             "Cue",
             "Turn",
             "Reseed",

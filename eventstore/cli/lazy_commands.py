@@ -97,6 +97,11 @@ COMMAND_ENTRIES = {
             "Score a session, a response or an item: a number, true or false, a label, or a text.",
         ),
         ("scores", "ask.scores", "List the scores of a session, or sum those of all up."),
+        (
+            "sql",
+            "ask.sql",
+            "Run one SQL statement that reads, on views that stay as they are.",
+        ),
         ("metadata", "ask.metadata", "List the keys of metadata, or the values of one key."),
         (
             "latency",

@@ -42,6 +42,7 @@ COMMANDS = {
     "latency": "",
     "context": "",
     "metadata": "",
+    "sql": "VALUES(1)",
     "score": "sess_a helpful 0.5",
     "scores": "",
     "seal": "--all",

@@ -124,6 +124,10 @@ def _of_all() -> Iterator[tuple[str, ...]]:
         for name in ("responses", "usage", "latency", "context"):
             yield (name, *given, *times, "--json")
         yield ("sessions", *times, "--text", "Hello")
+    yield ("sql", "--views")
+    for view in ("v_sessions", "v_responses", "v_items", "v_usage", "v_events", "v_scores"):
+        for form in ((), ("--json",), ("--csv",)):
+            yield ("sql", f"SELECT * FROM {view} ORDER BY 1, 2, 3, 4, 5", *form)
     yield ("metadata", "--json")
     yield ("metadata", "customer", "--prefix", "é", "--json")
     yield ("project", "--json")

@@ -15,6 +15,7 @@ from eventstore.exports.chat import chat
 from eventstore.exports.html import write_html
 from eventstore.exports.otel.otlp_json import otlp_lines
 from eventstore.exports.otel.session_spans import read_spans
+from eventstore.store.database.views.all_views import VIEWS
 
 Asked = Callable[[], Any]
 NO_IDS = ("nothing", "a\0b", "\ud83d", "x" * 300)
@@ -153,6 +154,8 @@ def _of_all(store: EventStore, ids: Ids) -> Iterator[tuple[str, Asked]]:
         yield "dead_letter", lambda n=name: store.dead_letter(n)
     for name in ("own_counts", *NO_IDS):
         yield "projected", lambda n=name: store.projected(n, some_id, n)
+    for view in VIEWS:
+        yield "sql", lambda v=view.name: store.sql(f"SELECT * FROM {v}").data
     yield "stream_ids", store.stream_ids
     yield "closed_sessions", lambda: store.closed_sessions("1s")
     yield "sessions", lambda: store.sessions(live=True)

@@ -14,7 +14,10 @@ from typing import Any
 import psycopg
 from sqlalchemy import Engine
 
+from eventstore.store.database import engine as engines
+from eventstore.store.database.connections.pool import close_all
 from eventstore.store.database.transaction import autocommit
+from eventstore.store.database.views.create_views import create_views, drop_views
 
 PARTITIONS = 4
 
@@ -40,11 +43,17 @@ def partition(url: str) -> None:
 
     The name of a node's group is the only thing that the store asks a cluster for on the way.
     """
+    engine = engines.create(url)
+    with engine.begin() as views:
+        drop_views(views)
     with psycopg.connect(url, autocommit=True) as connection:
         tables = [name for (name,) in connection.execute(_TABLES).fetchall()]
         for table in tables:
             _partition_table(connection, table)
         connection.execute("CREATE TABLE pg_dist_local_group AS SELECT 0 AS groupid")
+    with engine.begin() as views:
+        create_views(views)
+    close_all(engine)
 
 
 def vacuum_partitions(engine: Engine, of_tables: Sequence[str]) -> None:

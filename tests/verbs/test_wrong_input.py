@@ -61,6 +61,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "scoped": {"key": "customer", "value": "42"},
     "score": {"session_id": SESSION, "name": "helpful", "value": 0.5},
     "seal": {"session_ids": SESSION},
+    "sql": {"statement": "SELECT 1"},
     "set_metadata": {"session_id": SESSION, "metadata": {"a": "b"}},
     "unseal": {"session_ids": SESSION},
     "verify": {"session_ids": SESSION},

@@ -18,7 +18,7 @@ from eventstore.store.database.connections.pool import pooled
 #: users of the table wait behind it.
 LOCK_WAIT = "10s"
 #: The revision of the migration that this code needs.
-HEAD_REVISION = "0017"
+HEAD_REVISION = "0018"
 
 
 def migrations_folder() -> Path:
@@ -31,10 +31,11 @@ def migrations_folder() -> Path:
 def schema_revision(engine: Engine) -> str | None:
     """Return the migration that the database is at, or None if it has no schema of this package."""
     with translated(), connecting(), pooled(engine), engine.connect() as connection:
-        return _revision(connection)
+        return revision(connection)
 
 
-def _revision(connection: Connection) -> str | None:
+def revision(connection: Connection) -> str | None:
+    """Return the migration that a connection's database is at, or None if it has no schema."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
@@ -80,7 +81,7 @@ def upgrade(engine: Engine) -> tuple[str | None, str]:
     with translated(), connecting(), pooled(engine), engine.connect() as connection:
         _refuse_worker(connection)
         _lock(connection)
-        before = _revision(connection)
+        before = revision(connection)
         _refuse_newer(before)
         if before != HEAD_REVISION:
             config.attributes["connection"] = connection

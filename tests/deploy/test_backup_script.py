@@ -1,4 +1,4 @@
-"""Acceptance: deploy/backup.sh backs up either database, and deletes old ones only after that."""
+"""Acceptance: backup.sh backs up either database, and deletes old ones only after that."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def test_the_health_check_is_the_one_that_is_copied() -> None:
     python, script = json.loads(command)
     assert python == "python"
     copied = [rest.split() for name, rest in stages()[-1] if name == "COPY"]
-    assert ["deploy/healthcheck.py", script.removesuffix("healthcheck.py")] in copied
+    assert ["tools/deploy/healthcheck.py", script.removesuffix("healthcheck.py")] in copied
 
 
 def test_both_lists_of_what_is_left_out_are_the_same() -> None:

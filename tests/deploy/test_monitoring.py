@@ -18,7 +18,7 @@ from urllib.request import Request, urlopen
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
-from support.deployed import DEPLOY
+from support.deployed import DEPLOY, ROOT
 from support.relay_command import naming_upstream
 from support.terminal import service, told_by
 from websockets.sync.client import connect
@@ -26,7 +26,7 @@ from websockets.sync.client import connect
 ALERTS = DEPLOY / "prometheus" / "alerts.yml"
 SCRAPES = DEPLOY / "prometheus" / "prometheus.yml"
 DASHBOARD = DEPLOY / "grafana" / "eventstore.json"
-PAGE = DEPLOY.parent / "docs" / "deploy.md"
+PAGE = ROOT / "docs" / "deploy.md"
 #: What Prometheus itself adds: a metric, and labels of every series.
 OF_PROMETHEUS = {"up": {"job", "instance"}}
 ADDED_LABELS = {"job", "instance"}
@@ -148,7 +148,7 @@ def test_labels_of_rare_metrics_are_those_of_the_code() -> None:
         ("web/server/health.py", "eventstore_failed_projections", "error"),
         ("capture/relay/relay_metrics.py", "eventstore_faults", "task"),
     ):
-        text = (DEPLOY.parent / "eventstore" / file).read_text("utf-8")
+        text = (ROOT / "eventstore" / file).read_text("utf-8")
         assert re.search(rf'"{name}"[^)]*labels=\["{label}"\]', text), name
     labels = {label for query in QUERIES if "failed_proj" in query for label in grouped_by(query)}
     assert labels - ADDED_LABELS == {"error"}
@@ -219,19 +219,19 @@ def test_the_dashboard_is_whole() -> None:
 
 def test_files_are_where_the_page_says() -> None:
     text = PAGE.read_text("utf-8")
-    named = set(re.findall(r"\(\.\./(deploy/[\w./-]+)\)", text))
+    named = set(re.findall(r"\(\.\./(tools/deploy/[\w./-]+)\)", text))
     there = {
-        str(path.relative_to(DEPLOY.parent))
+        str(path.relative_to(ROOT))
         for path in DEPLOY.rglob("*")
         if path.is_file() and not path.name.startswith(".") and "secrets" not in path.parts
     }
-    missing = {name for name in named if not Path(DEPLOY.parent, name).exists()}
+    missing = {name for name in named if not Path(ROOT, name).exists()}
     assert missing == set()
     assert (
-        {"deploy/Containerfile", "deploy/compose.yaml", "deploy/backup.sh"}
+        {"tools/deploy/Containerfile", "tools/deploy/compose.yaml", "tools/deploy/backup.sh"}
         <= named
         <= {
             *there,
-            *("deploy/systemd", "deploy/prometheus", "deploy/grafana"),
+            *("tools/deploy/systemd", "tools/deploy/prometheus", "tools/deploy/grafana"),
         }
     )

@@ -57,6 +57,13 @@ class Writer:
         assert self._process.stdout is not None
         return int(self._process.stdout.readline())
 
+    def go_on(self, url: str) -> None:
+        """Wait until more is committed than is there now."""
+        with EventStore(url) as store:
+            known = store.last_seq("live")
+        while self.committed() < known + 5:
+            pass
+
     def stop(self) -> None:
         self._process.kill()
         self._process.communicate(timeout=PATIENCE)
@@ -111,8 +118,7 @@ def test_sqlite_is_backed_up_and_restored(bare_terminal: Terminal, tmp_path: Pat
     with written_meanwhile(source) as writer:
         before = writer.committed()
         done = bare_terminal("backup", f"{tmp_path}/backup.db", "--json", "--db", source).json
-        for _ in range(5):
-            writer.committed()
+        writer.go_on(source)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     shutil.copyfile(tmp_path / "backup.db", elsewhere / "calls.db")
@@ -152,8 +158,7 @@ def test_postgresql_is_dumped_and_restored(
     with written_meanwhile(empty_postgres_url) as writer:
         before = writer.committed()
         run_client("pg_dump", "--format=custom", f"--file={dump}", empty_postgres_url)
-        for _ in range(5):
-            writer.committed()
+        writer.go_on(empty_postgres_url)
     name = postgres.create_database()
     try:
         url = postgres.url(name)
@@ -210,8 +215,7 @@ def test_postgresql_goes_back_to_a_point_in_time(bare_terminal: Terminal) -> Non
                 )
                 before = writer.committed()
                 [(moment,)] = cluster.run("SELECT clock_timestamp()::text")
-                for _ in range(5):
-                    writer.committed()
+                writer.go_on(source)
             with EventStore(source) as store:
                 store.append("unwanted", voice_call().frames)
             archived(cluster, archive)

@@ -1,4 +1,4 @@
-"""What deploy/ says, parsed: commands of `eventstore` by click, variables by who reads them."""
+"""What tools/deploy/ says, parsed: commands of `eventstore` by click, variables by readers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import click
 from eventstore.cli.main import cli
 
 ROOT = Path(__file__).resolve().parents[2]
-DEPLOY = ROOT / "deploy"
-#: Variables of others: libpq, PostgreSQL's image, Python, and those that deploy/ itself defines.
+DEPLOY = ROOT / "tools" / "deploy"
+#: Variables of others: libpq, PostgreSQL's image, Python, and those that these files define.
 OTHERS = {
     *("PGPASSFILE", "POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD_FILE"),
     *("PATH", "PYTHONUNBUFFERED", "WEBHOOKS_TO"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -429,6 +430,6 @@ def test_each_example_of_help_is_a_command_line_that_is_understood() -> None:
         for line in (command.help or "").splitlines():
             _, found, rest = line.partition(f"eventstore {name} ")
             if found:
-                arguments = shlex.split(rest.partition("|")[0])
+                arguments = shlex.split(re.split("[|<]", rest)[0])
                 # With the group's settings, which a command keeps once it has seen others.
                 command.make_context(name, arguments, **cli.context_settings)

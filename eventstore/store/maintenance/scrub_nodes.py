@@ -44,8 +44,9 @@ FROM pg_dist_shard WHERE logicalrelid IN (SELECT to_regclass(t) FROM unnest({tab
 UNION ALL SELECT to_regclass(t), false FROM unnest({tables}) t"""
 # CLUSTER rewrites a table as VACUUM (FULL) does, and can be run in a transaction, which limits the
 # wait for its lock. A table that never had a row, or was rewritten since, has no block of its own
-# and one block for each index. ALTER TYPE drops the statistics of a table that is empty, which
-# ANALYZE does not change.
+# and one block for each index. ANALYZE does not change the statistics of a table that is empty, so
+# they are cleared; before PostgreSQL 18 by ALTER TYPE, which it refuses for a table with views: the
+# statistics of the names of distributed tables, from before that, stay there.
 REWRITE = """
 DO $rewrite$
 DECLARE
@@ -84,15 +85,30 @@ BEGIN
           WHERE c.oid = one.relation
              OR c.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = one.relation)))
       THEN
-        EXECUTE (
-          SELECT format('ALTER TABLE %s %s', one.relation, string_agg(
-            format('ALTER %I TYPE %s', a.attname, format_type(a.atttypid, a.atttypmod))
-            || CASE WHEN c.oid IS NULL THEN ''
-               ELSE format(' COLLATE %I.%I', n.nspname, c.collname) END, ', '))
-          FROM pg_attribute a
-          LEFT JOIN pg_collation c ON c.oid = a.attcollation
-          LEFT JOIN pg_namespace n ON n.oid = c.collnamespace
-          WHERE a.attrelid = one.relation AND a.attnum > 0 AND NOT a.attisdropped);
+        IF to_regprocedure('pg_catalog.pg_clear_attribute_stats(text,text,text,boolean)')
+           IS NOT NULL
+        THEN
+          EXECUTE 'SELECT pg_catalog.pg_clear_attribute_stats('
+            'schemaname, tablename, attname, inherited) FROM pg_stats'
+            ' WHERE (schemaname, tablename) IN ('
+            'SELECT n.nspname, c.relname FROM pg_class c'
+            ' JOIN pg_namespace n ON n.oid = c.relnamespace'
+            ' WHERE c.oid = $1 OR c.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = $1))'
+          USING one.relation;
+        ELSIF NOT EXISTS (
+          SELECT 1 FROM pg_depend d WHERE d.refobjid = one.relation AND d.refobjsubid > 0
+          AND d.classid = 'pg_rewrite'::regclass)
+        THEN
+          EXECUTE (
+            SELECT format('ALTER TABLE %s %s', one.relation, string_agg(
+              format('ALTER %I TYPE %s', a.attname, format_type(a.atttypid, a.atttypmod))
+              || CASE WHEN c.oid IS NULL THEN ''
+                 ELSE format(' COLLATE %I.%I', n.nspname, c.collname) END, ', '))
+            FROM pg_attribute a
+            LEFT JOIN pg_collation c ON c.oid = a.attcollation
+            LEFT JOIN pg_namespace n ON n.oid = c.collnamespace
+            WHERE a.attrelid = one.relation AND a.attnum > 0 AND NOT a.attisdropped);
+        END IF;
       END IF;
     EXCEPTION WHEN OTHERS THEN
       RAISE EXCEPTION '%: %', one.relation, SQLERRM;

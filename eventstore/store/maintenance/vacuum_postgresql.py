@@ -8,8 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
-from psycopg import errors, sql
+from psycopg import Cursor, errors, sql
 from sqlalchemy import Engine
 
 from eventstore.errors import DatabaseUnavailableError
@@ -18,19 +19,28 @@ from eventstore.store.database.transaction import Transaction, autocommit
 from eventstore.store.maintenance.older_transactions import waiting
 
 # ANALYZE does not change the statistics of an empty table, which contain values that were erased.
-HAS_STATISTICS = """
-SELECT 1 FROM pg_stats
+_STATISTICS = """
+FROM pg_stats
 WHERE (schemaname, tablename) IN (
   SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.oid = to_regclass(%(table)s)
      OR c.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = to_regclass(%(table)s)))
-LIMIT 1"""
-TABLE_COLUMNS = """
-SELECT a.attname, format_type(a.atttypid, a.atttypmod), n.nspname, c.collname
-FROM pg_attribute a
-LEFT JOIN pg_collation c ON c.oid = a.attcollation
-LEFT JOIN pg_namespace n ON n.oid = c.collnamespace
-WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped"""
+AND (most_common_vals IS NOT NULL OR histogram_bounds IS NOT NULL OR most_common_elems IS NOT NULL)
+"""
+HAS_STATISTICS = f"SELECT 1 {_STATISTICS} LIMIT 1"
+#: PostgreSQL 18 and later.
+CAN_CLEAR = """
+SELECT to_regprocedure('pg_catalog.pg_clear_attribute_stats(text,text,text,boolean)') IS NOT NULL"""
+CLEAR = (
+    "SELECT pg_catalog.pg_clear_attribute_stats(schemaname, tablename, attname, inherited)"
+    f" {_STATISTICS}"
+)
+#: The columns of a table that must have a value, and an empty value for each.
+EMPTY_ROW = """
+SELECT a.attname, CASE t.typcategory WHEN 'N' THEN '0' WHEN 'B' THEN 'false' ELSE '' END
+FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+WHERE a.attrelid = to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped
+AND a.attnotnull AND a.attgenerated = '' AND a.attidentity = ''"""
 #: How long to wait for the lock of a table in use, in seconds. All later users of the table wait
 #: behind this process.
 LOCK_WAIT = 10.0
@@ -157,7 +167,7 @@ def _command(table: str, more: sql.SQL) -> sql.Composed:
 
 
 def _forget_statistics(tx: Transaction, table: str) -> None:
-    """Drop the statistics of a table that is empty, by setting the type of each column again."""
+    """Drop the statistics with values of a table that is empty: ANALYZE leaves those alone."""
     name = sql.Identifier(table)
     with _locking(table), tx.connection.transaction(), tx.connection.cursor() as cursor:
         if cursor.execute(HAS_STATISTICS, {"table": table}).fetchone() is None:
@@ -166,15 +176,21 @@ def _forget_statistics(tx: Transaction, table: str) -> None:
         cursor.execute(sql.SQL("LOCK TABLE {}").format(name))
         if cursor.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(name)).fetchone():
             return
-        columns = cursor.execute(TABLE_COLUMNS, {"table": table}).fetchall()
-        changes = [
-            sql.SQL("ALTER {} TYPE {}{}").format(
-                sql.Identifier(column),
-                sql.SQL(type_),
-                sql.SQL(" COLLATE {}").format(sql.Identifier(schema, collation))
-                if collation
-                else sql.SQL(""),
-            )
-            for column, type_, schema, collation in columns
-        ]
-        cursor.execute(sql.SQL("ALTER TABLE {} {}").format(name, sql.SQL(", ").join(changes)))
+        if cursor.execute(CAN_CLEAR).fetchone() == (True,):
+            cursor.execute(CLEAR, {"table": table})
+        else:
+            _replace_statistics(cursor, table)
+
+
+def _replace_statistics(cursor: Cursor[Any], table: str) -> None:
+    """Replace the statistics of an empty table by those of a row without content.
+
+    Nobody sees the row, because the table is locked.
+    """
+    name = sql.Identifier(table)
+    row = dict(cursor.execute(EMPTY_ROW, {"table": table}).fetchall())
+    columns = sql.SQL(", ").join(map(sql.Identifier, row))
+    values = sql.SQL(", ").join(map(sql.Literal, row.values()))
+    cursor.execute(sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(name, columns, values))
+    cursor.execute(sql.SQL("ANALYZE {}").format(name))
+    cursor.execute(sql.SQL("TRUNCATE {}").format(name))

@@ -10,6 +10,7 @@ from sqlalchemy import Column, Float, Integer, LargeBinary, Text
 from support.own_projections import table
 
 from eventstore import EventStore, Frame, Projection
+from eventstore.store.consumers.projections.kept_states import KeptState
 from eventstore.store.consumers.projections.projected_rows import MAX_BYTES
 from eventstore.store.consumers.projections.projection_run import RunningProjection
 
@@ -98,4 +99,4 @@ def test_a_value_of_a_derived_type_is_stored_as_a_plain_one(
 def test_a_text_that_says_it_is_short_is_counted_as_it_is() -> None:
     running = RunningProjection(Odd(words=Hostile("x" * (MAX_BYTES + 1))))
     with pytest.raises(Exception, match="returned more than"):
-        running.rows("sess_1", 0, 10)
+        running.rows("sess_1", KeptState(0, 0), 10)

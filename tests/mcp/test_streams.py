@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.calls import SAMPLE_STREAMS
+from support.examples import examples
 from support.live_strategies import live_streams
 from support.strategies import streams
 
@@ -81,6 +82,7 @@ def test_tools_read_recorded_streams(store: EventStore) -> None:
         _check(store, f"sess_{number}")
 
 
+@examples(8)
 @given(st.data())
 def test_tools_read_odd_streams(store: EventStore, data: st.DataObject) -> None:
     frames: list[Frame] = data.draw(streams() | live_streams())

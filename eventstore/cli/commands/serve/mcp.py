@@ -75,7 +75,7 @@ def mcp(
 ) -> None:
     """Serve calls to language models, as tools of the Model Context Protocol (MCP).
 
-    A client such as Claude Desktop, Claude Code, Cursor or VS Code starts the command, and speaks
+    A client such as Cursor, VS Code or a desktop app starts the command, and speaks
     with it by standard input and output. With --listen it serves streamable HTTP instead, with the
     API keys of `serve`: one key from EVENTSTORE_API_KEY, several by --api-keys, none on this
     machine alone. Tools only read, unless --allow-writing is given; none erases. Ctrl-C ends it. It

@@ -114,6 +114,9 @@ def test_a_changed_view_comes_with_a_migration() -> None:
 
 @as_migrated
 def test_the_newest_and_a_day_are_read_by_an_index(store: EventStore) -> None:
+    with read(store.engine) as tx:
+        if tx.distributed:
+            pytest.skip("the nodes of a cluster plan, and test_views_on_nodes.py looks at that")
     store.append("sess_1", voice_call().frames, close=True)
     day = "BETWEEN '2026-05-04T00:00:00Z' AND '2026-05-05T00:00:00Z'"
     pair = "m.key = 'customer' AND m.value = '42'"
@@ -174,9 +177,9 @@ def test_a_store_of_the_schema_before_gets_its_views(engine: Engine) -> None:
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, "0016")
-    assert inspect(engine).get_view_names() == []
+    assert not [name for name in inspect(engine).get_view_names() if name.startswith("v_")]
     schema.upgrade(engine)
-    assert {view.name for view in VIEWS} == set(inspect(engine).get_view_names())
+    assert {view.name for view in VIEWS} <= set(inspect(engine).get_view_names())
     with engine.connect() as connection:
         assert connection.execute(text("SELECT responses FROM v_sessions")).scalar() == 2
 

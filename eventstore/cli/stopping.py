@@ -1,6 +1,6 @@
-"""Ends a block in order on SIGINT (Ctrl-C) or SIGTERM.
+"""Ends a block, or what runs, in order on SIGINT (Ctrl-C) or SIGTERM.
 
-Called by `terminal/follow.py` and `terminal/live_sessions.py`.
+Called by `terminal/follow.py`, `terminal/live_sessions.py`, and commands that follow all sessions.
 """
 
 from __future__ import annotations
@@ -40,3 +40,17 @@ def stopped_by_signals() -> Iterator[Callable[[], bool]]:
     finally:
         for number, earlier in before.items():
             signal.signal(number, earlier)
+
+
+def stop_by_signals(stop: Callable[[], object]) -> None:
+    """Call a function on each SIGINT and SIGTERM, until the process ends.
+
+    Args:
+        stop: Asks what runs to end. It must not block.
+    """
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)

@@ -6,7 +6,6 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import fsspec
 import pytest
 from archive.move.whole import check_right, frames_of, whole
 from support.calls import SAMPLE_STREAMS, voice_call
+from support.s3_server import HAS_S3, s3_bucket
 
 from eventstore import EventStore
 from eventstore.archive.move_segments import Moved
@@ -28,25 +28,12 @@ from eventstore.store.database.transaction import read, write
 from eventstore.store.log.segments import segment_bytes
 
 _numbers = itertools.count(1)
-HAS_S3 = all(find_spec(name) for name in ("s3fs", "boto3", "moto"))
 
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[str]:
-    """A server that speaks S3, and a bucket: a stand-in for AWS. `make endurance` installs it."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    known = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key"}
-    known["AWS_ENDPOINT_URL"] = "http://{}:{}".format(*server.get_host_and_port())
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**known, "AWS_DEFAULT_REGION": "us-east-1"}.items():
-            patch.setenv(name, value)
-        boto3.client("s3").create_bucket(Bucket="calls")
-        yield "s3://calls"
-    server.stop()
+    with s3_bucket("calls") as url:
+        yield url
 
 
 @pytest.fixture(params=["folder", "memory", *(["s3"] if HAS_S3 else [])])

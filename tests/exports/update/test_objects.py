@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 from support.calls import voice_call
 from support.database_files import found_in
 from support.parquet_tables import Changes, check_tables, moved_in_time
+from support.s3_server import HAS_S3, s3_bucket
 from support.secret_call import secret_call
 
 from eventstore import EventStore, EventStoreError, InvalidInputError, update_parquet
@@ -23,25 +23,12 @@ from eventstore.exports.parquet import object_target
 from eventstore.exports.parquet.object_target import ObjectTarget
 
 _numbers = itertools.count(1)
-HAS_S3 = all(find_spec(name) for name in ("s3fs", "boto3", "moto"))
 
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[str]:
-    """A server that speaks S3, and a bucket: a stand-in for AWS. `make endurance` installs it."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    known = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key"}
-    known["AWS_ENDPOINT_URL"] = "http://{}:{}".format(*server.get_host_and_port())
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**known, "AWS_DEFAULT_REGION": "us-east-1"}.items():
-            patch.setenv(name, value)
-        boto3.client("s3").create_bucket(Bucket="tables")
-        yield "s3://tables"
-    server.stop()
+    with s3_bucket("tables") as url:
+        yield url
 
 
 @pytest.fixture(params=["memory", "file", *(["s3"] if HAS_S3 else [])])

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import gc
-import signal
 import sys
-from types import FrameType
 from typing import get_args
 
 import click
 
-from eventstore.cli import completion
 from eventstore.cli.commands.ask.read import event_json, event_line
 from eventstore.cli.options import db_option, open_store
+from eventstore.cli.stopping import stop_by_signals
+from eventstore.cli.subscription_options import metadata_option
 from eventstore.cli.terminal.harmless import json_line
 from eventstore.cli.terminal.output import clean, counted, print_json, print_line
 from eventstore.event_store import EventStore
@@ -38,13 +37,7 @@ from eventstore.realtime.values import loads
     help="Where a new subscription begins.",
 )
 @click.option("--type", "types", multiple=True, help="Only events of this type; again: or.")
-@click.option(
-    "--metadata",
-    shell_complete=completion.metadata,
-    multiple=True,
-    metavar="FILTER",
-    help="Only sessions with K=V, K (has it), K^=PREFIX or K!=V; again: and.",
-)
+@metadata_option
 @click.option("--once", is_flag=True, help="End when there is nothing more for now.")
 @click.option("--drop", is_flag=True, help="Forget the subscription, and how far it was.")
 @db_option
@@ -91,11 +84,7 @@ def feed(
 def _follow(followed: Feed, as_json: bool) -> None:
     """Print deliveries until a signal comes; what is printed counts as handled."""
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        followed.stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    stop_by_signals(followed.stop)
     gc.freeze()  # a collection of all imported modules would delay deliveries
     with followed:
         for delivery in followed:

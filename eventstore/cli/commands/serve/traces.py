@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import gc
-import signal
-from types import FrameType
-from typing import get_args
 
 import click
 
-from eventstore.cli import completion
 from eventstore.cli.options import db_option, json_option, open_store
+from eventstore.cli.stopping import stop_by_signals
+from eventstore.cli.subscription_options import from_option, metadata_option
 from eventstore.cli.terminal.output import clean, counted, print_json, print_line, say
 from eventstore.exports.otel.traces import Traces
 from eventstore.feed.delivery import From
@@ -23,21 +21,8 @@ from eventstore.feed.delivery import From
     help="The collector, by OTLP over HTTP; by default OTEL_EXPORTER_OTLP_ENDPOINT.",
 )
 @click.option("--name", default="traces", show_default=True, help="Their subscription.")
-@click.option(
-    "--from",
-    "from_",
-    type=click.Choice(get_args(From)),
-    default="now",
-    show_default=True,
-    help="Where new ones begin.",
-)
-@click.option(
-    "--metadata",
-    shell_complete=completion.metadata,
-    multiple=True,
-    metavar="FILTER",
-    help="Only sessions with K=V, K (has it), K^=PREFIX or K!=V; again: and.",
-)
+@from_option
+@metadata_option
 @click.option("--content", is_flag=True, help="With what was said, and tools' data.")
 @click.option("--link", metavar="URL", help="Where your pages are: spans have addresses there.")
 @click.option("--once", is_flag=True, help="End when there is nothing more to send for now.")
@@ -93,11 +78,7 @@ def traces(
 def _run(made: Traces, once: bool) -> None:
     """Send spans until a signal comes, or all are sent."""
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        made.stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    stop_by_signals(made.stop)
     if not once:
         say(f"Spans go to {clean(made.to)}; Ctrl-C ends it.")
     gc.freeze()  # a collection of all imported modules would delay spans

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import gc
-import signal
-from types import FrameType
-from typing import get_args
 
 import click
 
-from eventstore.cli import completion
 from eventstore.cli.options import db_option, json_option, open_store
+from eventstore.cli.stopping import stop_by_signals
+from eventstore.cli.subscription_options import from_option, metadata_option
 from eventstore.cli.terminal.output import clean, counted, print_json, print_line, say
 from eventstore.cli.webhook_options import at_once_option, events_option
 from eventstore.event_store import EventStore
@@ -32,21 +30,8 @@ _DEFAULT_NAME = "webhooks"
     help="What signs them; better in EVENTSTORE_WEBHOOKS_SECRET.",
 )
 @click.option("--name", default=_DEFAULT_NAME, show_default=True, help="Their subscription.")
-@click.option(
-    "--from",
-    "from_",
-    type=click.Choice(get_args(From)),
-    default="now",
-    show_default=True,
-    help="Where new ones begin.",
-)
-@click.option(
-    "--metadata",
-    shell_complete=completion.metadata,
-    multiple=True,
-    metavar="FILTER",
-    help="Only sessions with K=V, K (has it), K^=PREFIX or K!=V; again: and.",
-)
+@from_option
+@metadata_option
 @click.option("--link", metavar="URL", help="Where your pages are: each webhook has a link there.")
 @click.option("--allow-private", is_flag=True, help="Allow private addresses, and http://.")
 @at_once_option("--at-once")
@@ -124,11 +109,7 @@ def webhooks(
 def _send(made: Webhooks, at_once: int, once: bool, to: str) -> bool:
     """Send webhooks until a signal comes; return True if one failed, and none is sent later."""
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        made.stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    stop_by_signals(made.stop)
     if not once:
         say(f"Webhooks go to {clean(parse_destination(to, True).shown())}; Ctrl-C ends it.")
     gc.freeze()  # a collection of all imported modules would delay webhooks

@@ -77,6 +77,18 @@ def tls_for_listener(certificate: Certificate | None, *hosts: str) -> Iterator[L
             yield made
 
 
+def listener_context() -> ssl.SSLContext:
+    """Return a TLS context for a listener, without a certificate as yet.
+
+    It sends no session tickets, which arrive while a client sends its first request. A client that
+    reads in another thread, such as the `openai` package's, then uses one connection of OpenSSL in
+    two threads at once (python/cpython, issue 76714): one in two hundred first requests was lost.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.num_tickets = 0
+    return context
+
+
 @contextmanager
 def _made(hosts: tuple[str, ...]) -> Iterator[ListenerTls]:
     """Make an authority and a certificate.
@@ -97,7 +109,7 @@ def _made(hosts: tuple[str, ...]) -> Iterator[ListenerTls]:
         raise InvalidInputError(f"no certificate can be made for {all_hosts}: {error}") from error
     # Only this user can read the folder.
     with TemporaryDirectory(prefix="eventstore-tls-") as folder:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context = listener_context()
         with leaf.private_key_and_cert_chain_pem.tempfile(dir=folder) as path:
             context.load_cert_chain(path)
         ca_file = Path(folder, "ca.pem")
@@ -112,7 +124,7 @@ def _names(hosts: tuple[str, ...]) -> Iterator[str]:
 
 
 def _load(cert: Path, key: Path | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context = listener_context()
     try:
         # An empty password stops OpenSSL from asking for one on the terminal.
         context.load_cert_chain(cert, key, password="")

@@ -19,6 +19,7 @@ from support.relaying import relaying
 from support.replaying import served
 
 from eventstore import EventStore
+from eventstore.common.tls import listener_context
 from eventstore.replay.cassette.cassette import cassette
 from eventstore.replay.server.server import recordings_of
 from eventstore.replay.serving.connection import Manner
@@ -75,7 +76,7 @@ class Tls(NamedTuple):
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
     authority = trustme.CA()
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context = listener_context()
     authority.issue_cert("127.0.0.1").configure_cert(context)
     ca_file = tmp_path_factory.mktemp("tls") / "ca.pem"
     authority.cert_pem.write_to_path(str(ca_file))

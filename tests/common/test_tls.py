@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,6 +39,24 @@ def greet(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> dict[str
     finally:
         theirs.close()
         thread.join(10)
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["made", "own"])
+def test_a_listener_sends_no_session_tickets(own: bool, tmp_path: Path) -> None:
+    """A client that reads and writes in two threads loses its first request to them."""
+    authority, pem = trustme.CA(), tmp_path / "own.pem"
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(pem))
+    with tls_for_listener(Certificate(pem if own else None), "localhost") as made:
+        assert made.context is not None
+        client = ssl.create_default_context(cafile=made.ca_file)
+        authority.configure_trust(client)
+        ours, theirs = socket.socketpair()
+        with ours, ThreadPoolExecutor(1) as one:
+            serving = one.submit(made.context.wrap_socket, ours, server_side=True)
+            with client.wrap_socket(theirs, server_hostname="localhost") as connection:
+                serving.result().sendall(b"x")
+                assert connection.recv(1) == b"x"
+                assert connection.session is not None and not connection.session.has_ticket
 
 
 def strict(ca_file: Path) -> ssl.SSLContext:

@@ -34,6 +34,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.frames import Close, Frame, Opcode
 
 from eventstore import EventStore
+from eventstore.common.tls import listener_context
 from eventstore.capture.recorder.recorder import Recorder, SessionRecorder
 from eventstore.capture.relay import relay_connection, relay_forwarding
 from eventstore.realtime.frames import CLIENT, SERVER, STORE
@@ -670,7 +671,7 @@ def authority() -> trustme.CA:
 
 
 def serving(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context = listener_context()
     authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
     return context
 
@@ -720,7 +721,7 @@ def test_a_certificate_that_is_not_right(
     """Of an unknown authority, or of another host."""
     context = serving(authority)
     if trusted:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context = listener_context()
         authority.issue_cert("elsewhere.example").configure_cert(context)
 
     async def client(url: str) -> None:

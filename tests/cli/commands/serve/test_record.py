@@ -36,6 +36,7 @@ from support.terminal import COMMAND, Terminal, ended, environment
 from websockets.asyncio.client import connect
 
 from eventstore import EventStore
+from eventstore.common.tls import listener_context
 from eventstore.realtime.frames import CLIENT, SERVER
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -149,7 +150,7 @@ def test_it_listens_with_tls_and_trusts_an_authority(store: EventStore, tmp_path
     cert.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
     key.write_bytes(certificate.private_key_pem.bytes())
     ca.write_bytes(authority.cert_pem.bytes())
-    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    serving = listener_context()
     certificate.configure_cert(serving)
     trusting = ssl.create_default_context(cafile=str(ca))
 

@@ -34,9 +34,9 @@ from websockets.exceptions import InvalidStatus
 from websockets.frames import Close, Frame, Opcode
 
 from eventstore import EventStore
-from eventstore.common.tls import listener_context
 from eventstore.capture.recorder.recorder import Recorder, SessionRecorder
 from eventstore.capture.relay import relay_connection, relay_forwarding
+from eventstore.common.tls import listener_context
 from eventstore.realtime.frames import CLIENT, SERVER, STORE
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

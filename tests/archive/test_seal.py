@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 from support.calls import SAMPLE_STREAMS, SHORT_STREAMS
 from support.events import log_events
 from support.everything import everything
-from support.examples import examples
+from support.examples import examples, some
 from support.rows import read_model_rows, views
 from support.strategies import mutated, streams
 
@@ -119,13 +119,13 @@ def test_sound_before_its_response_is_as_long_as_that_says(engine: Engine) -> No
 
 
 def test_whole_calls_are_sealed(engine: Engine) -> None:
-    for stream in SAMPLE_STREAMS:
+    for stream in some(SAMPLE_STREAMS, 3):
         check(engine, list(stream), len(stream), 1)
 
 
 def test_every_verb_reads_a_sealed_session(database_url: str, tmp_path: Path) -> None:
     path = tmp_path / "call.jsonl"
-    path.write_text("".join(f"{line}\n" for line in call_lines()))
+    path.write_text("".join(f"{line}\n" for line in [*call_lines()][:400]))
     with EventStore(database_url) as store:
         (imported,) = store.import_file(path)
         session_id = imported.session_id

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 from hypothesis import given
-from support.examples import examples
+from support.examples import examples, some
 from support.recordings import each_recording, frames
 from support.sound import (
     START,
@@ -53,7 +53,7 @@ from eventstore.times import parse_time
 HALF_HOUR = 1800.0
 
 
-@pytest.mark.parametrize(("drift", "seed"), [(100e-6, 1), (-100e-6, 2)])
+@pytest.mark.parametrize(("drift", "seed"), some([(100e-6, 1), (-100e-6, 2)], 2))
 def test_a_click_is_found_where_it_was_after_half_an_hour(
     store: EventStore, tmp_path: Path, drift: float, seed: int
 ) -> None:
@@ -282,7 +282,7 @@ def test_a_long_call_is_never_held_whole(store: EventStore, tmp_path: Path) -> N
     frames = [opened(side={"type": "audio/pcm", "rate": 24_000})]
     second, quiet = b64(bytes(48_000)), bytes(48_000)
     text = '{"type":"input_audio_buffer.append","audio":"' + second + '"}'
-    for number in range(3600):
+    for number in range(1200):
         frames.append(Frame("client", text, START + (number + 1) * 1_000_000))
         if number % 2:
             frames.append(delta(number + 1.0, quiet, f"item_{number}"))
@@ -294,9 +294,9 @@ def test_a_long_call_is_never_held_whole(store: EventStore, tmp_path: Path) -> N
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert done.seconds == pytest.approx(3601, abs=1.1)
-    # All of its samples are 346 MB.
-    assert peak < 48_000_000
+    assert done.seconds == pytest.approx(1201, abs=1.1)
+    # All of its samples are 115 MB.
+    assert peak < 24_000_000
 
 
 # Whole sessions

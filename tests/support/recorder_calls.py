@@ -30,7 +30,7 @@ def noted(store: EventStore, session_id: str, kind: str) -> list[dict[str, objec
     return [json.loads(event.text) for event in events]
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not come true"

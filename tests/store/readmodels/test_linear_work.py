@@ -25,7 +25,7 @@ from eventstore.replay.reseed.reseed import reseed
 from eventstore.store.queries.query_sessions import state_resources
 from eventstore.store.readmodels.write_read_models import changes_of, mark_written
 
-FEW = 150
+FEW = 100
 #: Twice is linear; four times would be looking through all that came before.
 TARGET = 2.6
 

@@ -82,6 +82,7 @@ def test_a_command_of_a_looker_on_is_no_drift_and_audio_has_no_id_of_the_client(
 ) -> None:
     call = Call().client("session.start", session={"model": "gpt-live-1"})
     call.server("session.started", event_id="event_1", session=SESSION)
+    call.ms += 3000  # until the client has sent its command, however slow it is
     call.client("session.input_audio.append", event_id="mine_1", audio=audio(20))
     store.append("live_shop", call.frames, close=True)
     with served(recordings_of(store), Manner(speed=2, rule="strict")) as server:

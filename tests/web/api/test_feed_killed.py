@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 from support.api_keys import client
-from support.feed_reader import Reader
+from support.feed_reader import Reader, Told
 from support.scoped_calls import call
 from support.terminal import service, told_by
 
@@ -37,9 +37,9 @@ def test_nothing_is_missed_where_servers_are_killed(store: EventStore, database_
     with service(*serve) as process, client(told_by(process).split()[2], None) as asking:
         reader = Reader(asking, "mine", **{"from": "start"})
         reader.last_id = last_id
-        with reader.connected() as told:
-            while any(found.get(id_, [0])[-1] < last for id_, last in wanted.items()):
-                note(next(told), found)
+        while any(found.get(id_, [0])[-1] < last for id_, last in wanted.items()):
+            with reader.connected() as told:
+                read_until_whole(told, found, wanted)
     assert last_id and sorted(found) == sorted(wanted)
     for id_, last in wanted.items():
         assert sorted(set(found[id_])) == list(range(1, last + 1))
@@ -78,6 +78,14 @@ def read_until_killed(reader: Reader, found: dict[str, list[int]], killing: Time
             note((name, data), found)
             if name == "checkpoint" and killing.ident is None:
                 killing.start()
+
+
+def read_until_whole(told: Told, found: dict[str, list[int]], wanted: dict[str, int]) -> None:
+    """Read until all is there, or until the server ends the stream to have it acknowledged."""
+    for name, data in told:
+        note((name, data), found)
+        if all(found.get(id_, [0])[-1] >= last for id_, last in wanted.items()):
+            return
 
 
 def note(told: tuple[str, Any], found: dict[str, list[int]]) -> None:

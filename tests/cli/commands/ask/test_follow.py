@@ -110,7 +110,7 @@ def test_it_prints_what_a_replay_prints_as_it_happens(
     frames = frames or sample_frames(store, sample_call)
     store.append("sess", frames[:size])
     with following(terminal, "sess") as follower:
-        for place in range(size, len(frames) + size, size):
+        for place in range(size, len(frames), size):
             # In mid-speech too: words come as they are generated, before their turn is done.
             until(lambda: follower.out.rstrip() == replayed(terminal, "sess").rstrip())
             assert follower.process.poll() is None

@@ -18,7 +18,7 @@ from support.calls import voice_call
 from eventstore import EventStore
 from eventstore.store.database.transaction import read, write
 
-KILLS = int(os.environ.get("KILLS", "6"))
+KILLS = int(os.environ.get("KILLS", "4"))
 TESTS = Path(program.__file__).parents[1]
 FRAMES = voice_call().frames
 

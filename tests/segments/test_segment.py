@@ -43,7 +43,7 @@ FRAMES = st.builds(
 )
 INTEGERS = st.lists(st.integers(-(2**61), 2**61))
 ROOM = 1 << 20
-FLIPS = int(os.environ.get("FLIPS", "4000"))
+FLIPS = int(os.environ.get("FLIPS", "2000"))
 
 
 def rows_of(frames: Sequence[Frame], first: int = 1) -> list[EventRow]:

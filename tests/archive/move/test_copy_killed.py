@@ -22,7 +22,7 @@ from eventstore.realtime.frames import Frame
 
 KILLS = int(os.environ.get("KILLS", "2"))
 ROOT = Path(__file__).parents[3]
-SESSIONS = 12
+SESSIONS = 6
 
 _COPYING = """
 import sys

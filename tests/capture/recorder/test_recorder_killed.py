@@ -25,7 +25,7 @@ from eventstore import EventStore
 from eventstore.capture.recorder.recorder import Recorder
 from eventstore.realtime.frames import STORE
 
-KILLS = int(os.environ.get("KILLS", "5"))
+KILLS = int(os.environ.get("KILLS", "3"))
 TESTS = Path(__file__).parents[2]
 
 

@@ -19,7 +19,7 @@ from support.terminal import service, told_by
 
 from eventstore import EventStore
 
-KILLS = int(os.environ.get("KILLS", "3"))
+KILLS = int(os.environ.get("KILLS", "2"))
 
 
 def test_nothing_is_missed_where_servers_are_killed(store: EventStore, database_url: str) -> None:

@@ -375,3 +375,6 @@ def test_a_place_that_cannot_be_written(store: EventStore, tmp_path: Path) -> No
     (tmp_path / "file").write_text("taken")
     with pytest.raises(StorageUnavailableError, match=r"cannot write into .*file"):
         update_parquet(store, tmp_path / "file" / "tables")
+    (tmp_path / "tables" / "_eventstore" / "writing" / "folder").mkdir(parents=True)
+    with pytest.raises(StorageUnavailableError, match=r"cannot write into .*tables: Is a dir"):
+        update_parquet(store, tmp_path / "tables")

@@ -20,7 +20,7 @@ from support.examples import examples
 from support.strategies import streams
 from support.told_call import COMPLETED, SEGMENT, told_call
 
-from eventstore import EventStore, Frame, NotFoundError
+from eventstore import EventStore, Frame, NotFoundError, StorageUnavailableError
 from eventstore.exports.parquet.columns import RESPONSE_COLUMNS
 from eventstore.exports.parquet.table_file import GROUP_CHARACTERS, GROUP_ROWS, TableFile
 from eventstore.exports.parquet.write_parquet import write_parquet
@@ -225,12 +225,31 @@ def test_a_sessions_metadata_win_over_a_responses_own(store: EventStore, folder:
     assert row["metadata"] == {"topic": "session", "user": "u"}
 
 
+def test_keys_that_are_masked_alike_leave_files_that_duckdb_reads(
+    store: EventStore, folder: Path
+) -> None:
+    """DuckDB reads no table in which a map has a key twice."""
+    own = {f"sk-proj-{letter * 48}": letter for letter in "ab"}
+    own |= {f"half{half}": half for half in ("\ud800", "\ud801")}
+    store.append("sess_1", Call().created("resp_1").done("resp_1", metadata=own).frames)
+    store.append("sess_1", Call().store("metadata", metadata=own).frames)
+    write_parquet(store, ["sess_1"], folder)
+    for name in ("sessions", "responses"):
+        sql = f"SELECT metadata['[removed]'] FROM '{folder}/{name}.parquet'"
+        assert duckdb.sql(sql).fetchall() == [("b",)]
+
+
 def test_where_it_fails_what_was_there_stays(store: EventStore, folder: Path) -> None:
     store.append("sess_1", voice_call().frames)
     write_parquet(store, ["sess_1"], folder)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     with pytest.raises(NotFoundError):
         write_parquet(store, ["sess_1"] * 100 + ["nowhere"], folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    (folder / "items.parquet.partial").symlink_to("/dev/full")
+    with pytest.raises(StorageUnavailableError, match=r"items.parquet.partial: No space left on"):
+        write_parquet(store, ["sess_1"], folder)
+    assert {path.name for path in folder.iterdir()} == before.keys()  # /dev/full has no end
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 

@@ -31,12 +31,13 @@ class FolderTarget:
             self.scratch.mkdir(parents=True, exist_ok=True)
             lock = os.open(self._folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise busy(self.shown) from error
-            for left in self.scratch.iterdir():
-                left.unlink()
+            with self._told("write into"):
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError as error:
+                    raise busy(self.shown) from error
+                for left in self.scratch.iterdir():
+                    left.unlink()
             yield
         finally:
             os.close(lock)

@@ -5,6 +5,7 @@ Called by update_parquet.py.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,15 +16,15 @@ from uuid import uuid4
 
 from eventstore.errors import EventStoreError, InvalidInputError, StorageUnavailableError
 from eventstore.exports.parquet.targets import LOCK, MOST_BYTES, OWN_FOLDER, busy
-from eventstore.realtime.values import dumps, integer, loads, mapping
+from eventstore.realtime.values import dumps, integer, loads, mapping, text
 from eventstore.store.database.allowed_locations import base_url, local_path
 from eventstore.store.log.segments.segment_bytes import WITHOUT_FOLDERS, shown_location, storage
 from eventstore.times import now
 
 #: A run that did not renew its lock for so many microseconds has ended, or was killed.
 LEASE = 10 * 60 * 1_000_000
-#: The lock is renewed after so many microseconds.
-_RENEWED = 60 * 1_000_000
+#: The lock is renewed after so many seconds, by a clock that nobody sets.
+_RENEWED = 60.0
 # These storages replace an object as a whole. On others, a file is written beside and moved.
 _WHOLE = WITHOUT_FOLDERS | {"memory", "oci", "oss", "hf"}
 # What a storage tells of an object that changes with its contents; the first one that it has.
@@ -51,7 +52,7 @@ class ObjectTarget:
         self._storage, self._root = storage(url)
         self._root = self._root.rstrip("/")
         self.scratch = Path()
-        self._owner, self._renewed_at = uuid4().hex, 0
+        self._owner, self._renewed_at = uuid4().hex, 0.0
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -85,16 +86,20 @@ class ObjectTarget:
         return self._holder() == self._owner
 
     def _lock_text(self) -> bytes:
-        self._renewed_at = now()
-        return dumps({"owner": self._owner, "until": self._renewed_at + LEASE}).encode()
+        self._renewed_at = time.monotonic()
+        return dumps({"owner": self._owner, "until": now() + LEASE}).encode()
 
     def _holder(self) -> str | None:
         """Return the run that has the lock; None if there is none, or its time is over."""
+        owner, until = self._read_lock()
+        return owner if now() < until <= now() + 2 * LEASE else None
+
+    def _read_lock(self) -> tuple[str | None, int]:
+        """Return which run made the lock, if it is there, and when it ends."""
         told: dict[str, Any] = {}
         with suppress(ValueError, RecursionError):
             told = mapping(loads(self.read(LOCK) or b"{}"))
-        until = integer(told.get("until")) or 0
-        return str(told.get("owner")) if now() < until <= now() + 2 * LEASE else None
+        return text(told.get("owner")), integer(told.get("until")) or 0
 
     def keep(self) -> None:
         """Keep the lock for longer.
@@ -102,10 +107,10 @@ class ObjectTarget:
         Raises:
             EventStoreError: Another run has taken it.
         """
-        if now() < self._renewed_at + _RENEWED:
+        if time.monotonic() < self._renewed_at + _RENEWED:
             return
-        # Without a holder, the lock has ended by itself, and is taken again.
-        if self._holder() not in (self._owner, None):
+        # The time of the other's lock does not matter: this machine's clock may be wrong.
+        if self._read_lock()[0] not in (self._owner, None):
             raise EventStoreError(
                 f"another export has begun to write into {self.shown}; run this one when it is done"
             )

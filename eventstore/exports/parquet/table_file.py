@@ -5,12 +5,14 @@ Called by write_parquet.py and update_parquet.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from eventstore.errors import MissingExtraError
+from eventstore.errors import MissingExtraError, StorageUnavailableError
 from eventstore.exports.parquet.columns import Columns
 from eventstore.store.database.transaction import Row
 
@@ -36,6 +38,7 @@ class TableFile:
 
     Raises:
         MissingExtraError: `pyarrow` is not installed.
+        StorageUnavailableError: The file cannot be written, also by the methods.
     """
 
     def __init__(
@@ -50,7 +53,12 @@ class TableFile:
     def __enter__(self) -> Self:
         from pyarrow.parquet import ParquetWriter
 
-        self._writer = ParquetWriter(self.partial, self._schema, compression="zstd")
+        try:
+            with self._told():
+                self._writer = ParquetWriter(self.partial, self._schema, compression="zstd")
+        except BaseException:
+            self.partial.unlink(missing_ok=True)
+            raise
         return self
 
     def __exit__(
@@ -59,8 +67,11 @@ class TableFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._writer.close()
-        self.partial.unlink(missing_ok=True)
+        try:
+            with suppress(OSError):  # Where it fails, what is in the block failed before.
+                self._writer.close()
+        finally:
+            self.partial.unlink(missing_ok=True)
 
     def write_all(self, rows: Iterable[Row]) -> None:
         """Add rows. A row group is written when it is full."""
@@ -73,11 +84,13 @@ class TableFile:
     def finish(self) -> None:
         """Write the rows that are held, and end the file. No more rows can be added."""
         self._write_group()
-        self._writer.close()
+        with self._told():
+            self._writer.close()
 
     def publish(self) -> None:
         """Put the finished file in its place."""
-        self.partial.replace(self._path)
+        with self._told():
+            self.partial.replace(self._path)
 
     def _write_group(self) -> None:
         if not self._held:
@@ -90,9 +103,19 @@ class TableFile:
             for values, field in zip(columns, self._schema, strict=True)
         ]
         batch = pyarrow.record_batch(arrays, schema=self._schema)
-        self._writer.write_batch(batch, row_group_size=len(self._held))
+        with self._told():
+            self._writer.write_batch(batch, row_group_size=len(self._held))
         self.rows += len(self._held)
         self._held, self._characters = [], 0
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            # Arrow puts the number of the error into a sentence of its own.
+            reason = os.strerror(error.errno) if error.errno else type(error).__name__
+            raise StorageUnavailableError(f"cannot write {self.partial}: {reason}") from error
 
 
 def _size(row: Row) -> int:

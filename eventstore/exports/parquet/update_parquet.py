@@ -101,11 +101,14 @@ def update_parquet(
     Raises:
         InvalidInputError: The target cannot be used, or is of another store or has other filters.
         EventStoreError: Another run is writing there.
+        MissingKeyError: The store is encrypted, and its keys were not named.
         StorageUnavailableError: The target cannot be reached.
         MissingExtraError: `pyarrow` is not installed.
     """
     chosen = checked_filter(SessionFilter, filters or {})
     place = _target_of(target)
+    with read(log.engine) as tx:
+        tx.keys.check(tx)  # Without its keys, all sessions would fail and be left out of the files.
     with place.locked():
         update = _Update(log, place, chosen, progress, failures)
         return update.run(restart)

@@ -33,6 +33,7 @@ from eventstore import (
     EventStoreError,
     Failure,
     InvalidInputError,
+    MissingKeyError,
     StorageUnavailableError,
     update_parquet,
 )
@@ -135,6 +136,14 @@ def test_a_session_whose_key_was_dropped_is_in_no_file(database_url: str, tmp_pa
         told = str(tables_in(target))
         assert "quuxdropped" not in told and "quuxkept" in told
         assert update_parquet(store, target).written == 0
+        store.score("kept", "helpful", 0.5)
+    # A run that was started without the keys could read no session, and leaves the files.
+    with (
+        EventStore(database_url) as keyless,
+        pytest.raises(MissingKeyError, match="name the database of its keys"),
+    ):
+        update_parquet(keyless, target, failures=[])
+    assert str(tables_in(target)) == told
 
 
 def test_a_newer_projector_writes_its_sessions_anew(store: EventStore, target: Path) -> None:
@@ -366,3 +375,6 @@ def test_a_place_that_cannot_be_written(store: EventStore, tmp_path: Path) -> No
     (tmp_path / "file").write_text("taken")
     with pytest.raises(StorageUnavailableError, match=r"cannot write into .*file"):
         update_parquet(store, tmp_path / "file" / "tables")
+    (tmp_path / "tables" / "_eventstore" / "writing" / "folder").mkdir(parents=True)
+    with pytest.raises(StorageUnavailableError, match=r"cannot write into .*tables: Is a dir"):
+        update_parquet(store, tmp_path / "tables")

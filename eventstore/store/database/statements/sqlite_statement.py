@@ -7,7 +7,7 @@ database in memory has one connection: it gets the same authorizer for the time 
 from __future__ import annotations
 
 import sqlite3
-import time
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,16 +15,19 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from eventstore.errors import InvalidInputError, TimeLimitError
+from eventstore.errors import InvalidInputError
 from eventstore.store.database.connections.driver_errors import translated
 from eventstore.store.database.connections.pool import connections_of, pooled
 from eventstore.store.database.engine import SQLITE_BUSY_MS, sqlite_file
-from eventstore.store.database.statements.statement_rows import RowLimit, StatementRows
+from eventstore.store.database.statements.statement_rows import (
+    MOST_BYTES_OF_VALUE,
+    RowLimit,
+    StatementRows,
+    too_long,
+)
 from eventstore.store.database.transaction import read
 
-#: The largest value that a statement may make or read.
-MOST_BYTES_OF_VALUE = 64 * 1024 * 1024
-# How many steps SQLite's virtual machine makes between two looks at the clock.
+# How many steps SQLite's virtual machine makes between two looks whether Ctrl-C was pressed.
 _STEPS = 20_000
 _CACHE_KIB = 32_768
 
@@ -113,46 +116,57 @@ def _rows(
     limit: int,
     seconds: float,
 ) -> StatementRows:
-    end = time.monotonic() + seconds
-    connection.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
-    cursor = connection.cursor()
+    cursor, is_over = connection.cursor(), threading.Event()
     try:
-        cursor.execute(statement, parameters)
-        if cursor.description is None:
-            raise InvalidInputError("the statement returns no rows; write a SELECT")
-        found = RowLimit((one[0] for one in cursor.description), limit)
-        for row in cursor:
-            if not found.add(row):
-                break
-        return found.rows()
+        with _interrupted_after(connection, seconds, is_over):
+            cursor.execute(statement, parameters)
+            if cursor.description is None:
+                raise InvalidInputError("the statement returns no rows; write a SELECT")
+            found = RowLimit((one[0] for one in cursor.description), limit)
+            for row in cursor:
+                if not found.add(row):
+                    break
+            return found.rows()
     except (sqlite3.Error, sqlite3.Warning, UnicodeError, OverflowError) as error:
-        _check_stopped(end, seconds, error)
+        if str(error) == "interrupted":
+            if is_over.is_set():
+                raise too_long(seconds) from error
+            # Ctrl-C was pressed meanwhile. Python raised it within the progress handler, where
+            # sqlite3 stops the statement and loses the exception.
+            raise KeyboardInterrupt from error
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _UNAVAILABLE:
             raise
         told = " ".join(str(error).split())
         raise InvalidInputError(f"SQLite refuses the statement: {told}") from error
     finally:
         cursor.close()
-        connection.set_progress_handler(None, 0)
 
 
-def _check_stopped(end: float, seconds: float, error: Exception) -> None:
-    """Raise what has stopped a statement, if it was stopped.
+@contextmanager
+def _interrupted_after(
+    connection: sqlite3.Connection, seconds: float, is_over: threading.Event
+) -> Iterator[None]:
+    """Have a connection interrupted after a time, or at once by Ctrl-C, for the block.
 
-    Raises:
-        TimeLimitError: Its time was over.
-        KeyboardInterrupt: Ctrl-C was pressed meanwhile. Python raised it within the progress
-            handler, where sqlite3 stops the statement and loses the exception.
+    A thread looks at the time: SQLite ends a statement at its next step when it is told so. The
+    progress handler is called after thousands of steps alone, each of which may copy a value of
+    many megabytes. It is where Python notices Ctrl-C.
+
+    Args:
+        is_over: Set when the time is over.
     """
-    if str(error) == "interrupted":
-        if time.monotonic() > end:
-            raise too_long(seconds) from error
-        raise KeyboardInterrupt from error
 
+    def interrupt() -> None:
+        is_over.set()
+        connection.interrupt()
 
-def too_long(seconds: float) -> TimeLimitError:
-    """Return the error of a statement whose time is over."""
-    return TimeLimitError(
-        f"the statement takes longer than {seconds:g} seconds; narrow it by session or time, or"
-        " give it more time"
-    )
+    timer = threading.Timer(seconds, interrupt)
+    timer.daemon = True
+    connection.set_progress_handler(lambda: False, _STEPS)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        connection.set_progress_handler(None, 0)

@@ -1,13 +1,17 @@
-"""The rows of a statement, with limits of their number and size. Pure."""
+"""The rows of a statement, with limits of their number, size and time. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from eventstore.errors import TimeLimitError
+
 #: The most bytes of texts that the rows of one statement may have; then it has more.
 MOST_BYTES = 64 * 1024 * 1024
-# What a value takes beside its text or bytes, about.
+#: The largest value that a statement may read; on PostgreSQL, also the largest row.
+MOST_BYTES_OF_VALUE = 64 * 1024 * 1024
+# What a row and each of its values take beside texts and bytes, about.
 _OF_VALUE = 32
 
 
@@ -51,7 +55,7 @@ class RowLimit:
             return False
         self._data.append(dict(zip(self._columns, row, strict=True)))
         sizes = (len(value) for value in row if isinstance(value, str | bytes))
-        self.bytes += sum(sizes) + _OF_VALUE * len(row)
+        self.bytes += sum(sizes) + _OF_VALUE * (1 + len(row))
         return True
 
     def rows(self) -> StatementRows:
@@ -69,3 +73,11 @@ def unique_names(names: Iterable[str]) -> list[str]:
             unique = f"{name}_{number}"
         found[unique] = None
     return list(found)
+
+
+def too_long(seconds: float) -> TimeLimitError:
+    """Return the error of a statement whose time is over."""
+    return TimeLimitError(
+        f"the statement takes longer than {seconds:g} seconds; narrow it by session or time, or"
+        " give it more time"
+    )

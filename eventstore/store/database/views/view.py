@@ -6,6 +6,7 @@ functions below make the columns that come often.
 
 from __future__ import annotations
 
+import re
 from typing import Literal, NamedTuple
 
 from eventstore.encryption.encrypt_read_models import ENCRYPTED_SIGN
@@ -13,6 +14,9 @@ from eventstore.encryption.encrypt_read_models import ENCRYPTED_SIGN
 #: The kinds of columns; docs/sql.md says what each is on both databases.
 ColumnKind = Literal["text", "integer", "number", "boolean", "time", "date", "JSON"]
 
+#: What numbers are cast to on SQLite, which then compares them with a number that comes as text.
+_SQLITE_NUMBERS = {"integer": "INTEGER", "number": "REAL"}
+_OF_TABLE = re.compile(r"\w+\.\w+")
 _SIGN = ord(ENCRYPTED_SIGN)
 _SECOND_US = 1_000_000
 
@@ -39,6 +43,18 @@ class ViewColumn(NamedTuple):
     sql: Sql
     about: str
 
+    def select(self, dialect: str) -> str:
+        """Return the column as a SELECT lists it.
+
+        Without a cast, SQLite compares a number of an expression with `'20'` as a number with a
+        text, and each number is less. Columns of tables have a type, and need none.
+        """
+        sql: str = getattr(self.sql, dialect)
+        cast = _SQLITE_NUMBERS.get(self.kind) if dialect == "sqlite" else None
+        if cast is not None and _OF_TABLE.fullmatch(sql) is None:
+            sql = f"CAST({sql} AS {cast})"
+        return f"{sql} AS {self.name}"
+
 
 class View(NamedTuple):
     """A view.
@@ -61,7 +77,7 @@ class View(NamedTuple):
         Args:
             dialect: `sqlite` or `postgresql`.
         """
-        columns = ", ".join(f"{getattr(one.sql, dialect)} AS {one.name}" for one in self.columns)
+        columns = ", ".join(one.select(dialect) for one in self.columns)
         return f"SELECT {columns} FROM {getattr(self.source, dialect)}"
 
 

@@ -6,10 +6,12 @@ Made by server.py for each call of a tool, and passed to the functions that answ
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 from eventstore.errors import TimeLimitError
+from eventstore.exports.transcript import Turn
+from eventstore.mcp.transcripts import Transcripts
 from eventstore.realtime.events import StoredEvent
 from eventstore.store.sessions.log import Log
 from eventstore.verbs.queries import Queries
@@ -45,13 +47,17 @@ class Asker:
     Args:
         service: The server's settings.
         access: What the asker may do.
+        transcripts: The transcripts that askers of this server read last.
 
     Attributes:
         access: As given.
     """
 
-    def __init__(self, service: Service, access: Access) -> None:
+    def __init__(
+        self, service: Service, access: Access, transcripts: Transcripts | None = None
+    ) -> None:
         self.service, self.access = service, access
+        self._transcripts = transcripts
         self.begin()
 
     def begin(self) -> None:
@@ -62,6 +68,19 @@ class Asker:
     def queries(self) -> Queries:
         """The verbs that read, limited to the sessions that the asker may see."""
         return scoped(self.service.stores.reading, self.access)
+
+    def transcript(self, session_id: str) -> Sequence[Turn]:
+        """Return the turns of a session that the asker may see.
+
+        Raises:
+            NotFoundError: There is no such session for the asker.
+            ErasedError: The session was erased.
+        """
+        queries, store = self.queries, self.service.stores.reading
+        # A replica may tell of a revision, and be behind it when the transcript is read.
+        if self._transcripts is None or store.reader is not store:
+            return queries.transcript(session_id)
+        return self._transcripts.read(queries, session_id)
 
     @property
     def raw(self) -> bool:

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,12 +76,31 @@ def test_a_fault_is_logged_without_what_was_said(
     assert SAID not in caplog.text
 
 
-def test_an_error_tells_nothing_of_the_database(client: Connected, replace: Replace) -> None:
+def test_an_error_tells_nothing_of_the_database(
+    client: Connected, replace: Replace, caplog: pytest.LogCaptureFixture
+) -> None:
     def fail(asker: Any, arguments: Any) -> Answer:
         raise DatabaseUnavailableError(f"cannot reach postgresql://user@{SAID}/calls")
 
     replace("find_sessions", fail)
     assert client.error("find_sessions") == "the database cannot be reached; try again"
+    assert f"the tool find_sessions: cannot reach postgresql://[removed]@" in caplog.text
+
+
+def test_an_encrypted_store_without_its_keys_is_named(
+    database_url: str, serve: Any, tmp_path: Path
+) -> None:
+    with EventStore(database_url, keys=f"sqlite:///{tmp_path}/keys.db") as encrypted:
+        encrypted.append("sess_a", voice_call().frames)
+    with over_http(serve()) as client:
+        said = client.error("read_transcript", session_id="sess_a")
+        assert said == "what is asked for is encrypted, and the server has not its key"
+
+
+def test_an_error_names_arguments_and_not_options(client: Connected) -> None:
+    assert client.error("sum_usage", by="hour").startswith("by 'hour': use session, model")
+    said = client.error("score", session_id="sess_a", name="x", value="y" * 3000)
+    assert said == "value: String should have at most 2000 characters"
 
 
 def test_an_answer_that_is_too_large_is_refused(client: Connected, replace: Replace) -> None:

@@ -17,6 +17,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, TextContent
 
 from eventstore.mcp.asking import Service
+from eventstore.mcp.bounds import one_line
 from eventstore.mcp.over_http import serve_http
 from support.terminal import COMMAND, environment
 
@@ -82,7 +83,7 @@ def check_error(result: CallToolResult) -> str:
     (content,) = result.content
     assert isinstance(content, TextContent) and result.structured_content is None
     assert content.text.startswith("Error: "), content.text
-    assert content.text.isprintable() and len(content.text) < 700, content.text
+    assert content.text == one_line(content.text) and len(content.text) < 700, content.text
     assert "Traceback" not in content.text
     return content.text.removeprefix("Error: ")
 

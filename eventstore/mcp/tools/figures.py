@@ -79,7 +79,7 @@ def _read(asker: Asker, session_id: str) -> _Call:
     state = asker.queries.state(session_id)
     asker.check_time()
     session: Json = dict(state["session"])
-    turns = asker.queries.transcript(session_id)
+    turns = asker.transcript(session_id)
     asker.check_time()
     return _Call(
         session, mapping(session.get("eventstore")), state["responses"], dict(state["usage"]), turns

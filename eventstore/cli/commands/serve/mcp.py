@@ -109,6 +109,8 @@ def mcp(
         if address is None:
             from eventstore.mcp.over_stdio import serve_stdio
 
+            if os.isatty(0):
+                say("A client starts this command and speaks MCP with it; Ctrl-C ends it.")
             serve_stdio(service)
         else:
             _listen(service, *parse_address(address, "--listen"), tls, log)

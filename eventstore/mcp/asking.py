@@ -6,12 +6,11 @@ Made by server.py for each call of a tool, and passed to the functions that answ
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
 from eventstore.errors import TimeLimitError
-from eventstore.exports.transcript import Turn
-from eventstore.mcp.transcripts import Transcripts
+from eventstore.mcp.transcripts import Transcript, Transcripts, read_whole
 from eventstore.realtime.events import StoredEvent
 from eventstore.store.sessions.log import Log
 from eventstore.verbs.queries import Queries
@@ -69,8 +68,8 @@ class Asker:
         """The verbs that read, limited to the sessions that the asker may see."""
         return scoped(self.service.stores.reading, self.access)
 
-    def transcript(self, session_id: str) -> Sequence[Turn]:
-        """Return the turns of a session that the asker may see.
+    def transcript(self, session_id: str) -> Transcript:
+        """Return the transcript of a session that the asker may see.
 
         Raises:
             NotFoundError: There is no such session for the asker.
@@ -79,7 +78,8 @@ class Asker:
         queries, store = self.queries, self.service.stores.reading
         # A replica may tell of a revision, and be behind it when the transcript is read.
         if self._transcripts is None or store.reader is not store:
-            return queries.transcript(session_id)
+            state, turns = read_whole(queries, session_id)
+            return Transcript(state["session"], turns)
         return self._transcripts.read(queries, session_id)
 
     @property

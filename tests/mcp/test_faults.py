@@ -84,7 +84,7 @@ def test_an_error_tells_nothing_of_the_database(
 
     replace("find_sessions", fail)
     assert client.error("find_sessions") == "the database cannot be reached; try again"
-    assert f"the tool find_sessions: cannot reach postgresql://[removed]@" in caplog.text
+    assert "the tool find_sessions: cannot reach postgresql://[removed]@" in caplog.text
 
 
 def test_an_encrypted_store_without_its_keys_is_named(

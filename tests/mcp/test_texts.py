@@ -48,7 +48,10 @@ def test_each_tool_and_each_argument_is_described(tool: Any) -> None:
 
 def test_the_tools_that_read_take_less_than_14_kilobytes() -> None:
     told = [described(tool) for tool in TOOLS if tool.right == "read"]
-    sizes = {one.name: len(one.model_dump_json(by_alias=True, exclude_none=True)) for one in told}
+    sizes = {
+        one.name: len(one.model_dump_json(by_alias=True, exclude_none=True).encode())
+        for one in told
+    }
     assert sum(sizes.values()) < 14_000, sizes
 
 

@@ -21,13 +21,13 @@ from eventstore.verbs.queries import Queries
 def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The sessions whose transcripts were made, in order."""
     found: list[str] = []
-    make: Callable[..., Any] = Queries.transcript
+    make: Callable[..., Any] = transcripts.read_whole
 
     def counted(queries: Queries, session_id: str) -> Any:
         found.append(session_id)
         return make(queries, session_id)
 
-    monkeypatch.setattr(Queries, "transcript", counted)
+    monkeypatch.setattr(transcripts, "read_whole", counted)
     return found
 
 

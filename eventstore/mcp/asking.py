@@ -59,8 +59,13 @@ class Asker:
         self._transcripts = transcripts
         self.begin()
 
-    def begin(self) -> None:
-        """Let the time of the answer begin: it is the asker's turn now."""
+    def begin(self, check_wanted: Callable[[], None] = lambda: None) -> None:
+        """Let the time of the answer begin: it is the asker's turn now.
+
+        Args:
+            check_wanted: Raises an exception when nobody waits for the answer any more.
+        """
+        self._check_wanted = check_wanted
         self._ends = time.monotonic() + self.service.time_limit * QUERIES_OF_AN_ANSWER
 
     @property
@@ -93,7 +98,8 @@ class Asker:
         return right in has and (right == "read" or self.service.allow_writing)
 
     def check_time(self) -> None:
-        """Raise TimeLimitError if the answer takes too long."""
+        """Raise TimeLimitError if the answer takes too long, or end if nobody waits for it."""
+        self._check_wanted()
         if time.monotonic() > self._ends:
             raise TimeLimitError("it takes too long; narrow it by session, time or limit")
 

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import anyio
+import anyio.from_thread
 import mcp_types as types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
@@ -124,7 +125,7 @@ class _Handlers:
         """Run a function in a thread, when it is this asker's turn."""
         place = await self._places.take(asker.access.scope or asker.access.name)
         with place:
-            asker.begin()
+            asker.begin(anyio.from_thread.check_cancelled)
             return await anyio.to_thread.run_sync(work, limiter=self._threads)
 
 

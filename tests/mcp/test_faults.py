@@ -12,14 +12,17 @@ from typing import Any
 import pytest
 from support import api_keys
 from support.calls import voice_call
-from support.mcp_clients import Connected, over_http
+from support.mcp_clients import Connected, connected, over_http
 
 from eventstore import EventStore
 from eventstore.errors import DatabaseUnavailableError
 from eventstore.mcp.answers import Answer
-from eventstore.mcp.server import AT_ONCE
+from eventstore.mcp.asking import Service
+from eventstore.mcp.running import access_without_key
+from eventstore.mcp.server import AT_ONCE, make_server
 from eventstore.mcp.tools.registry import BY_NAME
 from eventstore.web.server.access import parse_keys
+from eventstore.web.server.requests import Stores
 
 SAID = "quuxzanzibar"
 Replace = Callable[[str, Callable[..., Any]], None]
@@ -61,6 +64,26 @@ def test_slow_questions_of_one_leave_room_for_others(
         finally:
             go.set()
         assert not any(one.is_error for one in waiting.result(timeout=60))
+
+
+def test_a_cancelled_call_ends(store: EventStore, replace: Replace) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def work(asker: Any, arguments: Any) -> Answer:
+        begun.set()
+        try:
+            while not ended.wait(0.01):
+                asker.check_time()
+        finally:
+            ended.set()
+        return Answer("")
+
+    replace("sum_usage", work)
+    access = access_without_key("test", {}, raw=False, allow_writing=False)
+    with connected(make_server(Service(Stores(store, store, None), access, False, 60))) as client:
+        client.cancelled("sum_usage", begun)
+        assert ended.wait(30)
+        assert client.data("find_sessions")["data"] == []
 
 
 def test_a_fault_is_logged_without_what_was_said(

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from queue import Queue
 from typing import Any
 
+import anyio
 import httpx2
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from mcp import Client, StdioServerParameters
@@ -58,6 +59,17 @@ class Connected:
             return list(await asyncio.gather(*(self._client.call_tool(*one) for one in calls)))
 
         return self._portal.call(gathered)
+
+    def cancelled(self, name: str, begun: threading.Event) -> None:
+        """Call a tool, and cancel the call when the tool has begun."""
+
+        async def cancel() -> None:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._client.call_tool, name, {})
+                await anyio.to_thread.run_sync(begun.wait, 30)
+                group.cancel_scope.cancel()
+
+        self._portal.call(cancel)
 
     def tools(self) -> dict[str, Any]:
         """The tools that are listed, by name."""

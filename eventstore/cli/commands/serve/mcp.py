@@ -109,13 +109,18 @@ def mcp(
     source = Source(url, keys_url(), prices_file(), **chosen_replica()._asdict())
     with open_service(source, keys, access, allow_writing, time_limit) as service:
         if place_to_listen is None:
-            from eventstore.mcp.over_stdio import serve_stdio
-
-            if os.isatty(0):
-                say("A client starts this command and speaks MCP with it; Ctrl-C ends it.")
-            serve_stdio(service)
+            _speak(service)
         else:
             _listen(service, *place_to_listen, tls, log)
+
+
+def _speak(service: Service) -> None:
+    """Serve on standard input and output until the input ends, or until SIGINT or SIGTERM."""
+    from eventstore.mcp.over_stdio import serve_stdio
+
+    if os.isatty(0):
+        say("A client starts this command and speaks MCP with it; Ctrl-C ends it.")
+    serve_stdio(service)
 
 
 def _listen(service: Service, host: str, port: int, tls: Certificate | None, log: bool) -> None:

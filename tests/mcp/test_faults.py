@@ -15,7 +15,7 @@ from support.calls import voice_call
 from support.mcp_clients import Connected, connected, over_http
 
 from eventstore import EventStore
-from eventstore.errors import DatabaseUnavailableError
+from eventstore.errors import DatabaseUnavailableError, TimeLimitError
 from eventstore.mcp.answers import Answer
 from eventstore.mcp.asking import Service
 from eventstore.mcp.running import access_without_key
@@ -67,22 +67,24 @@ def test_slow_questions_of_one_leave_room_for_others(
 
 
 def test_a_cancelled_call_ends(store: EventStore, replace: Replace) -> None:
-    begun, ended = threading.Event(), threading.Event()
+    begun, ended, late = threading.Event(), threading.Event(), threading.Event()
 
     def work(asker: Any, arguments: Any) -> Answer:
         begun.set()
         try:
             while not ended.wait(0.01):
                 asker.check_time()
+        except TimeLimitError:
+            late.set()
         finally:
             ended.set()
         return Answer("")
 
     replace("sum_usage", work)
     access = access_without_key("test", {}, raw=False, allow_writing=False)
-    with connected(make_server(Service(Stores(store, store, None), access, False, 60))) as client:
+    with connected(make_server(Service(Stores(store, store, None), access, False, 5))) as client:
         client.cancelled("sum_usage", begun)
-        assert ended.wait(30)
+        assert ended.wait(30) and not late.is_set()
         assert client.data("find_sessions")["data"] == []
 
 

@@ -38,18 +38,3 @@ def numbered_page(entries: Sequence[Any], after: int, limit: int) -> Json:
     behind = after + len(kept)
     more = behind < len(entries)
     return {"data": kept, "total": len(entries), "has_more": more, "next": behind if more else None}
-
-
-#: The schema of an answer that is a page of a list.
-PAGE_SCHEMA: Json = {
-    "type": "object",
-    "required": ["data", "has_more", "next"],
-    "properties": {
-        "data": {"type": "array", "description": "The entries of this page."},
-        "has_more": {"type": "boolean", "description": "True if more entries follow."},
-        "next": {
-            "type": ["string", "integer", "null"],
-            "description": "Pass it as `after`, with all else the same, for the next page.",
-        },
-    },
-}

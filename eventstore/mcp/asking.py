@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
 from eventstore.errors import TimeLimitError
+from eventstore.mcp.transcripts import Transcript, Transcripts, read_whole
 from eventstore.realtime.events import StoredEvent
 from eventstore.store.sessions.log import Log
 from eventstore.verbs.queries import Queries
@@ -45,23 +46,46 @@ class Asker:
     Args:
         service: The server's settings.
         access: What the asker may do.
+        transcripts: The transcripts that askers of this server read last.
 
     Attributes:
         access: As given.
     """
 
-    def __init__(self, service: Service, access: Access) -> None:
+    def __init__(
+        self, service: Service, access: Access, transcripts: Transcripts | None = None
+    ) -> None:
         self.service, self.access = service, access
+        self._transcripts = transcripts
         self.begin()
 
-    def begin(self) -> None:
-        """Let the time of the answer begin: it is the asker's turn now."""
+    def begin(self, check_wanted: Callable[[], None] = lambda: None) -> None:
+        """Let the time of the answer begin: it is the asker's turn now.
+
+        Args:
+            check_wanted: Raises an exception when nobody waits for the answer any more.
+        """
+        self._check_wanted = check_wanted
         self._ends = time.monotonic() + self.service.time_limit * QUERIES_OF_AN_ANSWER
 
     @property
     def queries(self) -> Queries:
         """The verbs that read, limited to the sessions that the asker may see."""
         return scoped(self.service.stores.reading, self.access)
+
+    def transcript(self, session_id: str) -> Transcript:
+        """Return the transcript of a session that the asker may see.
+
+        Raises:
+            NotFoundError: There is no such session for the asker.
+            ErasedError: The session was erased.
+        """
+        queries, store = self.queries, self.service.stores.reading
+        # A replica may tell of a revision, and be behind it when the transcript is read.
+        if self._transcripts is None or store.reader is not store:
+            state, turns = read_whole(queries, session_id)
+            return Transcript(state["session"], turns)
+        return self._transcripts.read(queries, session_id)
 
     @property
     def raw(self) -> bool:
@@ -74,7 +98,8 @@ class Asker:
         return right in has and (right == "read" or self.service.allow_writing)
 
     def check_time(self) -> None:
-        """Raise TimeLimitError if the answer takes too long."""
+        """Raise TimeLimitError if the answer takes too long, or end if nobody waits for it."""
+        self._check_wanted()
         if time.monotonic() > self._ends:
             raise TimeLimitError("it takes too long; narrow it by session, time or limit")
 

@@ -6,6 +6,8 @@ item or a list of instructions may have megabytes.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -23,6 +25,18 @@ _DEEPEST = 40
 # The limits that are tried one after the other, until a value fits: characters of a text, entries
 # of a list or an object, and levels.
 _LIMITS = ((4000, 200, 12), (1500, 60, 10), (400, 30, 8), (100, 12, 6), (40, 6, 4))
+
+# Spaces of all kinds but the usual one and the line feed; and characters that control a terminal,
+# that turn the direction of what stands around them, or that nobody sees although they spell words.
+# The joiners of Persian, of Indian scripts and of emoji are none of these.
+_SPACES = "\t\x0b-\r\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_UNSEEN = (
+    "\0-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u202a-\u202e\u2061-\u206f\ufff9-\ufffb\ufffe\uffff"
+    "\U000e0000-\U000e007f"
+)
+_SPACE, _HIDDEN = re.compile(f"[{_SPACES}]"), re.compile(f"[{_UNSEEN}]")
+# Spaces stay in JSON, save those that end a line for some readers.
+_ESCAPED = re.compile(f"[{_UNSEEN}\x85\u2028\u2029]")
 
 
 class Piece(NamedTuple):
@@ -45,7 +59,13 @@ def piece(text: str, begin: int, most: int) -> Piece:
 
 def size_of(value: Any) -> int:
     """Return how many bytes a value has as JSON."""
-    return len(dumps(value).encode("utf-8", "replace"))
+    return len(_as_json(value).encode("utf-8", "replace"))
+
+
+def _as_json(value: Any) -> str:
+    """Return JSON in which characters that nobody sees are written as escapes."""
+    text = dumps(value)
+    return _ESCAPED.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def fitting(value: Any, budget: int = PAGE_BYTES) -> Any:
@@ -108,7 +128,7 @@ def json_answer(value: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     Lone surrogates, NUL and infinities are replaced. A client's parser would refuse them, and so
     would the writer of the protocol's messages.
     """
-    text = dumps(storable_json(value))
+    text = _as_json(storable_json(value))
     read: dict[str, Any] = loads(text)
     return text, read
 
@@ -116,12 +136,13 @@ def json_answer(value: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 def plain_text(text: str) -> str:
     """Return a text that every client can read: without lone surrogates and control characters.
 
-    Line feeds stay.
+    Line feeds stay. Characters that turn the direction of a line, or that nobody sees although they
+    spell words, are replaced as well.
     """
     text = storable(text)
-    if text.replace("\n", "").isprintable():
+    if text.isascii() and text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c == "\n" else " " if c.isspace() else "�" for c in text)
+    return _HIDDEN.sub("�", _SPACE.sub(" ", text))
 
 
 def one_line(text: str) -> str:

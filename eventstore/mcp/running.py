@@ -12,10 +12,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from eventstore.errors import MissingExtraError
+from eventstore.errors import InvalidInputError, MissingExtraError
 from eventstore.event_store import READ_LAG, EventStore
 from eventstore.mcp.asking import Service
 from eventstore.realtime.metadata import Condition
+from eventstore.store.database.engine import parse_url, sqlite_file
 from eventstore.store.filters.filters import BasicFilter, checked_filter
 from eventstore.web.server.access import Access, AccessKeys, Right
 from eventstore.web.server.requests import Stores
@@ -91,8 +92,16 @@ def open_service(
         time_limit: How many seconds a query may take.
 
     Raises:
+        InvalidInputError: The URL names an SQLite file that is not there. A server that is
+            configured with a wrong path would otherwise make an empty database and find no calls.
         SchemaError: The database has no schema, or another version of it than this code needs.
     """
+    file = sqlite_file(parse_url(source.url))
+    if file is not None and not file.exists():
+        raise InvalidInputError(
+            f"there is no database {file}; name another by EVENTSTORE_URL or --db, or make it with:"
+            f" eventstore --db sqlite:///{file} init"
+        )
     open_one = partial(
         EventStore,
         source.url,

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import anyio
+import anyio.from_thread
 import mcp_types as types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
@@ -28,8 +29,9 @@ from eventstore.mcp.asking import Asker, Service
 from eventstore.mcp.bounds import MAX_ANSWER_BYTES, error_line, json_answer, plain_text
 from eventstore.mcp.resources import list_calls, read_call, template
 from eventstore.mcp.tools.registry import BY_NAME, INSTRUCTIONS, TOOLS, Tool, schema_of
+from eventstore.mcp.transcripts import Transcripts
 from eventstore.web.server.access import Access
-from eventstore.web.server.errors import ApiError, shown_error
+from eventstore.web.server.errors import PRIVATE, ApiError, shown_error
 from eventstore.web.server.places import Places
 
 LOGGER = logging.getLogger("eventstore.mcp")
@@ -50,6 +52,7 @@ class _Handlers:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._transcripts = Transcripts()
         self._places = Places(AT_ONCE, WAITING)
         self._threads = anyio.CapacityLimiter(AT_ONCE)
 
@@ -59,7 +62,7 @@ class _Handlers:
         if request is None and self._service.stores.keys is not None:
             raise MCPError(types.INVALID_REQUEST, "a key is needed")
         access: Access = self._service.access if request is None else request.state.access
-        return Asker(self._service, access)
+        return Asker(self._service, access, self._transcripts)
 
     async def list_tools(
         self, context: Context, _: types.PaginatedRequestParams | None
@@ -67,7 +70,7 @@ class _Handlers:
         """Return the tools that the asker may use."""
         asker = self._asker(context)
         return types.ListToolsResult(
-            tools=[_described(tool) for tool in TOOLS if asker.may(tool.right)]
+            tools=[described(tool) for tool in TOOLS if asker.may(tool.right)]
         )
 
     async def call_tool(
@@ -122,7 +125,7 @@ class _Handlers:
         """Run a function in a thread, when it is this asker's turn."""
         place = await self._places.take(asker.access.scope or asker.access.name)
         with place:
-            asker.begin()
+            asker.begin(anyio.from_thread.check_cancelled)
             return await anyio.to_thread.run_sync(work, limiter=self._threads)
 
 
@@ -147,34 +150,34 @@ def make_server(service: Service) -> Server[Any]:
     )
 
 
-def _described(tool: Tool) -> types.Tool:
+def described(tool: Tool) -> types.Tool:
     """Return a tool as the protocol describes it."""
-    writes = tool.right != "read"
+    # What only tools that write can be is told of these alone: a model pays for each word.
+    if tool.right == "read":
+        hints = types.ToolAnnotations(read_only_hint=True)
+    else:
+        repeats = tool.name != "score"
+        hints = types.ToolAnnotations(
+            read_only_hint=False, destructive_hint=False, idempotent_hint=repeats
+        )
     return types.Tool(
         name=tool.name,
         title=tool.title,
         description=tool.description,
         input_schema=schema_of(tool.arguments),
-        output_schema=tool.output,
-        annotations=types.ToolAnnotations(
-            title=tool.title,
-            read_only_hint=not writes,
-            destructive_hint=False,
-            idempotent_hint=tool.name != "score",
-            open_world_hint=False,
-        ),
+        annotations=hints,
     )
 
 
 def tool_result(answer: Answer) -> types.CallToolResult:
     """Return an answer as the protocol has it. Its text and its data say the same."""
-    text, data = answer.text, None
+    text, data = plain_text(answer.text), None
     if answer.data is not None:
         text, data = json_answer(answer.data)
     # Tools keep their answers small; if one does not, the answer is refused rather than sent.
     if len(text.encode("utf-8", "replace")) > 2 * MAX_ANSWER_BYTES:
         return _failed("the answer is too large; ask for less at once, by limit or session")
-    content: list[types.ContentBlock] = [types.TextContent(type="text", text=plain_text(text))]
+    content: list[types.ContentBlock] = [types.TextContent(type="text", text=text)]
     if answer.sound is not None:
         sound = base64.b64encode(answer.sound).decode()
         content.append(types.AudioContent(type="audio", data=sound, mime_type="audio/wav"))
@@ -183,7 +186,13 @@ def tool_result(answer: Answer) -> types.CallToolResult:
 
 # Errors of the verbs name commands that list sessions. A model has tools for these.
 _TOOLS_FOR = {"sessions": "find_sessions", "responses": "find_responses", "state": "read_session"}
-_FOR_PEOPLE = re.compile(r"(?<=with: )eventstore (sessions|responses|state)\b")
+_COMMAND = re.compile(r"(?<=with: )eventstore (sessions|responses|state)\b")
+_OPTION = re.compile(r"(?<!\S)--(?=[a-z])")
+
+
+def _for_models(message: str) -> str:
+    """Return an error's message with tools in place of commands, and arguments of options."""
+    return _OPTION.sub("", _COMMAND.sub(lambda found: _TOOLS_FOR[found[1]], message))
 
 
 def _failed(message: str) -> types.CallToolResult:
@@ -193,8 +202,12 @@ def _failed(message: str) -> types.CallToolResult:
 
 def _wrong_argument(error: ValidationError) -> str:
     """Return in words which argument is wrong, and why, without its value."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    name = ".".join(str(part) for part in first["loc"])[:80]
+    first, *others = error.errors(include_url=False, include_context=False, include_input=False)
+    place = first["loc"]
+    for other in others:
+        if other["loc"][:1] == place[:1]:  # the value fits none of several types: the last is text
+            first, place = other, place[:1]
+    name = ".".join(str(part) for part in place)[:80]
     if first["type"] == "extra_forbidden":
         return f"{name}: there is no such argument"
     return f"{name or 'the arguments'}: {first['msg'].removeprefix('Value error, ')}"
@@ -205,7 +218,10 @@ def _told(what: str, error: Exception) -> str:
     if isinstance(error, ApiError):
         return str(error)
     if isinstance(error, EventStoreError):
-        return _FOR_PEOPLE.sub(lambda found: _TOOLS_FOR[found[1]], shown_error(error)[2])
+        shown = shown_error(error)[2]
+        if shown in PRIVATE.values():
+            LOGGER.warning("%s: %s", what, error_line(str(error)))
+        return _for_models(shown)
     unforeseen.log_fault(LOGGER, what, error)
     return "the server failed; its log says where"
 

@@ -11,8 +11,7 @@ from support.events import Call, message, text_part
 from support.mcp_clients import Connected, text_of
 
 from eventstore import Append, EventStore
-from eventstore.mcp import bounds
-from eventstore.mcp.bounds import MAX_ANSWER_BYTES, error_line, fitting, size_of
+from eventstore.mcp.bounds import MAX_ANSWER_BYTES
 from eventstore.mcp.tools.reading import TURN_CHARACTERS
 
 LONG = " ".join(f"word{number}" for number in range(30_000))
@@ -154,20 +153,3 @@ def test_a_slow_answer_ends_and_others_go_on(serve: Any, store: EventStore) -> N
 def test_many_calls_at_once_are_all_answered(client: Connected) -> None:
     results = client.together(*[("find_sessions", {"limit": 1})] * 60)
     assert not any(result.is_error for result in results)
-
-
-@pytest.mark.parametrize("budget", [200, 2000, 60_000])
-def test_a_value_is_shortened_until_it_fits(budget: int) -> None:
-    deep: Any = "x"
-    for _ in range(500):
-        deep = {"a": [deep]}
-    for value in (LONG, [LONG] * 90, {f"k{n}" * 300: LONG for n in range(900)}, deep, [deep] * 90):
-        made = fitting(value, budget)
-        assert size_of(made) <= budget
-    assert fitting({"a": [1, "b", None]}, budget) == {"a": [1, "b", None]}
-
-
-def test_an_error_is_one_plain_line() -> None:
-    line = error_line("a\nb\0\ud800\x1b " + "x" * 5000)
-    assert line.isprintable() and len(line) < 700 and line.startswith("a b")
-    assert bounds.one_line("a\u2028b") == "a b"

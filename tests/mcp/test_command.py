@@ -70,6 +70,12 @@ def test_wrong_use_is_said_in_one_line(
     assert said in Terminal()("mcp", "--db", f"sqlite:///{tmp_path}/x.db", *arguments).error(2)
 
 
+def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    said = Terminal()("mcp", "--db", f"sqlite:///{tmp_path}/typo.db").error(2)
+    assert said.startswith(f"there is no database {tmp_path}/typo.db; name another by")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_keys_own_scope_holds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("EVENTSTORE_API_KEY", api_keys.ALL)
     for option in (("--raw",), ("--metadata", "tenant=anna")):

@@ -6,7 +6,9 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -162,23 +164,31 @@ def _call(name: str, arguments: str, id_: int) -> bytes:
     return f'{{"jsonrpc":"2.0","id":{id_},"method":"tools/call","params":{params}}}'.encode()
 
 
-def test_messages_that_are_none_are_left_out(process: subprocess.Popen[bytes]) -> None:
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_lines_that_are_no_messages_are_answered(process: subprocess.Popen[bytes]) -> None:
     _begin(process)
-    for line in (
-        b"",
-        b"{",
-        b"[]",
-        b"null",
-        b'"x"',
-        b"\xff\xfe",
-        b"[" * 100_000,
-        b"\0",
-        b"{}",
-        b'{"jsonrpc":"2.0","id":7,"method":"none/such"}',
-        b"x" * (5 << 20),
+    for line, id_, code in (
+        (b"{", None, -32700),
+        (b"\xff\xfe", None, -32700),
+        (b"[" * 100_000, None, -32700),
+        (b"\0", None, -32700),
+        (b"[]", None, -32600),
+        (b'[{"jsonrpc":"2.0","id":7,"method":"ping"}]', None, -32600),
+        (b"null", None, -32600),
+        (b'"x"', None, -32600),
+        (b"{}", None, -32600),
+        (b'{"jsonrpc":"2.0","id":5,"method":5}', 5, -32600),
+        (b'{"jsonrpc":"2.0","id":"a"}', "a", -32600),
+        (b'{"jsonrpc":"2.0","id":1.5,"method":"ping"}', None, -32600),
+        (b'{"jsonrpc":"2.0","id":null,"method":"ping"}', None, -32600),
+        (b'{"jsonrpc":"2.0","id":7,"method":"none/such"}', 7, -32601),
+        (b'{"jsonrpc":"2.0","id":8,"method":"tools/call","params":{"name":5}}', 8, -32602),
+        (b"x" * (5 << 20), None, -32600),
     ):
+        _send(process, b"")
         _send(process, line)
-    assert _answer(process)["error"]["code"] == -32601
+        answer = _answer(process)
+        assert (answer["id"], answer["error"]["code"]) == (id_, code), line[:80]
     _send(process, _call("read_transcript", '{"session_id":"\\ud800 \\u0000"}', 8))
     answer = _answer(process)
     assert answer["id"] == 8 and answer["result"]["isError"]
@@ -188,6 +198,23 @@ def test_messages_that_are_none_are_left_out(process: subprocess.Popen[bytes]) -
     assert answer["id"] == 9 and len(answer["result"]["structuredContent"]["data"]) == 2
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_client_that_goes_away_ends_the_server_in_order(
+    process: subprocess.Popen[bytes],
+) -> None:
+    _begin(process)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    with suppress(BrokenPipeError):
+        for number in range(20):
+            _send(process, _call("find_sessions", "{}", number + 1))
+            if process.poll() is not None:
+                break
+            time.sleep(0.1)
+    assert (process.wait(timeout=60), process.stderr.read()) == (0, b"")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, None])
 def test_the_server_ends_in_order(
     process: subprocess.Popen[bytes], ending: signal.Signals | None

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from queue import Queue
 from typing import Any
 
+import anyio
 import httpx2
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from mcp import Client, StdioServerParameters
@@ -17,6 +18,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, TextContent
 
 from eventstore.mcp.asking import Service
+from eventstore.mcp.bounds import one_line
 from eventstore.mcp.over_http import serve_http
 from support.terminal import COMMAND, environment
 
@@ -58,6 +60,17 @@ class Connected:
 
         return self._portal.call(gathered)
 
+    def cancelled(self, name: str, begun: threading.Event) -> None:
+        """Call a tool, and cancel the call when the tool has begun."""
+
+        async def cancel() -> None:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._client.call_tool, name, {})
+                await anyio.to_thread.run_sync(begun.wait, 30)
+                group.cancel_scope.cancel()
+
+        self._portal.call(cancel)
+
     def tools(self) -> dict[str, Any]:
         """The tools that are listed, by name."""
         return {tool.name: tool for tool in self._portal.call(self._client.list_tools).tools}
@@ -82,7 +95,7 @@ def check_error(result: CallToolResult) -> str:
     (content,) = result.content
     assert isinstance(content, TextContent) and result.structured_content is None
     assert content.text.startswith("Error: "), content.text
-    assert content.text.isprintable() and len(content.text) < 700, content.text
+    assert content.text == one_line(content.text) and len(content.text) < 700, content.text
     assert "Traceback" not in content.text
     return content.text.removeprefix("Error: ")
 

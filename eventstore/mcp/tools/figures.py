@@ -17,6 +17,7 @@ from eventstore.mcp.bounds import fitting, piece
 from eventstore.mcp.tools.arguments import CompareCalls, SumScores, SumUsage
 from eventstore.mcp.tools.briefs import scores_brief, seconds, tools_called
 from eventstore.mcp.tools.finding import given
+from eventstore.mcp.transcripts import read_whole
 from eventstore.realtime.values import mapping, number
 
 _PAGING = ("by", "after", "limit")
@@ -76,11 +77,9 @@ _NOTHING: tuple[Any, ...] = (None, "", {}, [])
 
 
 def _read(asker: Asker, session_id: str) -> _Call:
-    state = asker.queries.state(session_id)
+    state, turns = read_whole(asker.queries, session_id)
     asker.check_time()
     session: Json = dict(state["session"])
-    turns = asker.queries.transcript(session_id)
-    asker.check_time()
     return _Call(
         session, mapping(session.get("eventstore")), state["responses"], dict(state["usage"]), turns
     )

@@ -23,6 +23,7 @@ from eventstore.errors import (
     ErasedMeanwhileError,
     EventStoreError,
     InvalidInputError,
+    MissingKeyError,
     NotFoundError,
     TimeLimitError,
 )
@@ -39,10 +40,12 @@ _KINDS: tuple[tuple[type[EventStoreError], int, str], ...] = (
     (InvalidInputError, 400, "invalid_value"),
     (DamagedError, 500, "damaged"),
     (TimeLimitError, 503, "time_limit"),
+    (MissingKeyError, 503, "missing_key"),
     (DatabaseUnavailableError, 503, "database_unavailable"),
     (EventStoreError, 500, "server_error"),
 )
 #: Messages that replace those with paths, hosts or SQL, which only the server's operator may read.
+_NO_KEY = "what is asked for is encrypted, and the server has not its key"
 PRIVATE = {503: "the database cannot be reached; try again", 500: "the server failed"}
 
 ERROR_SCHEMA: dict[str, Any] = {
@@ -146,6 +149,8 @@ def shown_error(error: EventStoreError) -> tuple[int, str, str]:
     message = str(error)
     if isinstance(error, DamagedError):
         message = _damage(error)
+    elif isinstance(error, MissingKeyError):
+        message = _NO_KEY  # trying again is of no use
     elif status in PRIVATE and not isinstance(error, TimeLimitError | ErasedMeanwhileError):
         message = PRIVATE[status]
     return status, code, message

@@ -94,11 +94,13 @@ def mcp(
     from eventstore.mcp.running import Source, access_without_key, check_extra, open_service
 
     check_extra()
-    keys = None
+    keys, place_to_listen = None, None
     if address is not None:
-        from eventstore.web.running import read_keys
+        from eventstore.web.running import check_host, read_keys
 
         keys = read_keys(file, os.environ.get("EVENTSTORE_API_KEY"))
+        place_to_listen = parse_address(address, "--listen")
+        check_host(place_to_listen[0], keys)
     if keys is not None and (metadata is not None or raw):
         raise click.UsageError("a key's own metadata and rights hold: no --metadata and --raw")
     pairs = parse_metadata((metadata,)) if metadata is not None else {}
@@ -106,27 +108,32 @@ def mcp(
     access = access_without_key(name, pairs, raw, allow_writing)
     source = Source(url, keys_url(), prices_file(), **chosen_replica()._asdict())
     with open_service(source, keys, access, allow_writing, time_limit) as service:
-        if address is None:
-            from eventstore.mcp.over_stdio import serve_stdio
-
-            serve_stdio(service)
+        if place_to_listen is None:
+            _speak(service)
         else:
-            _listen(service, *parse_address(address, "--listen"), tls, log)
+            _listen(service, *place_to_listen, tls, log)
+
+
+def _speak(service: Service) -> None:
+    """Serve on standard input and output until the input ends, or until SIGINT or SIGTERM."""
+    from eventstore.mcp.over_stdio import serve_stdio
+
+    if os.isatty(0):
+        say("A client starts this command and speaks MCP with it; Ctrl-C ends it.")
+    serve_stdio(service)
 
 
 def _listen(service: Service, host: str, port: int, tls: Certificate | None, log: bool) -> None:
     """Serve streamable HTTP until SIGINT or SIGTERM.
 
     Raises:
-        InvalidInputError: There are no keys, and the address is not on loopback.
         EventStoreError: The server cannot listen on the address.
     """
     from eventstore.common.tls import tls_for_listener
     from eventstore.mcp.over_http import PATH, serve_http
-    from eventstore.web.running import check_host, log_to_standard_error
+    from eventstore.web.running import log_to_standard_error
 
     keys = service.stores.keys
-    check_host(host, keys)
     if log:
         log_to_standard_error()
     clients = "everybody on this machine" if keys is None else "holders of "

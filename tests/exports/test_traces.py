@@ -22,7 +22,7 @@ from support.terminal import COMMAND, environment
 from websockets.sync.client import connect
 
 from eventstore import EventStore, EventStoreError, InvalidInputError, Recorder, read_spans
-from eventstore.exports.otel import traces as sending
+from eventstore.exports.otel import outbox
 from eventstore.exports.otel.otlp_http import Endpoint
 from eventstore.exports.otel.otlp_json import otlp_lines
 from eventstore.exports.otel.traces import Traces
@@ -37,8 +37,8 @@ LINK = "https://calls.example"
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(sending, "MOST_PAUSE", 0.2)
+    monkeypatch.setattr(outbox, "FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(outbox, "MOST_PAUSE", 0.2)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "2")
 
 
@@ -298,7 +298,7 @@ def test_one_span_that_is_refused_stops_no_other(store: EventStore) -> None:
 
     with collecting() as collector:
         made = store.traces(collector.url, from_="start", once=True)
-        made._endpoint = Picky(collector.url)
+        made._outbox._endpoint = Picky(collector.url)
         made.run()
     assert (made.sent, made.refused) == (len(spans) - 1, 1)
     assert kept(collector).keys() == {span.span_id for span in spans} - {refused}
@@ -342,7 +342,8 @@ def test_only_sessions_with_metadata(store: EventStore) -> None:
 def command(url: str, database_url: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [*COMMAND, "traces", "--to", url, "--db", database_url],
-        env=environment(),
+        # The lease of its sessions is three times as long.
+        env={**environment(), "OTEL_EXPORTER_OTLP_TIMEOUT": "1.5"},
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )

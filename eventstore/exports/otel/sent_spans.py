@@ -123,8 +123,11 @@ class SpanReader:
             position = min(checkpoint.seq, head) if checkpoint is not None else 0
             sent = self.kept.take(session_id)
             if sent is None or not position <= sent.state.seq <= head:
-                sent = SentSpans(load_state(tx, session_id, position, closed=False))
-                self._note_sent(sent)
+                # To load a state reads fewer events than to fold on. If nothing was sent yet, it
+                # is of no matter which parts the latest events have changed.
+                sent = SentSpans(load_state(tx, session_id, position or head, closed=False))
+                if position:
+                    self._note_sent(sent)
             fold_behind(tx, sent.state, head)
         if closed:
             close_session(sent.state)
@@ -138,8 +141,7 @@ class SpanReader:
 
         The root's may have been sent or not, so that it is sent again.
         """
-        if sent.state.seq > 0:
-            sent.note(self._open_spans(sent.state, whole(sent.state)))
+        sent.note(self._open_spans(sent.state, whole(sent.state)))
 
     def _spans(self, sent: SentSpans, closed: bool) -> list[Span]:
         """Return spans that have ended; those of an open session as far as they may be new."""

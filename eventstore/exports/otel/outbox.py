@@ -1,0 +1,180 @@
+"""`Outbox`: spans that wait to be taken by a collector, and how many of them are offered at once.
+
+It decides after each answer what is offered next, so that spans that are too much for a collector,
+or that it fails at, stop no others. Called by traces.py.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from itertools import islice
+
+from eventstore.errors import EventStoreError
+from eventstore.exports.otel.otlp_http import Endpoint, Outcome
+from eventstore.exports.otel.otlp_json import BATCH
+from eventstore.exports.otel.spans import Span
+
+_LOGGER = logging.getLogger("eventstore.traces")
+#: About how many characters are offered at once; a larger span is offered alone.
+_MOST_TEXT = 4_000_000
+#: The first and the longest pause before spans are offered again that were not taken, in seconds,
+#: and the longest one if the collector asks for it.
+FIRST_PAUSE, MOST_PAUSE, MOST_WAIT = 0.5, 15.0, 300.0
+#: How often a span fails alone, while another one is taken, before it is left out.
+MOST_ALONE = 5
+
+#: The ids of a span and of its trace.
+_Key = tuple[bytes, bytes]
+
+
+class Outbox:
+    """Spans for one collector, in the order in which they came.
+
+    Args:
+        endpoint: The collector.
+        once: True if nobody waits until the collector takes them.
+
+    Attributes:
+        sent: How many spans were taken.
+        refused: How many spans the collector will never take.
+        failed: How often it took nothing.
+        is_failing: True if it took nothing when it was asked last.
+        next_at: When spans may be offered again, by the monotonic clock.
+    """
+
+    def __init__(self, endpoint: Endpoint, once: bool) -> None:
+        self._endpoint, self._once = endpoint, once
+        self._spans: dict[_Key, Span] = {}
+        self._text = 0
+        self._at_once, self._pause, self._alone = BATCH, FIRST_PAUSE, 0
+        self._taken_last: Span | None = None
+        self.sent = self.refused = self.failed = 0
+        self.is_failing, self.next_at = False, 0.0
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    def clear(self) -> None:
+        """Forget the spans that wait, and what was learned of the collector."""
+        self._spans.clear()
+        self._text, self.is_failing, self.next_at = 0, False, 0.0
+        self._at_once, self._pause, self._alone = BATCH, FIRST_PAUSE, 0
+
+    def is_full(self) -> bool:
+        """Return True if it has as much as is offered at once."""
+        return len(self._spans) >= BATCH or self._text >= _MOST_TEXT
+
+    def add(self, spans: Iterable[Span]) -> None:
+        """Add spans. A span that waits, and has changed, is replaced."""
+        for span in spans:
+            self._remove(span)
+            self._spans[_key(span)] = span
+            self._text += _text_of(span)
+
+    def offer(self, keep: Callable[[], None]) -> None:
+        """Offer the first spans, and keep what is not taken.
+
+        Args:
+            keep: Called after each request, which may take as long as the endpoint's limit.
+
+        Raises:
+            EventStoreError: They were not taken, and nobody waits until they are.
+        """
+        some = self._first()
+        outcome = self._endpoint.offer(some)
+        keep()
+        if outcome.kind == "away":
+            self._note_away(some, outcome)
+            keep()
+            return
+        self.is_failing = False
+        if outcome.kind == "taken":
+            self._note_taken(some, outcome)
+        elif len(some) > 1:
+            # One span may be the reason, or all together are too large.
+            self._at_once = len(some) // 2
+        else:
+            self._leave_out(some[0], outcome.reason)
+
+    def _first(self) -> list[Span]:
+        found: list[Span] = []
+        text = 0
+        for span in islice(self._spans.values(), self._at_once):
+            text += _text_of(span)
+            if found and text > _MOST_TEXT:
+                break
+            found.append(span)
+        return found
+
+    def _note_taken(self, some: list[Span], outcome: Outcome) -> None:
+        rejected = min(outcome.rejected, len(some))
+        for span in some:
+            self._remove(span)
+        self.sent += len(some) - rejected
+        self.refused += rejected
+        if rejected:
+            _LOGGER.error(
+                "%s left %d spans out: %s", self._endpoint.shown, rejected, outcome.reason
+            )
+        else:
+            self._taken_last = some[-1]
+        self._at_once, self._pause, self._alone = min(len(some) * 2, BATCH), FIRST_PAUSE, 0
+
+    def _note_away(self, some: list[Span], outcome: Outcome) -> None:
+        self.failed += 1
+        shown, reason = self._endpoint.shown, outcome.reason
+        if not (outcome.suspect and self._is_about(some, reason)) and self._once:
+            raise EventStoreError(f"{shown} did not take the spans: {reason}")
+        if not self.is_failing:
+            _LOGGER.warning("%s did not take spans: %s; trying again", shown, reason)
+        self.is_failing = True
+        pause = max(self._pause, min(outcome.wait, MOST_WAIT))
+        self.next_at = time.monotonic() + pause
+        self._pause = min(self._pause * 2, MOST_PAUSE)
+
+    def _is_about(self, some: list[Span], reason: str) -> bool:
+        """Return True if it may be the spans that were not taken, and not the collector.
+
+        First they are offered one by one: all together may be too much for the collector, or for
+        its limit of time. A span that fails alone, again and again, is left out if the collector
+        takes another one in between. So it is known that the collector is not away.
+        """
+        if len(some) > 1:
+            self._at_once = 1
+            return True
+        self._alone += 1
+        if self._taken_last is None:
+            # It is not known which spans are taken, so the next one is tried.
+            self.add([some[0]])
+            return len(self) > 1 and self._alone < MOST_ALONE
+        if self._endpoint.offer([self._taken_last]).kind != "taken":
+            self._alone = 0
+            return False
+        if self._alone >= MOST_ALONE:
+            self._leave_out(some[0], reason)
+        return True
+
+    def _leave_out(self, span: Span, reason: str) -> None:
+        self._remove(span)
+        self.refused += 1
+        self._alone = 0
+        shown = self._endpoint.shown
+        _LOGGER.error("%s will never take the span %r: %s", shown, span.name, reason)
+
+    def _remove(self, span: Span) -> None:
+        removed = self._spans.pop(_key(span), None)
+        if removed is not None:
+            self._text -= _text_of(removed)
+
+
+def _key(span: Span) -> _Key:
+    return span.span_id, span.trace_id
+
+
+def _text_of(span: Span) -> int:
+    """Return how many characters the texts of a span have."""
+    attributes = [span.attributes, *(event.attributes for event in span.events())]
+    values = (value for some in attributes for value in some.values())
+    return sum(len(value) for value in values if isinstance(value, str))

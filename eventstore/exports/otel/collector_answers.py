@@ -101,6 +101,9 @@ def watched_session(asked: Asked) -> Any:
         def request(self, *arguments: Any, **options: Any) -> Any:
             asked.requests, asked.answer, asked.trouble = asked.requests + 1, None, ""
             options["allow_redirects"] = False
+            if isinstance(self.verify, str):
+                # Otherwise REQUESTS_CA_BUNDLE would win over OpenTelemetry's own variable.
+                options.setdefault("verify", self.verify)
             try:
                 response = super().request(*arguments, **options)
             except Exception as error:

@@ -114,7 +114,9 @@ def test_by_tls_and_a_proxy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         assert (outcome.kind, outcome.suspect) == ("away", False)
         assert "certificate is not trusted" in outcome.reason
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(authority))
-        assert Endpoint(url).offer(some_spans(1)) == ("taken", "", 0, False, 0.0)
+        endpoint = Endpoint(url)
+        assert endpoint.offer(some_spans(1)) == ("taken", "", 0, False, 0.0)
+        endpoint.close()
         assert "Proxy-Authorization: Basic YWRhOmtzZWNyZXQ=" in proxy.heads[-1]
         monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1")
         assert "proxies" in Endpoint(url).offer(some_spans(1)).reason
@@ -135,7 +137,7 @@ def test_reasons_have_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
 def emptied(collector: Collector, spans: list[Span], most: int = 500) -> Outbox:
     """Offer spans until all are taken or left out, in so many requests at most."""
     box = Outbox(Endpoint(collector.url), once=False)
-    box.add(spans)
+    box.add("s", spans)
     while box and collector.asked < most:
         time.sleep(max(0.0, box.next_at - time.monotonic()))
         box.offer(lambda: None)
@@ -158,16 +160,19 @@ def test_a_collector_that_fails_at_all_spans_loses_none() -> None:
     with collecting() as collector:
         collector.fails_at = [span.trace_id for span in spans]
         box = Outbox(Endpoint(collector.url), once=False)
-        box.add(spans)
+        box.add("s", spans)
         for _ in range(40):
             box.next_at = 0.0
             box.offer(lambda: None)
         assert (len(box), box.refused) == (3, 0)
-        # It takes nothing yet, but a request without spans, or one span that it knows.
+        # Nor once it is known that it takes some.
         collector.fails_at = [span.trace_id for span in spans[1:]]
-        for _ in range(9):
+        while not box.sent:
             box.offer(lambda: None)
-        assert box.sent == 1
+        collector.status = 500
+        for _ in range(40):
+            box.offer(lambda: None)
+        assert (len(box), box.sent, box.refused) == (2, 1, 0)
 
 
 def test_spans_that_are_too_large_together_are_sent_in_pieces() -> None:
@@ -183,7 +188,7 @@ def test_spans_that_are_too_large_together_are_sent_in_pieces() -> None:
 def test_a_collector_says_how_long_to_wait() -> None:
     with collecting(429) as collector:
         box = Outbox(Endpoint(collector.url), once=False)
-        box.add(some_spans())
+        box.add("s", some_spans())
         for told, least, most in (("90", 80, 90), ("86400", 290, 300), ("-1", -9, 1), ("x", -9, 1)):
             collector.wait = told
             box.offer(lambda: None)

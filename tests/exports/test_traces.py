@@ -256,8 +256,9 @@ def test_a_collector_in_trouble_gets_all_spans_afterwards(
             for name in ("status", "seconds", "raw", "kind", "answer"):
                 setattr(collector, name, healthy[name])
             eventually(lambda: names(collector).count("invoke_agent") >= 2)
+            wanted = written(store, "sess_0", "sess_1")
+            eventually(lambda: kept(collector) == wanted)
         assert recorder.counters().missed == 0
-    assert kept(collector) == written(store, "sess_0", "sess_1")
     assert made.refused == 0
 
 
@@ -269,6 +270,19 @@ def test_a_collector_that_is_not_there_yet(store: EventStore) -> None:
         with collecting(port=port) as collector:
             eventually(lambda: "invoke_agent" in names(collector))
     assert kept(collector) == written(store, "sess_1")
+
+
+def test_nothing_of_a_session_that_was_erased_while_it_waited_is_sent(store: EventStore) -> None:
+    with collecting(503) as collector:
+        with tracing(store, collector.url, from_="start", content=True) as made:
+            for id_ in ("erased", "kept"):
+                store.append(id_, FRAMES, close=True)
+            eventually(lambda: made.failed)
+            store.erase("erased")
+            collector.status = 200
+            eventually(lambda: made.sent)
+            time.sleep(0.1)
+        assert kept(collector) == written(store, "kept", content=True)
 
 
 def test_what_was_not_taken_is_sent_by_the_next_one(store: EventStore) -> None:

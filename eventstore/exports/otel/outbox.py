@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from itertools import islice
+from typing import NamedTuple
 
 from eventstore.errors import EventStoreError
 from eventstore.exports.otel.otlp_http import Endpoint, Outcome
@@ -29,6 +30,14 @@ MOST_ALONE = 5
 _Key = tuple[bytes, bytes]
 
 
+class _Waiting(NamedTuple):
+    """A span that waits, its session, and how many characters its texts have."""
+
+    span: Span
+    session_id: str
+    text: int
+
+
 class Outbox:
     """Spans for one collector, in the order in which they came.
 
@@ -46,32 +55,46 @@ class Outbox:
 
     def __init__(self, endpoint: Endpoint, once: bool) -> None:
         self._endpoint, self._once = endpoint, once
-        self._spans: dict[_Key, Span] = {}
+        self._waiting: dict[_Key, _Waiting] = {}
         self._text = 0
         self._at_once, self._pause, self._alone = BATCH, FIRST_PAUSE, 0
-        self._taken_last: Span | None = None
+        self._taken_last: _Waiting | None = None
         self.sent = self.refused = self.failed = 0
         self.is_failing, self.next_at = False, 0.0
 
     def __len__(self) -> int:
-        return len(self._spans)
+        return len(self._waiting)
 
     def clear(self) -> None:
         """Forget the spans that wait, and what was learned of the collector."""
-        self._spans.clear()
+        self._waiting.clear()
         self._text, self.is_failing, self.next_at = 0, False, 0.0
         self._at_once, self._pause, self._alone = BATCH, FIRST_PAUSE, 0
 
     def is_full(self) -> bool:
         """Return True if it has as much as is offered at once."""
-        return len(self._spans) >= BATCH or self._text >= _MOST_TEXT
+        return len(self._waiting) >= BATCH or self._text >= _MOST_TEXT
 
-    def add(self, spans: Iterable[Span]) -> None:
-        """Add spans. A span that waits, and has changed, is replaced."""
+    def add(self, session_id: str, spans: Iterable[Span]) -> None:
+        """Add spans of a session. A span that waits, and has changed, is replaced."""
         for span in spans:
             self._remove(span)
-            self._spans[_key(span)] = span
-            self._text += _text_of(span)
+            text = _text_of(span)
+            self._waiting[_key(span)] = _Waiting(span, session_id, text)
+            self._text += text
+
+    def session_ids(self) -> set[str]:
+        """Return the sessions of the spans that wait, or that may be sent once more."""
+        last = [] if self._taken_last is None else [self._taken_last]
+        return {one.session_id for one in (*self._waiting.values(), *last)}
+
+    def forget(self, session_ids: Container[str]) -> None:
+        """Forget the spans of sessions, which were erased."""
+        for one in list(self._waiting.values()):
+            if one.session_id in session_ids:
+                self._remove(one.span)
+        if self._taken_last is not None and self._taken_last.session_id in session_ids:
+            self._taken_last = None
 
     def offer(self, keep: Callable[[], None]) -> None:
         """Offer the first spans, and keep what is not taken.
@@ -101,15 +124,16 @@ class Outbox:
     def _first(self) -> list[Span]:
         found: list[Span] = []
         text = 0
-        for span in islice(self._spans.values(), self._at_once):
-            text += _text_of(span)
+        for one in islice(self._waiting.values(), self._at_once):
+            text += one.text
             if found and text > _MOST_TEXT:
                 break
-            found.append(span)
+            found.append(one.span)
         return found
 
     def _note_taken(self, some: list[Span], outcome: Outcome) -> None:
         rejected = min(outcome.rejected, len(some))
+        last = self._waiting[_key(some[-1])]
         for span in some:
             self._remove(span)
         self.sent += len(some) - rejected
@@ -119,17 +143,17 @@ class Outbox:
                 "%s left %d spans out: %s", self._endpoint.shown, rejected, outcome.reason
             )
         else:
-            self._taken_last = some[-1]
+            self._taken_last = last
         self._at_once, self._pause, self._alone = min(len(some) * 2, BATCH), FIRST_PAUSE, 0
 
     def _note_away(self, some: list[Span], outcome: Outcome) -> None:
         self.failed += 1
+        was_failing, self.is_failing = self.is_failing, True
         shown, reason = self._endpoint.shown, outcome.reason
         if not (outcome.suspect and self._is_about(some, reason)) and self._once:
             raise EventStoreError(f"{shown} did not take the spans: {reason}")
-        if not self.is_failing:
+        if not was_failing:
             _LOGGER.warning("%s did not take spans: %s; trying again", shown, reason)
-        self.is_failing = True
         pause = max(self._pause, min(outcome.wait, MOST_WAIT))
         self.next_at = time.monotonic() + pause
         self._pause = min(self._pause * 2, MOST_PAUSE)
@@ -147,9 +171,9 @@ class Outbox:
         self._alone += 1
         if self._taken_last is None:
             # It is not known which spans are taken, so the next one is tried.
-            self.add([some[0]])
+            self._waiting[_key(some[0])] = self._waiting.pop(_key(some[0]))
             return len(self) > 1 and self._alone < MOST_ALONE
-        if self._endpoint.offer([self._taken_last]).kind != "taken":
+        if self._endpoint.offer([self._taken_last.span]).kind != "taken":
             self._alone = 0
             return False
         if self._alone >= MOST_ALONE:
@@ -164,9 +188,9 @@ class Outbox:
         _LOGGER.error("%s will never take the span %r: %s", shown, span.name, reason)
 
     def _remove(self, span: Span) -> None:
-        removed = self._spans.pop(_key(span), None)
+        removed = self._waiting.pop(_key(span), None)
         if removed is not None:
-            self._text -= _text_of(removed)
+            self._text -= removed.text
 
 
 def _key(span: Span) -> _Key:

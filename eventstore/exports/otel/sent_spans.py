@@ -136,6 +136,11 @@ class SpanReader:
             self.kept.put(sent)
         return new
 
+    def gone(self, session_ids: Iterable[str]) -> set[str]:
+        """Return those of these sessions that were erased, or moved away."""
+        with read(self.engine) as tx:
+            return {id_ for id_ in session_ids if tx.row(STREAM, (id_,)) is None}
+
     def _note_sent(self, sent: SentSpans) -> None:
         """Note the spans that were sent when the checkpoint was moved to where the state is.
 

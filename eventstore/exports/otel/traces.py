@@ -9,14 +9,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from sqlalchemy import Engine
 
 from eventstore.common.pauses import Pause
+from eventstore.errors import EventStoreError
 from eventstore.exports.otel.otlp_http import Endpoint
 from eventstore.exports.otel.outbox import Outbox
 from eventstore.exports.otel.sent_spans import SpanReader
-from eventstore.feed.feed import Feed
+from eventstore.feed.feed import RETRY, Feed
+from eventstore.store.database.outages import is_outage
 
 #: Between two looks for news, in seconds: spans are sent so long after what they are about.
 LOOK_EACH = 0.2
@@ -50,8 +53,9 @@ class Traces:
         once: bool = False,
     ) -> None:
         self.name, self.to = name, endpoint.shown
-        self._engine, self._make, self._endpoint = engine, feed, endpoint
-        self._content, self._link = content, link
+        self._make, self._endpoint = feed, endpoint
+        self._make_reader = partial(SpanReader, engine, name, content, link)
+        self._reader = self._make_reader()
         self._stopped = threading.Event()
         self._feed: Feed | None = None
         self._outbox = Outbox(endpoint, once)
@@ -80,12 +84,12 @@ class Traces:
             EventStoreError: The store failed, or the collector did not take what was to be sent
                 once. What was not sent is sent when it runs again.
         """
-        reader = SpanReader(self._engine, self.name, self._content, self._link)
+        self._reader = self._make_reader()  # Another one knows only what was acknowledged.
         self._outbox.clear()
         try:
             with self._make() as self._feed:
                 if not self._stopped.is_set():
-                    self._follow(self._feed, reader)
+                    self._follow(self._feed)
         finally:
             self._endpoint.close()
 
@@ -96,7 +100,7 @@ class Traces:
         if self._feed is not None:
             self._feed.stop()
 
-    def _follow(self, feed: Feed, reader: SpanReader) -> None:
+    def _follow(self, feed: Feed) -> None:
         outbox = self._outbox
         for step in feed.steps():
             if isinstance(step, Pause):
@@ -104,7 +108,7 @@ class Traces:
                 self._stopped.wait(step.seconds)
                 continue
             try:
-                outbox.add(reader.new_spans(step.session_id))
+                outbox.add(step.session_id, self._reader.new_spans(step.session_id))
             except Exception as error:
                 feed.failed(error)
             if outbox.is_full():
@@ -125,7 +129,7 @@ class Traces:
         while outbox and not (self._stopped.is_set() and outbox.is_failing):
             seconds = outbox.next_at - time.monotonic()
             if seconds <= 0:
-                outbox.offer(feed.keep)
+                self._offer(feed)
             elif until_empty:
                 self._stopped.wait(min(seconds, LOOK_EACH))
                 feed.keep()
@@ -133,3 +137,18 @@ class Traces:
                 return
         if not outbox:
             feed.acknowledge()
+
+    def _offer(self, feed: Feed) -> None:
+        """Send some of it. Of sessions that were erased while it waited, nothing is sent."""
+        outbox = self._outbox
+        try:
+            if outbox.is_failing:
+                outbox.forget(self._reader.gone(outbox.session_ids()))
+            if outbox:
+                outbox.offer(feed.keep)
+        except EventStoreError as error:
+            if is_outage(error):
+                outbox.next_at = time.monotonic() + RETRY
+            elif not self._stopped.is_set():
+                raise
+            # A stop ends the request, too. What it was about is sent by the next run.

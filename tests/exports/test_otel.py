@@ -252,7 +252,11 @@ def test_any_stream(played: list[Frame]) -> None:
 # Sending
 
 
-def test_an_endpoint_gets_what_a_file_gets() -> None:
+def test_an_endpoint_gets_what_a_file_gets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=a%20b,service.name=x,,y"
+    )
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "calls")
     call = voice_call().server("error", error={"message": "No.", "code": "bad"})
     details = {"type": "failed", "error": {"message": "é"}}
     call.created("resp_9").done("resp_9", status="failed", status_details=details)
@@ -268,6 +272,8 @@ def test_an_endpoint_gets_what_a_file_gets() -> None:
         span.flags = 0
     (written,) = parsed(otlp_lines(spans))
     assert sent == written
+    found = {one.key: one.value.string_value for one in sent.resource_spans[0].resource.attributes}
+    assert found == {"service.name": "calls", "deployment.environment.name": "a b"}
 
 
 def test_a_path_of_the_endpoint_is_kept() -> None:

@@ -18,7 +18,7 @@ from eventstore.common.version import VERSION
 from eventstore.errors import EventStoreError, InvalidInputError, MissingExtraError
 from eventstore.exports.otel.collector_answers import Asked, watched_session
 from eventstore.exports.otel.collector_settings import check_settings
-from eventstore.exports.otel.otlp_json import SCOPE, SERVICE, batches, nanoseconds
+from eventstore.exports.otel.otlp_json import SCOPE, batches, nanoseconds, resource_attributes
 from eventstore.exports.otel.spans import Span
 from eventstore.realtime.masking.secret_addresses import without_keys
 from eventstore.realtime.upstream_urls import public_url
@@ -179,7 +179,7 @@ def _readable(span: Span) -> Any:
         name=span.name,
         context=_context(span, span.span_id),
         parent=_context(span, span.parent_id, span.is_remote_child) if span.parent_id else None,
-        resource=Resource({"service.name": SERVICE}),
+        resource=Resource(resource_attributes()),
         attributes=span.attributes,
         events=events,
         kind=SpanKind.CLIENT if span.kind == "client" else SpanKind.INTERNAL,

@@ -389,7 +389,8 @@ def test_senders_that_are_killed_miss_nothing_and_share(
         finally:
             for sender in senders:
                 sender.terminate()
-                assert sender.wait(20) == 0
+                # One that has only just been started has no handler yet.
+                assert sender.wait(20) in (0, -signal.SIGTERM)
 
 
 # Where they go

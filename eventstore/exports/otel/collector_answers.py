@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
+from eventstore.errors import EventStoreError
 from eventstore.realtime.values import storable
 
 #: A collector refuses for ever what it cannot read, or what is too large. Whatever else it answers,
@@ -79,12 +80,14 @@ class Asked:
         answer: The last answer; None if there was none.
         trouble: Why there was none, in a few words without secrets.
         is_of_request: True if the collector was there, so that what it was sent may be the reason.
+        again: True if the exporter may make a request again that was not taken.
     """
 
     requests: int = 0
     answer: Answer | None = None
     trouble: str = ""
     is_of_request: bool = False
+    again: bool = False
 
 
 def watched_session(asked: Asked) -> Any:
@@ -111,7 +114,9 @@ def watched_session(asked: Asked) -> Any:
                 is_ours = isinstance(error, requests.ConnectionError)
                 asked.trouble = str(error) if is_ours else "a header or the URL cannot be sent"
                 asked.is_of_request = isinstance(error, ExchangeError)
-                raise
+                if asked.again:
+                    raise
+                raise EventStoreError(asked.trouble) from error  # The exporter tries no more.
             headers = response.headers
             asked.answer = Answer(
                 response.status_code,
@@ -120,6 +125,8 @@ def watched_session(asked: Asked) -> Any:
                 response.content,
                 _seconds(headers.get("retry-after", "")),
             )
+            if response.status_code >= 400 and not asked.again:
+                response.status_code = 400  # After this one, no exporter tries again.
             return response
 
     session, adapter = WatchedSession(), TimedAdapter()

@@ -63,13 +63,21 @@ class TimedAdapter(BaseAdapter):
         """
         seconds = timeout if isinstance(timeout, int | float) else _TIMEOUT
         deadline = time.monotonic() + seconds
-        is_connected = is_whole = False
+        url, is_connected, is_whole = request.url or "", False, False
         try:
-            proxy = select_proxy(request.url or "", proxies)
+            proxy = select_proxy(url, proxies)
             data = _data(request, proxy)
-            connection = self._connected(request.url or "", proxy, deadline, verify, cert)
+            connection, is_kept = self._connected(url, proxy, deadline, verify, cert)
             is_connected = True
-            answer = _exchange(connection, data, deadline)
+            try:
+                answer = _exchange(connection, data, deadline)
+            except (OSError, HTTPException) as error:
+                if not is_kept or isinstance(error, TimeoutError):
+                    raise
+                # The collector may have ended the connection at this moment.
+                self._drop()
+                connection, _ = self._connected(url, proxy, deadline, verify, cert)
+                answer = _exchange(connection, data, deadline)
             is_whole = answer.is_whole
         except (OSError, HTTPException, ValueError) as error:
             kind = ExchangeError if is_connected else requests.ConnectionError
@@ -100,14 +108,19 @@ class TimedAdapter(BaseAdapter):
         deadline: float,
         verify: bool | str,
         cert: str | tuple[str, str] | None,
-    ) -> socket.socket:
-        """Return the connection that is kept, if it is still open, or else a new one."""
+    ) -> tuple[socket.socket, bool]:
+        """Return the connection that is kept, if it is still open, or else a new one.
+
+        Returns:
+            The connection, and True if it was kept.
+        """
         parts = urlsplit(url)
         to = parts.scheme, parts.netloc, proxy, verify, cert
         kept = self._connection
         # What is to be read before anything was asked is the end of the connection.
         if kept is not None and (to != self._to or select([kept], [], [], 0)[0]):
             self._drop()
+        is_kept = self._connection is not None
         if self._connection is None:
             made = _connect(parts, proxy, deadline)
             if parts.scheme == "https":
@@ -115,7 +128,7 @@ class TimedAdapter(BaseAdapter):
             self._connection, self._to = made, to
         if self._is_closed:
             raise OSError("closed")
-        return self._connection
+        return self._connection, is_kept
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None

@@ -84,7 +84,7 @@ class Endpoint:
             EventStoreError: The endpoint did not accept the spans.
         """
         for batch in batches(spans):
-            outcome = self.offer(batch)
+            outcome = self.offer(batch, again=True)
             if outcome.kind == "refused" and len(batch) > 1:
                 # They may be too large together.
                 half = len(batch) // 2
@@ -93,17 +93,19 @@ class Endpoint:
             elif outcome.kind != "taken":
                 raise EventStoreError(f"{self.shown} did not take the spans: {outcome.reason}")
 
-    def offer(self, spans: Sequence[Span]) -> Outcome:
+    def offer(self, spans: Sequence[Span], again: bool = False) -> Outcome:
         """Send spans in one request, and return what became of them.
 
-        It lasts as long as OTEL_EXPORTER_OTLP_TIMEOUT says, by default 10 seconds, and at most 60:
-        for that time a request is repeated if the endpoint is busy or away.
+        It lasts as long as OTEL_EXPORTER_OTLP_TIMEOUT says, by default 10 seconds, and at most 60.
+
+        Args:
+            again: Repeat the request for that time if the endpoint is busy or away.
         """
         from opentelemetry.sdk.trace.export import SpanExportResult
 
         exporter = self._exporter = self._exporter or self._make()
         asked, done = self._asked, None
-        asked.requests, asked.answer = 0, None
+        asked.requests, asked.answer, asked.again = 0, None, again
         # Older exporters raise what newer ones log.
         with _silenced(), suppress(Exception):
             done = exporter.export([_readable(span) for span in spans])

@@ -22,6 +22,7 @@ from eventstore.exports.otel.session_spans import (
     server_errors,
     session_spans,
 )
+from eventstore.exports.otel.span_content import item_ids_of_inputs
 from eventstore.exports.otel.spans import Span
 from eventstore.projection.handlers.session import close_session
 from eventstore.projection.live_state import Speaker
@@ -48,12 +49,14 @@ class SentSpans:
         digests: A digest of each span, as it was sent last, by its id.
         facts: What each span of the session said then.
         said: What each speaker of a Live session had said last then.
+        inputs: Which items were the input of each response then; empty without content.
     """
 
     state: SessionState
     digests: dict[bytes, bytes] = field(default_factory=dict)
     facts: Facts | None = None
     said: dict[Speaker, str] = field(default_factory=dict)
+    inputs: dict[str, list[str]] = field(default_factory=dict)
 
     def note(self, spans: Iterable[Span]) -> list[Span]:
         """Note spans as sent, and return those that were not, or not as they are now."""
@@ -133,6 +136,8 @@ class SpanReader:
             close_session(sent.state)
         new = sent.note(self._spans(sent, closed))
         if not closed:
+            if self.content and (new or not sent.inputs):
+                sent.inputs = item_ids_of_inputs(sent.state)
             self.kept.put(sent)
         return new
 
@@ -160,7 +165,10 @@ class SpanReader:
             return self._open_spans(state, whole(state))
         if not state.dirty and sent.said == said_last(state):
             return []
-        return self._open_spans(state, changed(state, sent.facts, sent.said))
+        parts = changed(state, sent.facts, sent.said)
+        if self.content:
+            parts = _with_inputs(state, parts, sent)
+        return self._open_spans(state, parts)
 
     def _open_spans(self, state: SessionState, parts: Parts) -> list[Span]:
         """Return the spans of these parts that have ended though the session may go on."""
@@ -170,6 +178,16 @@ class SpanReader:
         if state.scores:
             _add_scores(state, spans, self.content)
         return finished(state, (span for span in spans if span.is_over), self.link)
+
+
+def _with_inputs(state: SessionState, parts: Parts, sent: SentSpans) -> Parts:
+    """Return parts, and the responses whose input has changed: items come and go ahead of them."""
+    inputs = item_ids_of_inputs(state)
+    found = {response.id: response for response in parts.responses}
+    for id_, items in inputs.items():
+        if items != sent.inputs.get(id_) or not state.dirty.items.isdisjoint(items):
+            found[id_] = state.responses[id_]
+    return parts._replace(responses=found.values())
 
 
 def _add_scores(state: SessionState, spans: list[Span], content: bool) -> None:

@@ -6,10 +6,12 @@ everything, and a key that was written wrongly would be in the log. Called by ot
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import re
-from urllib.parse import unquote
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from eventstore.brief import brief
 from eventstore.errors import InvalidInputError
@@ -17,7 +19,6 @@ from eventstore.errors import InvalidInputError
 #: For how long spans are offered, in seconds: at least, at most, and if nothing else is said.
 _LEAST, _MOST, _USUAL = 1.0, 60.0, 10.0
 _COMPRESSIONS = ("none", "gzip", "deflate")
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t -~\x80-\xff]*")
 
 
@@ -40,11 +41,13 @@ def check_settings() -> float:
 
 
 def _check_headers() -> None:
+    from opentelemetry.util.re import parse_env_headers
+
     name, headers = _variable("HEADERS")
     for number, header in enumerate(filter(str.strip, headers.split(",")), 1):
-        key, equals, value = header.partition("=")
-        is_usable = _NAME.fullmatch(unquote(key).strip()) and _VALUE.fullmatch(unquote(value))
-        if not equals or not is_usable:
+        with silenced():
+            parsed = parse_env_headers(header, liberal=True)
+        if not parsed or not all(map(_VALUE.fullmatch, parsed.values())):
             raise InvalidInputError(
                 f"{name}: header {number} cannot be sent: write NAME=VALUE, and commas between them"
             )
@@ -68,3 +71,16 @@ def _variable(kind: str) -> tuple[str, str]:
     names = f"OTEL_EXPORTER_OTLP_TRACES_{kind}", f"OTEL_EXPORTER_OTLP_{kind}"
     found = next((name for name in names if os.environ.get(name)), names[-1])
     return found, os.environ.get(found, "").strip()
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Drop what the exporter logs: outcomes tell it, without values of headers."""
+    logger, nothing = logging.getLogger("opentelemetry"), logging.NullHandler()
+    propagated, logger.propagate = logger.propagate, False
+    logger.addHandler(nothing)
+    try:
+        yield
+    finally:
+        logger.removeHandler(nothing)
+        logger.propagate = propagated

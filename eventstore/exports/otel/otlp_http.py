@@ -7,17 +7,16 @@ command `export --format otel --endpoint`, and by traces.py.
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
 from eventstore.common.urls import split_server_url
 from eventstore.common.version import VERSION
 from eventstore.errors import EventStoreError, InvalidInputError, MissingExtraError
 from eventstore.exports.otel.collector_answers import Asked, watched_session
-from eventstore.exports.otel.collector_settings import check_settings
+from eventstore.exports.otel.collector_settings import check_settings, silenced
 from eventstore.exports.otel.otlp_json import SCOPE, batches, nanoseconds, resource_attributes
 from eventstore.exports.otel.spans import Span
 from eventstore.realtime.masking.secret_addresses import without_keys
@@ -107,7 +106,7 @@ class Endpoint:
         asked, done = self._asked, None
         asked.requests, asked.answer, asked.again = 0, None, again
         # Older exporters raise what newer ones log.
-        with _silenced(), suppress(Exception):
+        with silenced(), suppress(Exception):
             done = exporter.export([_readable(span) for span in spans])
         answer = asked.answer
         if not asked.requests and self._exporter is exporter:
@@ -151,19 +150,6 @@ def _traces_url(url: str) -> str:
     if parts is None:
         raise InvalidInputError(f"endpoint {url!r}: use a URL such as http://localhost:4318")
     return parts._replace(path=_PATH).geturl() if parts.path in ("", "/") else url
-
-
-@contextmanager
-def _silenced() -> Iterator[None]:
-    """Drop what the exporter logs: outcomes tell it, without values of headers."""
-    logger, nothing = logging.getLogger("opentelemetry"), logging.NullHandler()
-    propagated, logger.propagate = logger.propagate, False
-    logger.addHandler(nothing)
-    try:
-        yield
-    finally:
-        logger.removeHandler(nothing)
-        logger.propagate = propagated
 
 
 def _readable(span: Span) -> Any:

@@ -50,6 +50,7 @@ class Outbox:
         refused: How many spans the collector will never take.
         failed: How often it took nothing.
         is_failing: True if it took nothing when it was asked last.
+        is_stopped: True if it is no failure, and no news, that spans are not taken any more.
         next_at: When spans may be offered again, by the monotonic clock.
     """
 
@@ -60,7 +61,8 @@ class Outbox:
         self._at_once, self._pause, self._alone = BATCH, FIRST_PAUSE, 0
         self._taken_last: _Waiting | None = None
         self.sent = self.refused = self.failed = 0
-        self.is_failing, self.next_at = False, 0.0
+        self.is_failing = self.is_stopped = False
+        self.next_at = 0.0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -117,7 +119,7 @@ class Outbox:
             self._note_taken(some, outcome)
         elif len(some) > 1:
             # One span may be the reason, or all together are too large.
-            self._at_once = len(some) // 2
+            self._at_once, self._alone = len(some) // 2, 0
         else:
             self._leave_out(some[0], outcome.reason)
 
@@ -150,13 +152,16 @@ class Outbox:
         self.failed += 1
         was_failing, self.is_failing = self.is_failing, True
         shown, reason = self._endpoint.shown, outcome.reason
-        if not (outcome.suspect and self._is_about(some, reason)) and self._once:
+        if not (outcome.suspect and self._is_about(some, reason)) and self._is_last_try():
             raise EventStoreError(f"{shown} did not take the spans: {reason}")
-        if not was_failing:
+        if not was_failing and not self.is_stopped:
             _LOGGER.warning("%s did not take spans: %s; trying again", shown, reason)
         pause = max(self._pause, min(outcome.wait, MOST_WAIT))
         self.next_at = time.monotonic() + pause
         self._pause = min(self._pause * 2, MOST_PAUSE)
+
+    def _is_last_try(self) -> bool:
+        return self._once and not self.is_stopped
 
     def _is_about(self, some: list[Span], reason: str) -> bool:
         """Return True if it may be the spans that were not taken, and not the collector.
@@ -169,6 +174,8 @@ class Outbox:
             self._at_once = 1
             return True
         self._alone += 1
+        if self._alone < 2:
+            return True  # It is tried again, once it is known which sessions were erased.
         if self._taken_last is None:
             # It is not known which spans are taken, so the next one is tried.
             self._waiting[_key(some[0])] = self._waiting.pop(_key(some[0]))

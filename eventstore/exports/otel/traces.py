@@ -95,8 +95,9 @@ class Traces:
 
     def stop(self) -> None:
         """End `run` soon. Any thread, or a signal, may call it."""
+        self._outbox.is_stopped = True
         self._stopped.set()
-        self._endpoint.close()  # What is sent now ends, and is not repeated for seconds.
+        self._endpoint.close()  # What is sent now ends. The next run sends it.
         if self._feed is not None:
             self._feed.stop()
 
@@ -147,8 +148,6 @@ class Traces:
             if outbox:
                 outbox.offer(feed.keep)
         except EventStoreError as error:
-            if is_outage(error):
-                outbox.next_at = time.monotonic() + RETRY
-            elif not self._stopped.is_set():
+            if not is_outage(error):
                 raise
-            # A stop ends the request, too. What it was about is sent by the next run.
+            outbox.next_at = time.monotonic() + RETRY

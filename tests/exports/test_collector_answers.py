@@ -24,7 +24,7 @@ from support.calls import voice_call
 from support.otel_collector import Collector, collecting
 from support.tunnel import tls_answering, tunnelling
 
-from eventstore.errors import EventStoreError
+from eventstore.errors import EventStoreError, InvalidInputError
 from eventstore.exports.otel import outbox
 from eventstore.exports.otel.otlp_http import Endpoint
 from eventstore.exports.otel.outbox import Outbox
@@ -129,6 +129,31 @@ def test_reasons_have_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(EventStoreError) as raised:
             endpoint.send(some_spans(1))
         assert "refused" in str(raised.value) and key not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("HEADERS", "x=a%0Aksecret"),
+        ("HEADERS", "a=1,Bearer ksecret"),
+        ("HEADERS", "a b=ksecret"),
+        ("HEADERS", "x=ksecret\N{SNOWMAN}"),
+        ("TIMEOUT", "nan"),
+        ("TIMEOUT", "0"),
+        ("TIMEOUT", "soon"),
+        ("COMPRESSION", "zstd"),
+        ("CERTIFICATE", "/nowhere"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_told_without_its_keys(
+    kind: str, value: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in (f"OTEL_EXPORTER_OTLP_{kind}", f"OTEL_EXPORTER_OTLP_TRACES_{kind}"):
+        monkeypatch.setenv(name, value)
+        with pytest.raises(InvalidInputError, match=name) as raised:
+            Endpoint("http://localhost:4318")
+        monkeypatch.delenv(name)
+        assert "ksecret" not in str(raised.value) and not caplog.text
 
 
 # How many are offered at once

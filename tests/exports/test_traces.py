@@ -23,7 +23,6 @@ from websockets.sync.client import connect
 
 from eventstore import EventStore, EventStoreError, InvalidInputError, Recorder, read_spans
 from eventstore.exports.otel import outbox
-from eventstore.exports.otel.otlp_http import Endpoint
 from eventstore.exports.otel.otlp_json import otlp_lines
 from eventstore.exports.otel.traces import Traces
 
@@ -299,23 +298,6 @@ def test_what_was_not_taken_is_sent_by_the_next_one(store: EventStore) -> None:
         asked = collector.asked
         store.traces(collector.url, once=True).run()
         assert collector.asked == asked
-
-
-def test_one_span_that_is_refused_stops_no_other(store: EventStore) -> None:
-    spans = read_spans(store, store.append("sess_1", FRAMES, close=True).session_id)
-    refused = spans[2].span_id
-
-    class Picky(Endpoint):
-        def offer(self, spans: Any) -> Any:
-            collector.status = 400 if any(span.span_id == refused for span in spans) else 200
-            return super().offer(spans)
-
-    with collecting() as collector:
-        made = store.traces(collector.url, from_="start", once=True)
-        made._outbox._endpoint = Picky(collector.url)
-        made.run()
-    assert (made.sent, made.refused) == (len(spans) - 1, 1)
-    assert kept(collector).keys() == {span.span_id for span in spans} - {refused}
 
 
 def test_what_a_collector_leaves_out_is_counted(store: EventStore) -> None:

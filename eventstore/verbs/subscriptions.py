@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 #: How many seconds a lease has at most.
 _MOST_LEASE = 12 * 3600
-#: That of traces. A collector may take as long as its time limit, 10 seconds, for each answer.
-_TRACES_LEASE = 30.0
+#: How often a collector's limit of time is in the lease of traces. It is renewed after each
+#: request, if half of it is over.
+_LIMITS = 3
 
 
 #: How many types of events a subscription has at most. They are a statement's parameters.
@@ -227,7 +228,8 @@ class SubscriptionVerbs(Queries):
 
         def feed() -> Feed:
             consumer = add_subscription(self._work, name, "changes", from_, None, conditions)
-            return Feed(self._work, consumer, _TRACES_LEASE, once, LOOK_EACH, acknowledged=True)
+            lease = endpoint.seconds * _LIMITS
+            return Feed(self._work, consumer, lease, once, LOOK_EACH, acknowledged=True)
 
         feed().close()
         return Traces(self._work, name, feed, endpoint, content, link, once)

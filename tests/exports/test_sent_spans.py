@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.calls import beta_tool_call, voice_call
+from support.events import Call
 from support.examples import examples
 from support.gpt_live import client_call, decisions_call, responses_call
 from support.live_strategies import live_streams
@@ -18,8 +19,12 @@ from support.recordings import each_recording, frames
 from support.strategies import streams
 
 from eventstore import EventStore, Frame, read_spans
+from eventstore.exports.otel import sent_spans
+from eventstore.exports.otel.parts import Parts
 from eventstore.exports.otel.sent_spans import SpanReader
+from eventstore.exports.otel.session_spans import child_spans
 from eventstore.exports.otel.spans import Span
+from eventstore.projection.state import SessionState
 from eventstore.store.consumers.checkpoints import begin_checkpoint
 from eventstore.store.database.transaction import write
 
@@ -126,3 +131,34 @@ def test_recordings(store: EventStore, recording: Path) -> None:
     session_id, sent, again = follow(store, stream, range(0, len(stream), 9))
     assert sent == exported(store, session_id)
     print(len(sent), again, Counter(s.name for s in sent.values()))
+
+
+def test_what_comes_ahead_of_a_response_changes_its_input(store: EventStore) -> None:
+    call = Call().created("resp_1").begins_speech("resp_1", "item_2").done("resp_1")
+    call.typed("item_1", "Hello", previous="root").server(
+        "conversation.item.deleted", item_id="item_1"
+    )
+    session_id, sent, again = follow(store, call.frames, range(len(call.frames)))
+    assert sent == exported(store, session_id) and again == 2
+
+
+def test_a_score_does_not_make_each_step_look_at_all_spans(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = Call()
+    for number in range(20):
+        call.created(f"resp_{number}").done(f"resp_{number}")
+    store.append("scored", call.frames)
+    store.score("scored", "helpful", 0.5, response="resp_3")
+    one, looked = reader(store), list[int]()
+    one.new_spans("scored")
+
+    def counted(state: SessionState, parts: Parts, content: bool) -> list[Span]:
+        looked.append(len(parts.responses))
+        return child_spans(state, parts, content)
+
+    monkeypatch.setattr(sent_spans, "child_spans", counted)
+    store.append("scored", Call().created("resp_20").done("resp_20").frames)
+    assert len(one.new_spans("scored")) == 1 and looked == [2]
+    store.score("scored", "helpful", None, response="resp_3")
+    assert [span.evaluations for span in one.new_spans("scored")] == [[]]

@@ -22,8 +22,7 @@ from support.terminal import COMMAND, environment
 from websockets.sync.client import connect
 
 from eventstore import EventStore, EventStoreError, InvalidInputError, Recorder, read_spans
-from eventstore.exports.otel import traces as sending
-from eventstore.exports.otel.otlp_http import Endpoint
+from eventstore.exports.otel import outbox
 from eventstore.exports.otel.otlp_json import otlp_lines
 from eventstore.exports.otel.traces import Traces
 
@@ -37,8 +36,8 @@ LINK = "https://calls.example"
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(sending, "MOST_PAUSE", 0.2)
+    monkeypatch.setattr(outbox, "FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(outbox, "MOST_PAUSE", 0.2)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "2")
 
 
@@ -256,8 +255,9 @@ def test_a_collector_in_trouble_gets_all_spans_afterwards(
             for name in ("status", "seconds", "raw", "kind", "answer"):
                 setattr(collector, name, healthy[name])
             eventually(lambda: names(collector).count("invoke_agent") >= 2)
+            wanted = written(store, "sess_0", "sess_1")
+            eventually(lambda: kept(collector) == wanted)
         assert recorder.counters().missed == 0
-    assert kept(collector) == written(store, "sess_0", "sess_1")
     assert made.refused == 0
 
 
@@ -269,6 +269,19 @@ def test_a_collector_that_is_not_there_yet(store: EventStore) -> None:
         with collecting(port=port) as collector:
             eventually(lambda: "invoke_agent" in names(collector))
     assert kept(collector) == written(store, "sess_1")
+
+
+def test_nothing_of_a_session_that_was_erased_while_it_waited_is_sent(store: EventStore) -> None:
+    with collecting(503) as collector:
+        with tracing(store, collector.url, from_="start", content=True) as made:
+            for id_ in ("erased", "kept"):
+                store.append(id_, FRAMES, close=True)
+            eventually(lambda: made.failed)
+            store.erase("erased")
+            collector.status = 200
+            eventually(lambda: made.sent)
+            time.sleep(0.1)
+        assert kept(collector) == written(store, "kept", content=True)
 
 
 def test_what_was_not_taken_is_sent_by_the_next_one(store: EventStore) -> None:
@@ -285,23 +298,6 @@ def test_what_was_not_taken_is_sent_by_the_next_one(store: EventStore) -> None:
         asked = collector.asked
         store.traces(collector.url, once=True).run()
         assert collector.asked == asked
-
-
-def test_one_span_that_is_refused_stops_no_other(store: EventStore) -> None:
-    spans = read_spans(store, store.append("sess_1", FRAMES, close=True).session_id)
-    refused = spans[2].span_id
-
-    class Picky(Endpoint):
-        def offer(self, spans: Any) -> Any:
-            collector.status = 400 if any(span.span_id == refused for span in spans) else 200
-            return super().offer(spans)
-
-    with collecting() as collector:
-        made = store.traces(collector.url, from_="start", once=True)
-        made._endpoint = Picky(collector.url)
-        made.run()
-    assert (made.sent, made.refused) == (len(spans) - 1, 1)
-    assert kept(collector).keys() == {span.span_id for span in spans} - {refused}
 
 
 def test_what_a_collector_leaves_out_is_counted(store: EventStore) -> None:
@@ -342,7 +338,8 @@ def test_only_sessions_with_metadata(store: EventStore) -> None:
 def command(url: str, database_url: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [*COMMAND, "traces", "--to", url, "--db", database_url],
-        env=environment(),
+        # The lease of its sessions is three times as long.
+        env={**environment(), "OTEL_EXPORTER_OTLP_TIMEOUT": "1.5"},
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
@@ -374,7 +371,8 @@ def test_senders_that_are_killed_miss_nothing_and_share(
         finally:
             for sender in senders:
                 sender.terminate()
-                assert sender.wait(20) == 0
+                # One that has only just been started has no handler yet.
+                assert sender.wait(20) in (0, -signal.SIGTERM)
 
 
 # Where they go

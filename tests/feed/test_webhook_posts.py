@@ -5,109 +5,57 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
 
 import pytest
+from support.answering import (
+    Answer,
+    answering,
+    dripping,
+    endless_body,
+    endless_head,
+    endless_hints,
+    endless_line,
+)
 
 from eventstore.feed.webhooks import post as posting
 from eventstore.feed.webhooks.destination import parse_destination
 from eventstore.feed.webhooks.post import PostError, is_public, post
-
-Answer = Callable[[socket.socket], None]
-
-
-@pytest.fixture
-def answering() -> Iterator[Callable[[Answer], str]]:
-    """Starts an app that reads the head of a request and then does as a test says."""
-    listeners: list[socket.socket] = []
-    threads: list[threading.Thread] = []
-
-    def start(answer: Answer) -> str:
-        listener = socket.create_server(("127.0.0.1", 0))
-        listeners.append(listener)
-
-        def run() -> None:
-            with suppress(OSError):
-                connection, _ = listener.accept()
-                with connection:
-                    connection.recv(65536)
-                    answer(connection)
-
-        threads.append(threading.Thread(target=run))
-        threads[-1].start()
-        return f"http://127.0.0.1:{listener.getsockname()[1]}/hooks"
-
-    yield start
-    for listener in listeners:
-        listener.close()
-    for thread in threads:
-        thread.join(20)
 
 
 def send(url: str) -> None:
     post(parse_destination(url, allow_private=True), {"x": "y"}, b"{}")
 
 
-def _endless_body(connection: socket.socket) -> None:
-    connection.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
-    while True:
-        connection.sendall(b"1000\r\n" + b"x" * 4096 + b"\r\n")
-
-
-def _dripping(connection: socket.socket) -> None:
-    for byte in b"HTTP/1.1 200 OK" * 1000:
-        connection.sendall(bytes([byte]))
-        time.sleep(0.05)
-
-
-def _endless_head(connection: socket.socket) -> None:
-    connection.sendall(b"HTTP/1.1 100 Continue\r\n")
-    while True:
-        connection.sendall(b"x-more: " + b"x" * 8000 + b"\r\n")
-
-
-def _endless_line(connection: socket.socket) -> None:
-    while True:
-        connection.sendall(b"HTTP/1.1 200 " + b"x" * 8000)
-
-
-def _endless_hints(connection: socket.socket) -> None:
-    while True:
-        connection.sendall(b"HTTP/1.1 103 Early Hints\r\nlink: </>\r\n\r\n")
-        time.sleep(0.01)
-
-
-def test_a_body_without_end_is_not_read(answering: Callable[[Answer], str]) -> None:
+def test_a_body_without_end_is_not_read() -> None:
     began = time.monotonic()
-    send(answering(_endless_body))
-    assert time.monotonic() - began < posting.TIMEOUT / 2
+    with answering(endless_body) as server:
+        send(server.url)
+        assert time.monotonic() - began < posting.TIMEOUT / 2
 
 
 @pytest.mark.parametrize("said", [b"HTTP/1.1 204", b"HTTP/1.0 200 OK", b"HTTP/1.1 299 \xff\x00"])
-def test_what_comes_before_the_answer_is_skipped(
-    answering: Callable[[Answer], str], said: bytes
-) -> None:
+def test_what_comes_before_the_answer_is_skipped(said: bytes) -> None:
     before = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"
-    send(answering(lambda connection: connection.sendall(before + said + b"\r\n")))
+    with answering(lambda connection: connection.sendall(before + said + b"\r\n")) as server:
+        send(server.url)
 
 
-@pytest.mark.parametrize("answer", [_dripping, _endless_hints], ids=["drip", "hints"])
+@pytest.mark.parametrize("answer", [dripping, endless_hints], ids=["drip", "hints"])
 def test_an_app_that_answers_slowly_without_end_is_given_up_in_time(
-    answering: Callable[[Answer], str], answer: Answer, monkeypatch: pytest.MonkeyPatch
+    answer: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(posting, "TIMEOUT", 0.5)
     began = time.monotonic()
-    with pytest.raises(PostError, match="timeout"):
-        send(answering(answer))
+    with answering(answer) as server, pytest.raises(PostError, match="timeout"):
+        send(server.url)
     assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (_endless_head, "no HTTP"),
-        (_endless_line, "no HTTP"),
+        (endless_head, "no HTTP"),
+        (endless_line, "no HTTP"),
         (lambda connection: connection.sendall(b"SSH-2.0-x\r\n"), "no HTTP"),
         (lambda connection: connection.sendall(b"HTTP/1.1 999 x\r\n"), "no HTTP"),
         (lambda connection: connection.sendall("HTTP/1.1 ٢٠٠ x\r\n".encode()), "no HTTP"),
@@ -116,24 +64,20 @@ def test_an_app_that_answers_slowly_without_end_is_given_up_in_time(
         (lambda connection: connection.sendall(b"HTTP/1.1 302 x\r\nlocation: /\r\n"), "status 302"),
     ],
 )
-def test_what_is_no_answer_is_none(
-    answering: Callable[[Answer], str], answer: Answer, told: str
-) -> None:
-    with pytest.raises(PostError, match=told):
-        send(answering(answer))
+def test_what_is_no_answer_is_none(answer: Answer, told: str) -> None:
+    with answering(answer) as server, pytest.raises(PostError, match=told):
+        send(server.url)
 
 
-def test_proxies_of_the_environment_are_not_used(
-    answering: Callable[[Answer], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1/")
-    url = answering(lambda connection: connection.sendall(b"HTTP/1.1 204 No Content\r\n"))
-    send(f"{url}/tür?a=ü")
+    with answering(lambda connection: connection.sendall(b"HTTP/1.1 204 x\r\n")) as server:
+        send(f"{server.url}/tür?a=ü")
 
 
 def test_a_name_that_leads_elsewhere_later_is_looked_up_once(
-    answering: Callable[[Answer], str], monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[object] = []
 
@@ -171,19 +115,19 @@ def test_a_name_server_that_does_not_answer_is_given_up_in_time(
 
 
 def test_a_second_address_is_tried_if_the_first_does_not_answer(
-    answering: Callable[[Answer], str], monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    url = answering(lambda connection: connection.sendall(b"HTTP/1.1 204 x\r\n"))
-    port = int(url.rpartition(":")[2].partition("/")[0])
-    found = [
-        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 1, 0, 0)),
-        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)),
-    ]
     real = socket.getaddrinfo
-    monkeypatch.setattr(
-        socket, "getaddrinfo", lambda host, *a, **k: found if host == "app" else real(host, *a, **k)
-    )
-    send(f"http://app:{port}/")
+    with answering(lambda connection: connection.sendall(b"HTTP/1.1 204 x\r\n")) as server:
+        port = int(server.url.rpartition(":")[2].partition("/")[0])
+        found = [
+            (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 1, 0, 0)),
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)),
+        ]
+        monkeypatch.setattr(
+            socket, "getaddrinfo", lambda host, *a, **k: found if host == "app" else real(host, *a)
+        )
+        send(f"http://app:{port}/")
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,9 @@ class Collector(HTTPServer):
         seconds: How long it takes for that.
         raw: What it answers in place of HTTP, if it is to answer nonsense.
         kind: The content type of its answers.
+        wait: What its header Retry-After says; none if it is empty.
+        fails_at: It answers 500 to a request that has one of these bytes, such as a span's id.
+        most: How large a request may be. It answers 413 to a larger one, before it has read it.
         answer: Their body.
         asked: How many requests there were, whatever it answered.
     """
@@ -64,6 +67,7 @@ class Collector(HTTPServer):
     def __init__(self, status: int = 200, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.status, self.seconds, self.raw = status, 0.0, b""
+        self.wait, self.fails_at, self.most = "", list[bytes](), 1 << 30
         self.kind = "application/x-protobuf"
         self.answer = ExportTraceServiceResponse().SerializeToString()
         self.asked = 0
@@ -84,15 +88,22 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         server = self.server
         assert isinstance(server, Collector)
-        body = self.rfile.read(int(self.headers["Content-Length"]))
         server.asked += 1
+        length = int(self.headers["Content-Length"])
+        if length > server.most:
+            self.connection.sendall(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
+            return
+        body = self.rfile.read(length)
         time.sleep(server.seconds)
         if server.raw:
             self.wfile.write(server.raw)
             return
-        if server.status == 200 and "html" not in server.kind:
+        status = 500 if any(one in body for one in server.fails_at) else server.status
+        if status == 200 and "html" not in server.kind:
             server.requests.append((self.path, self.headers["Content-Type"], body))
-        self.send_response(server.status)
+        self.send_response(status)
+        if server.wait:
+            self.send_header("Retry-After", server.wait)
         if server.status in (302, 307):
             self.send_header("Location", server.url)
         self.send_header("Content-Type", server.kind)

@@ -6,16 +6,19 @@ which it was redirected. Called by otlp_http.py.
 
 from __future__ import annotations
 
-import io
+import time
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
+from eventstore.errors import EventStoreError
 from eventstore.realtime.values import storable
 
 #: A collector refuses for ever what it cannot read, or what is too large. Whatever else it answers,
 #: it may take the same spans later: once its keys, its address or its load are other ones.
 _REFUSES = frozenset({400, 413, 422})
-_MOST_BODY = 65_536
+#: With these it says something of itself, or of whoever asks, and nothing of the spans.
+_OF_ALL = frozenset({401, 402, 403, 404, 405, 407, 429, 502, 503, 504})
 
 
 class Answer(NamedTuple):
@@ -25,12 +28,14 @@ class Answer(NamedTuple):
         status, reason: Those of its first line.
         kind: Its content type.
         body: Its body, up to so many bytes.
+        wait: How long it asks to wait, in seconds; 0 if it does not.
     """
 
     status: int
     reason: str
     kind: str
     body: bytes
+    wait: float = 0.0
 
     def is_of_collector(self) -> bool:
         """Return True if a collector says that it took a request."""
@@ -39,6 +44,10 @@ class Answer(NamedTuple):
     def refuses(self) -> bool:
         """Return True if it says that the same request will never be taken."""
         return self.status in _REFUSES
+
+    def is_of_request(self) -> bool:
+        """Return True if it is an error for which the spans may be the reason."""
+        return self.status >= 400 and self.status not in _OF_ALL
 
     def told(self) -> str:
         """Return it in words, on one line."""
@@ -69,10 +78,16 @@ class Asked:
     Attributes:
         requests: How many were begun.
         answer: The last answer; None if there was none.
+        trouble: Why there was none, in a few words without secrets.
+        is_of_request: True if the collector was there, so that what it was sent may be the reason.
+        again: True if the exporter may make a request again that was not taken.
     """
 
     requests: int = 0
     answer: Answer | None = None
+    trouble: str = ""
+    is_of_request: bool = False
+    again: bool = False
 
 
 def watched_session(asked: Asked) -> Any:
@@ -83,22 +98,50 @@ def watched_session(asked: Asked) -> Any:
     """
     import requests
 
+    from eventstore.exports.otel.collector_connection import ExchangeError, TimedAdapter
+
     class WatchedSession(requests.Session):
         def request(self, *arguments: Any, **options: Any) -> Any:
-            asked.requests, asked.answer = asked.requests + 1, None
-            return super().request(*arguments, **options)
+            asked.requests, asked.answer, asked.trouble = asked.requests + 1, None, ""
+            options["allow_redirects"] = False
+            if isinstance(self.verify, str):
+                # Otherwise REQUESTS_CA_BUNDLE would win over OpenTelemetry's own variable.
+                options.setdefault("verify", self.verify)
+            try:
+                response = super().request(*arguments, **options)
+            except Exception as error:
+                # The messages of all other errors may have a header's value, or the URL.
+                is_ours = isinstance(error, requests.ConnectionError)
+                asked.trouble = str(error) if is_ours else "a header or the URL cannot be sent"
+                asked.is_of_request = isinstance(error, ExchangeError)
+                if asked.again:
+                    raise
+                raise EventStoreError(asked.trouble) from error  # The exporter tries no more.
+            headers = response.headers
+            asked.answer = Answer(
+                response.status_code,
+                response.reason or "",
+                headers.get("content-type", ""),
+                response.content,
+                _seconds(headers.get("retry-after", "")),
+            )
+            if response.status_code >= 400 and not asked.again:
+                response.status_code = 400  # After this one, no exporter tries again.
+            return response
 
-        def send(self, request: Any, **options: Any) -> Any:
-            options |= {"allow_redirects": False, "stream": True}
-            with super().send(request, **options) as response:
-                body = response.raw.read(_MOST_BODY, decode_content=True) or b""
-            kind, reason = response.headers.get("content-type", ""), response.reason or ""
-            asked.answer = Answer(response.status_code, reason, kind, body)
-            # A body of any length would be read whole.
-            short = requests.Response()
-            short.status_code, short.reason = response.status_code, response.reason
-            short.headers, short.url = response.headers, response.url
-            short.request, short.raw = response.request, io.BytesIO(body)
-            return short
+    session, adapter = WatchedSession(), TimedAdapter()
+    session.headers["Accept-Encoding"] = "identity"
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, adapter)
+    return session
 
-    return WatchedSession()
+
+def _seconds(retry_after: str) -> float:
+    """Return how long a header asks to wait, in seconds, or 0."""
+    told = retry_after.strip()
+    if told.isascii() and told.isdigit():
+        return float(told[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return 0.0

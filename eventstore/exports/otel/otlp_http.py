@@ -7,24 +7,23 @@ command `export --format otel --endpoint`, and by traces.py.
 
 from __future__ import annotations
 
-import logging
 import os
-import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
 from eventstore.common.urls import split_server_url
 from eventstore.common.version import VERSION
 from eventstore.errors import EventStoreError, InvalidInputError, MissingExtraError
 from eventstore.exports.otel.collector_answers import Asked, watched_session
-from eventstore.exports.otel.otlp_json import SCOPE, SERVICE, batches, nanoseconds
+from eventstore.exports.otel.collector_settings import check_settings, silenced
+from eventstore.exports.otel.otlp_json import SCOPE, batches, nanoseconds, resource_attributes
 from eventstore.exports.otel.spans import Span
+from eventstore.realtime.masking.secret_addresses import without_keys
 from eventstore.realtime.upstream_urls import public_url
 
 _SAMPLED = 1
 _PATH = "/v1/traces"
-# What the exporter logs before it tries again. When the reason is shown, the last try is over.
-_RETRIED = re.compile(r"Transient error (.+) encountered while exporting .+")
 
 
 class Outcome(NamedTuple):
@@ -34,11 +33,15 @@ class Outcome(NamedTuple):
         kind: `taken`, `refused` if the endpoint will never take them, or `away` if it may later.
         reason: Why they were not taken, on one line; empty if they were.
         rejected: How many of the spans the endpoint says that it left out of those it took.
+        suspect: True if the spans may be the reason, or how many they are.
+        wait: How long the endpoint asks to wait, in seconds; 0 if it does not.
     """
 
     kind: Literal["taken", "refused", "away"]
     reason: str = ""
     rejected: int = 0
+    suspect: bool = False
+    wait: float = 0.0
 
 
 class Endpoint:
@@ -47,13 +50,15 @@ class Endpoint:
     Attributes:
         url: The URL that spans are sent to.
         shown: The URL as messages have it, without what may be secret.
+        seconds: How long `offer` lasts at most.
 
     Args:
         url: The endpoint's URL. If it has no path, `/v1/traces` is added. None for the one that
             OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT names.
 
     Raises:
-        InvalidInputError: This is not a URL of HTTP, or none is named.
+        InvalidInputError: This is not a URL of HTTP, or none is named, or a variable of
+            OpenTelemetry has a wrong value.
         MissingExtraError: OpenTelemetry's packages are not installed.
     """
 
@@ -63,10 +68,11 @@ class Endpoint:
         except ImportError as error:
             raise MissingExtraError("opentelemetry-exporter-otlp-proto-http", "otel") from error
         self.url = _traces_url(url) if url is not None else _url_of_environment()
-        self.shown = public_url(self.url)
+        self.shown = without_keys(public_url(self.url))
+        self.seconds = check_settings()
         self._asked = Asked()
         self._make: Callable[[], Any] = lambda: OTLPSpanExporter(
-            endpoint=self.url, session=watched_session(self._asked)
+            endpoint=self.url, timeout=self.seconds, session=watched_session(self._asked)
         )
         self._exporter: Any = self._make()
 
@@ -77,36 +83,40 @@ class Endpoint:
             EventStoreError: The endpoint did not accept the spans.
         """
         for batch in batches(spans):
-            outcome = self.offer(batch)
-            if outcome.kind != "taken":
+            outcome = self.offer(batch, again=True)
+            if outcome.kind == "refused" and len(batch) > 1:
+                # They may be too large together.
+                half = len(batch) // 2
+                self.send(batch[:half])
+                self.send(batch[half:])
+            elif outcome.kind != "taken":
                 raise EventStoreError(f"{self.shown} did not take the spans: {outcome.reason}")
 
-    def offer(self, spans: Sequence[Span]) -> Outcome:
+    def offer(self, spans: Sequence[Span], again: bool = False) -> Outcome:
         """Send spans in one request, and return what became of them.
 
-        It lasts as long as OTEL_EXPORTER_OTLP_TIMEOUT says, by default 10 seconds at most: for that
-        time a request is repeated if the endpoint is busy or away.
+        It lasts as long as OTEL_EXPORTER_OTLP_TIMEOUT says, by default 10 seconds, and at most 60.
+
+        Args:
+            again: Repeat the request for that time if the endpoint is busy or away.
         """
         from opentelemetry.sdk.trace.export import SpanExportResult
 
         exporter = self._exporter = self._exporter or self._make()
-        asked = self._asked
-        asked.requests, asked.answer = 0, None
-        done, raised = None, ""
-        with _FailureReason() as reason:
-            try:
-                done = exporter.export([_readable(span) for span in spans])
-            except Exception as error:  # older exporters raise what newer ones log
-                raised = " ".join(str(error).split())[:500] or type(error).__name__
-        answer, told = asked.answer, raised or reason.reason or "no answer"
+        asked, done = self._asked, None
+        asked.requests, asked.answer, asked.again = 0, None, again
+        # Older exporters raise what newer ones log.
+        with silenced(), suppress(Exception):
+            done = exporter.export([_readable(span) for span in spans])
+        answer = asked.answer
         if not asked.requests and self._exporter is exporter:
-            # The exporter could not encode them, or they are larger than what it sends at once.
-            return Outcome("refused", told)
-        if done is SpanExportResult.SUCCESS and answer is not None and answer.is_of_collector():
+            return Outcome("refused", "it cannot be encoded, or is too large to be sent")
+        if answer is None:
+            return Outcome("away", asked.trouble or "no answer", suspect=asked.is_of_request)
+        if done is SpanExportResult.SUCCESS and answer.is_of_collector():
             return Outcome("taken", *answer.partial_success())
-        if answer is not None and answer.refuses():
-            return Outcome("refused", answer.told())
-        return Outcome("away", told if answer is None else answer.told())
+        kind: Literal["refused", "away"] = "refused" if answer.refuses() else "away"
+        return Outcome(kind, answer.told(), suspect=answer.is_of_request(), wait=answer.wait)
 
     def close(self) -> None:
         """Close the connection, until something is sent again.
@@ -142,34 +152,6 @@ def _traces_url(url: str) -> str:
     return parts._replace(path=_PATH).geturl() if parts.path in ("", "/") else url
 
 
-class _FailureReason(logging.Handler):
-    """Keeps the first message that the exporter logs, since only the log has a failure's reason.
-
-    Attributes:
-        reason: The message, on one line; empty if there was none.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reason = ""
-        self._logger = logging.getLogger("opentelemetry")
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep the first message, which has the reason. Later ones report only the failed retry."""
-        message = " ".join(record.getMessage().split())
-        retried = _RETRIED.fullmatch(message)
-        self.reason = self.reason or (retried[1] if retried else message)[:500]
-
-    def __enter__(self) -> _FailureReason:
-        self._propagated, self._logger.propagate = self._logger.propagate, False
-        self._logger.addHandler(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._logger.removeHandler(self)
-        self._logger.propagate = self._propagated
-
-
 def _readable(span: Span) -> Any:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import Event, ReadableSpan
@@ -185,7 +167,7 @@ def _readable(span: Span) -> Any:
         name=span.name,
         context=_context(span, span.span_id),
         parent=_context(span, span.parent_id, span.is_remote_child) if span.parent_id else None,
-        resource=Resource({"service.name": SERVICE}),
+        resource=Resource(resource_attributes()),
         attributes=span.attributes,
         events=events,
         kind=SpanKind.CLIENT if span.kind == "client" else SpanKind.INTERNAL,

@@ -6,12 +6,14 @@ by the command `export --format otel`; otlp_http.py uses its names and times.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from eventstore.common.version import VERSION
 from eventstore.exports.otel.spans import Attributes, Span, Value
-from eventstore.realtime.values import dumps
+from eventstore.realtime.values import dumps, storable
 
 Json = dict[str, Any]
 
@@ -41,8 +43,23 @@ def otlp_request(spans: Sequence[Span]) -> Json:
     """Return the export request (`ExportTraceServiceRequest`) for some spans."""
     scope = {"name": SCOPE, "version": VERSION}
     scope_spans = {"scope": scope, "spans": [_span(span) for span in spans]}
-    resource = {"attributes": _attributes({"service.name": SERVICE})}
+    resource = {"attributes": _attributes(resource_attributes())}
     return {"resourceSpans": [{"resource": resource, "scopeSpans": [scope_spans]}]}
+
+
+def resource_attributes() -> Attributes:
+    """Return what spans come from: `eventstore`, or what OpenTelemetry's variables say.
+
+    They are OTEL_SERVICE_NAME, and OTEL_RESOURCE_ATTRIBUTES with pairs such as
+    `deployment.environment.name=production`.
+    """
+    found: Attributes = {"service.name": SERVICE}
+    for pair in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","):
+        key, _, value = (storable(unquote(part.strip())) for part in pair.partition("="))
+        if key and value:
+            found[key] = value
+    name = storable(os.environ.get("OTEL_SERVICE_NAME", "").strip())
+    return found | ({"service.name": name} if name else {})
 
 
 def _span(span: Span) -> Json:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from eventstore.exports.otel.spans import Attributes, Trace, common_attributes, trace_of
 from eventstore.projection.live_state import Delegation, Speaker
 from eventstore.projection.state import Item, Response, SessionState
+from eventstore.realtime.resources.scores import ScoreTarget
 from eventstore.realtime.values import text
 
 
@@ -67,15 +68,15 @@ def changed(state: SessionState, facts: Facts, said: Mapping[Speaker, str]) -> P
         facts: What each span said then.
         said: What each speaker of a Live session had said last then.
     """
-    # Whose span a score belongs to can be told among all spans alone.
-    if state.scores or facts_of(state) != facts:
+    if facts_of(state) != facts:
         return whole(state)
     dirty = state.dirty
+    scored = _scored(state)
     # What a speaker said ends when the other one goes on, and that does not mark it.
     spoken = [*said.values(), *said_last(state).values()]
-    items = dict.fromkeys([*_items_with(state, dirty.items), *spoken])
+    items = dict.fromkeys([*_items_with(state, dirty.items), *spoken, *scored["item"]])
     found = [state.items[id_] for id_ in items if id_ in state.items]
-    responses = dict.fromkeys(dirty.responses)
+    responses = dict.fromkeys([*dirty.responses, *scored["response"]])
     for item in found:
         responses.update(dict.fromkeys(filter(None, (item.response_id, item.answered_by))))
     delegations = _delegations_with(state, found, state.items.get(said.get("assistant", "")))
@@ -87,6 +88,19 @@ def changed(state: SessionState, facts: Facts, said: Mapping[Speaker, str]) -> P
         [key for key in _billed_with(found, dirty.billed) if key in state.billed],
         delegations,
     )
+
+
+def _scored(state: SessionState) -> dict[ScoreTarget, list[str]]:
+    """Return the ids of what is scored, or was before the latest events, by its kind.
+
+    Whose span a score belongs to can be told only among all the spans that it may belong to.
+    """
+    found: dict[ScoreTarget, list[str]] = {"session": [], "response": [], "item": []}
+    for target, id_ in state.scores:
+        found[target].append(id_)
+    for target, id_, _name, _by in state.dirty.scores:
+        found[target].append(id_)
+    return found
 
 
 def _items_with(state: SessionState, ids: Iterable[str]) -> Iterator[str]:

@@ -22,6 +22,7 @@ from eventstore.exports.otel.session_spans import (
     server_errors,
     session_spans,
 )
+from eventstore.exports.otel.span_content import item_ids_of_inputs
 from eventstore.exports.otel.spans import Span
 from eventstore.projection.handlers.session import close_session
 from eventstore.projection.live_state import Speaker
@@ -48,12 +49,14 @@ class SentSpans:
         digests: A digest of each span, as it was sent last, by its id.
         facts: What each span of the session said then.
         said: What each speaker of a Live session had said last then.
+        inputs: Which items were the input of each response then; empty without content.
     """
 
     state: SessionState
     digests: dict[bytes, bytes] = field(default_factory=dict)
     facts: Facts | None = None
     said: dict[Speaker, str] = field(default_factory=dict)
+    inputs: dict[str, list[str]] = field(default_factory=dict)
 
     def note(self, spans: Iterable[Span]) -> list[Span]:
         """Note spans as sent, and return those that were not, or not as they are now."""
@@ -123,23 +126,32 @@ class SpanReader:
             position = min(checkpoint.seq, head) if checkpoint is not None else 0
             sent = self.kept.take(session_id)
             if sent is None or not position <= sent.state.seq <= head:
-                sent = SentSpans(load_state(tx, session_id, position, closed=False))
-                self._note_sent(sent)
+                # To load a state reads fewer events than to fold on. If nothing was sent yet, it
+                # is of no matter which parts the latest events have changed.
+                sent = SentSpans(load_state(tx, session_id, position or head, closed=False))
+                if position:
+                    self._note_sent(sent)
             fold_behind(tx, sent.state, head)
         if closed:
             close_session(sent.state)
         new = sent.note(self._spans(sent, closed))
         if not closed:
+            if self.content and (new or not sent.inputs):
+                sent.inputs = item_ids_of_inputs(sent.state)
             self.kept.put(sent)
         return new
+
+    def gone(self, session_ids: Iterable[str]) -> set[str]:
+        """Return those of these sessions that were erased, or moved away."""
+        with read(self.engine) as tx:
+            return {id_ for id_ in session_ids if tx.row(STREAM, (id_,)) is None}
 
     def _note_sent(self, sent: SentSpans) -> None:
         """Note the spans that were sent when the checkpoint was moved to where the state is.
 
         The root's may have been sent or not, so that it is sent again.
         """
-        if sent.state.seq > 0:
-            sent.note(self._open_spans(sent.state, whole(sent.state)))
+        sent.note(self._open_spans(sent.state, whole(sent.state)))
 
     def _spans(self, sent: SentSpans, closed: bool) -> list[Span]:
         """Return spans that have ended; those of an open session as far as they may be new."""
@@ -153,7 +165,10 @@ class SpanReader:
             return self._open_spans(state, whole(state))
         if not state.dirty and sent.said == said_last(state):
             return []
-        return self._open_spans(state, changed(state, sent.facts, sent.said))
+        parts = changed(state, sent.facts, sent.said)
+        if self.content:
+            parts = _with_inputs(state, parts, sent)
+        return self._open_spans(state, parts)
 
     def _open_spans(self, state: SessionState, parts: Parts) -> list[Span]:
         """Return the spans of these parts that have ended though the session may go on."""
@@ -163,6 +178,16 @@ class SpanReader:
         if state.scores:
             _add_scores(state, spans, self.content)
         return finished(state, (span for span in spans if span.is_over), self.link)
+
+
+def _with_inputs(state: SessionState, parts: Parts, sent: SentSpans) -> Parts:
+    """Return parts, and the responses whose input has changed: items come and go ahead of them."""
+    inputs = item_ids_of_inputs(state)
+    found = {response.id: response for response in parts.responses}
+    for id_, items in inputs.items():
+        if items != sent.inputs.get(id_) or not state.dirty.items.isdisjoint(items):
+            found[id_] = state.responses[id_]
+    return parts._replace(responses=found.values())
 
 
 def _add_scores(state: SessionState, spans: list[Span], content: bool) -> None:

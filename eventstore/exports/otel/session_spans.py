@@ -253,6 +253,7 @@ def _configuration(response: Response) -> dict[str, Value | None]:
     speech = "speech" if "audio" in (modalities or ()) else "text"
     return {
         "gen_ai.output.type": speech if modalities else None,
+        "gen_ai.request.stream": True,
         "gen_ai.request.max_tokens": limit if isinstance(limit, int) else None,
         "gen_ai.request.temperature": config["temperature"],
     }

@@ -32,6 +32,12 @@ def inputs_of_responses(state: SessionState) -> dict[str, list[Item]]:
     return found
 
 
+def item_ids_of_inputs(state: SessionState) -> dict[str, list[str]]:
+    """Return the ids of the new items for each response."""
+    found = inputs_of_responses(state)
+    return {id_: [item.id for item in items] for id_, items in found.items()}
+
+
 def session_content(state: SessionState) -> Attributes:
     """Return the attributes of a session's span: instructions and tools."""
     attributes: Attributes = {}

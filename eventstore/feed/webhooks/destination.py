@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 
 from eventstore.brief import brief
 from eventstore.errors import InvalidInputError
-from eventstore.realtime.masking.secret_addresses import secrets_of_address
+from eventstore.realtime.masking.secret_addresses import without_keys
 
 _PORTS = {"http": 80, "https": 443}
 _MOST_SHOWN = 200
@@ -34,9 +34,7 @@ class Destination(NamedTuple):
         """Return the URL as it may be kept and shown: without its query, and without keys."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
-        url = f"{self.scheme}://{host}{port}{self.path.partition('?')[0]}"
-        for begin, end in sorted(secrets_of_address(url), reverse=True):
-            url = f"{url[:begin]}[removed]{url[end:]}"
+        url = without_keys(f"{self.scheme}://{host}{port}{self.path.partition('?')[0]}")
         return url if len(url) <= _MOST_SHOWN else f"{url[:_MOST_SHOWN]}…"
 
 

@@ -16,9 +16,8 @@ import time
 from collections.abc import Mapping
 from functools import cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from queue import Empty, SimpleQueue
-from threading import Thread
 
+from eventstore.common import timed_http
 from eventstore.errors import EventStoreError
 from eventstore.feed.webhooks.destination import Destination
 
@@ -26,7 +25,7 @@ from eventstore.feed.webhooks.destination import Destination
 TIMEOUT = 10.0
 _LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: [^\n]*)?\r?\n")
 _BLANK = re.compile(rb"\r?\n\r?\n")
-_MOST_HEAD, _PIECE = 65_536, 65_536
+_MOST_HEAD = 65_536
 _GLOBAL = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
 
@@ -44,7 +43,7 @@ def post(to: Destination, headers: Mapping[str, str], body: bytes) -> None:
     deadline = time.monotonic() + TIMEOUT
     try:
         with _connect(to, _addresses(to, deadline), deadline) as connection:
-            _send(connection, _head(to, headers, body) + body, deadline)
+            timed_http.send(connection, _head(to, headers, body) + body, deadline)
             status = _read_status(connection, deadline)
     except TimeoutError as error:
         raise PostError("timeout") from error
@@ -65,27 +64,15 @@ def _addresses(to: Destination, deadline: float) -> list[str]:
         PostError: The name leads nowhere, or to a private address.
         TimeoutError: It was not found in time.
     """
-    found: SimpleQueue[list[str] | Exception] = SimpleQueue()
-    # The system's look-up has no limit that can be set. A thread that is left alone with it ends
-    # with the system's own, after half a minute or so.
-    Thread(target=_look_up, args=(to, found), name="look-up", daemon=True).start()
     try:
-        addresses = found.get(timeout=_left(deadline))
-    except Empty:
-        raise TimeoutError from None
-    if isinstance(addresses, Exception):
-        raise PostError("unknown host") from addresses
+        addresses = timed_http.look_up(to.host, to.port, deadline)
+    except TimeoutError:
+        raise
+    except Exception as error:
+        raise PostError("unknown host") from error
     if not to.allow_private and not all(map(is_public, addresses)):
         raise PostError("private address")
     return addresses
-
-
-def _look_up(to: Destination, found: SimpleQueue[list[str] | Exception]) -> None:
-    try:
-        entries = socket.getaddrinfo(to.host, to.port, type=socket.SOCK_STREAM)
-        found.put(list(dict.fromkeys(str(entry[4][0]) for entry in entries)))
-    except Exception as error:
-        found.put(error)
 
 
 def is_public(address: str) -> bool:
@@ -102,24 +89,10 @@ def is_public(address: str) -> bool:
 
 
 def _connect(to: Destination, addresses: list[str], deadline: float) -> socket.socket:
-    """Connect to the first address that answers; each gets its part of the time."""
-    failed: OSError = TimeoutError()
-    for number, address in enumerate(addresses):
-        seconds = _left(deadline) / (len(addresses) - number)
-        try:
-            connection = socket.create_connection((address, to.port), seconds)
-        except OSError as error:
-            failed = error
-            continue
-        if to.scheme == "http":
-            return connection
-        try:
-            connection.settimeout(_left(deadline))
-            return _tls().wrap_socket(connection, server_hostname=to.host)
-        except BaseException:
-            connection.close()
-            raise
-    raise failed
+    connection = timed_http.connect(addresses, to.port, deadline)
+    if to.scheme == "http":
+        return connection
+    return timed_http.secure(connection, _tls(), to.host, deadline)
 
 
 @cache
@@ -135,13 +108,6 @@ def _head(to: Destination, headers: Mapping[str, str], body: bytes) -> bytes:
     fixed = {"host": host, "connection": "close", "content-length": str(len(body))}
     lines = [f"{name}: {value}" for name, value in {**fixed, **headers}.items()]
     return "\r\n".join([f"POST {to.path} HTTP/1.1", *lines, "", ""]).encode("ascii")
-
-
-def _send(connection: socket.socket, data: bytes, deadline: float) -> None:
-    left = memoryview(data)
-    while left:
-        connection.settimeout(_left(deadline))
-        left = left[connection.send(left[:_PIECE]) :]
 
 
 def _read_status(connection: socket.socket, deadline: float) -> int:
@@ -161,20 +127,8 @@ def _read_status(connection: socket.socket, deadline: float) -> int:
             continue
         if (line is None and b"\n" in got) or len(got) > _MOST_HEAD:
             raise PostError("no HTTP")
-        connection.settimeout(_left(deadline))
+        connection.settimeout(timed_http.seconds_left(deadline))
         piece = connection.recv(4096)
         if not piece:
             raise PostError("no answer")
         got += piece
-
-
-def _left(deadline: float) -> float:
-    """Return how many seconds are left.
-
-    Raises:
-        TimeoutError: None are.
-    """
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left

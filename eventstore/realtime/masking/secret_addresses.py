@@ -41,6 +41,13 @@ def secrets_of_address(text: str) -> Iterator[SecretSpan]:
         yield from _of_address(found[1], found.start(1), whole=True)
 
 
+def without_keys(url: str) -> str:
+    """Return a URL with "[removed]" in place of what may be secret in it."""
+    for begin, end in sorted(secrets_of_address(url), reverse=True):
+        url = f"{url[:begin]}[removed]{url[end:]}"
+    return url
+
+
 def secrets_of_headers(text: str) -> Iterator[SecretSpan]:
     """Yield the values of a request's headers that are written as lines: `X-Mine: value`."""
     for found in _HEADER.finditer(text):

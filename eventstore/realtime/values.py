@@ -162,8 +162,8 @@ def metadata_pairs(value: Any) -> dict[str, str]:
 
 
 _CONTAINERS = (dict, list)
-#: How deeply a value may be nested that orjson writes. Where lists of more than 204 levels (128 before
-#: 3.12) follow one another, it writes behind the end of its buffer, which ends the process.
+#: How deeply a value may be nested that orjson writes. Where lists of more than 204 levels (128
+#: before 3.12) follow one another, it writes behind the end of its buffer, which ends the process.
 _ORJSON_LEVELS = 100
 
 
@@ -181,8 +181,8 @@ def dumps(value: Any) -> str:
 
 def is_deeper(value: Any, levels: int) -> bool:
     """Return True if a JSON value is nested in more levels than `levels`."""
-    # The garbage collector lists what containers hold many times as fast as a loop. It does not track
-    # texts and numbers, nor dicts of nothing else.
+    # The garbage collector lists what containers hold many times as fast as a loop. It does not
+    # track texts and numbers, nor dicts of nothing else.
     level = [value]
     for _ in range(levels):
         held = filter(gc.is_tracked, gc.get_referents(*level))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import subprocess
 import time
@@ -13,10 +12,10 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 from support.calls import voice_call
-from support.deployed import DEPLOY
+from support.deployed import script_run
 from support.postgres import PostgresServer
-from support.postgres_tools import client_program, run_client
-from support.terminal import COMMAND, Terminal, environment
+from support.postgres_tools import run_client
+from support.terminal import Terminal
 
 from eventstore import EventStore
 
@@ -35,20 +34,6 @@ def folder(tmp_path: Path) -> Path:
         days = 1 if name.endswith(".dump") else 30
         os.utime(made / name, (time.time() - days * 86_400,) * 2)
     return link
-
-
-def script_run(tmp_path: Path, url: str, *arguments: str, **more: str) -> dict[str, Any]:
-    """What runs the script, for `subprocess`, with the variables `more`."""
-    programs = tmp_path / "bin"
-    programs.mkdir(exist_ok=True)
-    eventstore = programs / "eventstore"
-    eventstore.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
-    eventstore.chmod(0o755)
-    path = [str(programs), "/usr/bin", "/bin"]
-    if url.startswith("postgres"):
-        path.insert(0, str(Path(client_program("pg_dump")).parent))
-    known = environment() | {"EVENTSTORE_URL": url, "PATH": os.pathsep.join(path)} | more
-    return {"args": [DEPLOY / "backup.sh", *arguments], "env": known, "cwd": tmp_path}
 
 
 def run_script(

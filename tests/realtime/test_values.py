@@ -41,7 +41,8 @@ def test_any_depth_is_written(value: Any) -> None:
     assert loads(written[start:stop]) == value
 
 
-#: Lists side by side, each in many levels. Python ends the process if somebody has written behind a buffer.
+#: Lists side by side, each in many levels. Python looks behind the ends of buffers, and ends the
+#: process if somebody has written there.
 DEEP_ONES = """
 from eventstore.realtime.values import dumps
 for levels in (60, 253):

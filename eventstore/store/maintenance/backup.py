@@ -86,6 +86,7 @@ def back_up_store(engine: Engine, target: Path, progress: Progress | None) -> Ba
 
     Raises:
         InvalidInputError: The database is PostgreSQL, or the file exists, or has no folder.
+        SchemaError: The database has no schema of a store.
         DatabaseUnavailableError: The database cannot be read, or the file cannot be written.
     """
 
@@ -153,7 +154,8 @@ def _check_tables(engine: Engine, *names: str) -> None:
     """Refuse a file that is no store, and do not make one: a backup of it would be empty.
 
     Raises:
-        InvalidInputError: There is no file, or it has not the tables.
+        InvalidInputError: There is no file.
+        SchemaError: It has not the tables.
     """
     file = sqlite_file(engine.url)
     if file is not None and not file.exists():

@@ -169,7 +169,7 @@ _ORJSON_LEVELS = 100
 
 def dumps(value: Any) -> str:
     """Return JSON text that every database can store, of a value that came from parsed JSON."""
-    if not isinstance(value, _CONTAINERS) or not is_deeper(value, _ORJSON_LEVELS):
+    if not isinstance(value, _CONTAINERS) or not _too_deep_for_orjson(value):
         with suppress(TypeError, ValueError):
             return orjson.dumps(value).decode()
     try:
@@ -181,10 +181,27 @@ def dumps(value: Any) -> str:
 
 def is_deeper(value: Any, levels: int) -> bool:
     """Return True if a JSON value is nested in more levels than `levels`."""
-    # The garbage collector lists what containers hold many times as fast as a loop. It does not
-    # track texts and numbers, nor dicts of nothing else.
     level = [value]
     for _ in range(levels):
+        level = [
+            child
+            for container in level
+            for child in (container.values() if isinstance(container, dict) else container)
+            if isinstance(child, _CONTAINERS)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _too_deep_for_orjson(value: Any) -> bool:
+    """Return True if a JSON value is nested in more than about `_ORJSON_LEVELS` levels.
+
+    The garbage collector lists what containers hold many times as fast as a loop. It does not track
+    texts and numbers, nor dicts of nothing else, which the count therefore leaves out.
+    """
+    level = [value]
+    for _ in range(_ORJSON_LEVELS):
         held = filter(gc.is_tracked, gc.get_referents(*level))
         level = [child for child in held if isinstance(child, _CONTAINERS)]
         if not level:

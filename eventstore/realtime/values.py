@@ -6,6 +6,7 @@ None or an empty value, and never raises.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 from collections.abc import Iterator
@@ -160,10 +161,17 @@ def metadata_pairs(value: Any) -> dict[str, str]:
     return pairs
 
 
+_CONTAINERS = (dict, list)
+#: How deeply a value may be nested that orjson writes. Where lists of more than 204 levels (128
+#: before 3.12) follow one another, it writes behind the end of its buffer, which ends the process.
+_ORJSON_LEVELS = 100
+
+
 def dumps(value: Any) -> str:
     """Return JSON text that every database can store, of a value that came from parsed JSON."""
-    with suppress(TypeError, ValueError):
-        return orjson.dumps(value).decode()
+    if not isinstance(value, _CONTAINERS) or not _too_deep_for_orjson(value):
+        with suppress(TypeError, ValueError):
+            return orjson.dumps(value).decode()
     try:
         # Only the slow encoder writes lone surrogates (as escapes) and integers over 64 bits.
         return json.dumps(_finite(value), ensure_ascii=True, separators=(",", ":"), default=str)
@@ -175,13 +183,29 @@ def is_deeper(value: Any, levels: int) -> bool:
     """Return True if a JSON value is nested in more levels than `levels`."""
     level = [value]
     for _ in range(levels):
-        inner: list[Any] = []
-        for container in level:
-            children = container.values() if isinstance(container, dict) else container
-            inner.extend(child for child in children if isinstance(child, dict | list))
-        if not inner:
+        level = [
+            child
+            for container in level
+            for child in (container.values() if isinstance(container, dict) else container)
+            if isinstance(child, _CONTAINERS)
+        ]
+        if not level:
             return False
-        level = inner
+    return True
+
+
+def _too_deep_for_orjson(value: Any) -> bool:
+    """Return True if a JSON value is nested in more than about `_ORJSON_LEVELS` levels.
+
+    The garbage collector lists what containers hold many times as fast as a loop. It does not track
+    texts and numbers, nor dicts of nothing else, which the count therefore leaves out.
+    """
+    level = [value]
+    for _ in range(_ORJSON_LEVELS):
+        held = filter(gc.is_tracked, gc.get_referents(*level))
+        level = [child for child in held if isinstance(child, _CONTAINERS)]
+        if not level:
+            return False
     return True
 
 

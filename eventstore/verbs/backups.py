@@ -35,6 +35,7 @@ class Backups(ReadModelVerbs):
         Raises:
             InvalidInputError: The file exists or has no folder, or the database is PostgreSQL: then
                 the error names the `pg_dump` that makes a backup of it.
+            SchemaError: The database has no schema of a store.
             DatabaseUnavailableError: The database cannot be read, or the file cannot be written.
         """
         from eventstore.store.maintenance.backup import back_up_store

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,7 +19,7 @@ from urllib.request import Request, urlopen
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
-from support.deployed import DEPLOY, ROOT
+from support.deployed import DEPLOY, ROOT, script_run
 from support.relay_command import naming_upstream
 from support.terminal import service, told_by
 from websockets.sync.client import connect
@@ -58,6 +59,13 @@ def metrics_of(port: int) -> str:
         return answer.read().decode()
 
 
+def told_of_backup(folder: Path, url: str) -> str:
+    """What backup.sh writes for node_exporter."""
+    run = script_run(folder, url, str(folder), BACKUP_METRICS=str(folder / "backup.prom"))
+    subprocess.run(**run, capture_output=True, check=True, timeout=PATIENCE)
+    return (folder / "backup.prom").read_text()
+
+
 def port_told(line: str) -> int:
     return int(re.findall(r"127\.0\.0\.1:(\d+)", line)[0])
 
@@ -84,7 +92,8 @@ def metrics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
                 call.recv(timeout=PATIENCE)
         with pytest.raises(HTTPError, match="403"):
             urlopen(Request(f"http://127.0.0.1:{relay}/", headers={"Origin": "https://a.example"}))
-        texts = [metrics_of(pages), metrics_of(relay)]
+        backups = told_of_backup(folder, options[1])
+        texts = [metrics_of(pages), metrics_of(relay), backups]
     found: dict[str, set[str]] = {}
     for text in texts:
         # A family without samples is known by its name: `# TYPE eventstore_faults_total counter`.

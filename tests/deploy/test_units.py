@@ -129,7 +129,7 @@ def test_the_backup_runs_the_script_of_this_folder() -> None:
     found = settings(UNITS / "eventstore-backup.service")
     script, folder, days = found["ExecStart"][0].split()
     assert script == "/opt/eventstore/deploy/backup.sh" and int(days) > 0
-    assert found["ReadWritePaths"] == [folder]
+    assert found["ReadWritePaths"] == [f"{folder} -/var/lib/eventstore-metrics"]
     assert found["Type"] == ["oneshot"]
     assert (DEPLOY / "backup.sh").stat().st_mode & 0o111
     timer = settings(UNITS / "eventstore-backup.timer")

@@ -132,6 +132,7 @@ def _of_all() -> Iterator[tuple[str, ...]]:
     yield ("metadata", "customer", "--prefix", "é", "--json")
     yield ("project", "--json")
     yield ("backup", "backup.db", "--json")
+    yield ("backup", "backup.dump", "--show-command")
     yield ("backup", "backup.db", "--keys-to", "keys.db")
     yield ("rebuild", "--all", "--json")
     yield ("verify", "--all", "--write", "digests.json", "--json")

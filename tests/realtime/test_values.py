@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 from hypothesis import given
 from support.examples import examples
 from support.strategies import any_text, json_values
+from support.terminal import environment
 
 from eventstore.realtime.values import dumps, is_storable, loads, storable
 
@@ -36,6 +39,27 @@ def test_any_depth_is_written(value: Any) -> None:
         assert written.endswith(end, start, stop)
         start, stop = start + len(begin), stop - len(end)
     assert loads(written[start:stop]) == value
+
+
+#: Lists side by side, each in many levels. Python looks behind the ends of buffers, and ends the
+#: process if somebody has written there.
+DEEP_ONES = """
+from eventstore.realtime.values import dumps
+for levels in (60, 253):
+    value, deep = None, "[" * levels + "null" + "]" * levels
+    for _ in range(levels):
+        value = [value]
+    for number in (10, 1000):
+        assert dumps([value] * number) == "[" + ",".join([deep] * number) + "]", levels
+print("written")
+"""
+
+
+def test_deep_lists_beside_one_another_do_not_end_the_process() -> None:
+    known = environment() | {"PYTHONMALLOC": "debug"}
+    command = [sys.executable, "-c", DEEP_ONES]
+    done = subprocess.run(command, env=known, capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (0, b"written\n"), done.stderr[:300]
 
 
 @pytest.mark.parametrize("text", ["NaN", "[Infinity]", '{"a":-Infinity}'])

@@ -36,6 +36,7 @@ class AsyncBackups(AsyncReadModelVerbs):
         Raises:
             InvalidInputError: The file exists or has no folder, or the database is PostgreSQL: then
                 the error names the `pg_dump` that makes a backup of it.
+            SchemaError: The database has no schema of a store.
             DatabaseUnavailableError: The database cannot be read, or the file cannot be written.
         """
         return await self._run(Backups.backup, path, progress)

@@ -16,9 +16,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from sqlalchemy import URL, Engine
+from sqlalchemy import Engine
 
-from eventstore.errors import DatabaseUnavailableError, InvalidInputError
+from eventstore.errors import DatabaseUnavailableError, InvalidInputError, SchemaError
+from eventstore.store.database.engine import sqlite_file
 from eventstore.store.database.transaction import Transaction, read_directly
 from eventstore.store.log.segments.segment_bytes import shown_location
 from eventstore.store.maintenance.status import COUNTS
@@ -85,6 +86,7 @@ def back_up_store(engine: Engine, target: Path, progress: Progress | None) -> Ba
 
     Raises:
         InvalidInputError: The database is PostgreSQL, or the file exists, or has no folder.
+        SchemaError: The database has no schema of a store.
         DatabaseUnavailableError: The database cannot be read, or the file cannot be written.
     """
 
@@ -95,6 +97,7 @@ def back_up_store(engine: Engine, target: Path, progress: Progress | None) -> Ba
         return int(sessions), int(events), int(outside), place, tx.keys.name(tx)
 
     _check(engine, target)
+    _check_tables(engine, "streams", "key_stores")
     found, size = _copy(engine, target, facts, progress)
     return BackedUp(str(target), size, *found)
 
@@ -105,6 +108,7 @@ def back_up_keys(engine: Engine, target: Path, progress: Progress | None) -> Bac
     Args, Raises: As for `back_up_store`; the engine is that of the database of keys.
     """
     _check(engine, target)
+    _check_tables(engine, "session_keys")
     found, size = _copy(engine, target, lambda tx: int(tx.rows(COUNT_KEYS)[0][0]), progress)
     return BackedUpKeys(str(target), size, found)
 
@@ -114,29 +118,52 @@ def _folder_of(location: str) -> str:
     return location.rsplit("/", 2)[0]
 
 
+def dump_command(engine: Engine, target: Path) -> list[str]:
+    """Return the words of the command that makes a backup of a PostgreSQL database.
+
+    No password is in it, because other users of a machine see the arguments of programs.
+
+    Raises:
+        InvalidInputError: The database is not PostgreSQL.
+    """
+    if engine.dialect.name != "postgresql":
+        raise InvalidInputError(f"no pg_dump makes a backup of {engine.url.database}")
+    from psycopg.conninfo import make_conninfo
+    from psycopg.pq import Conninfo
+
+    # libpq knows no other options, and marks those that are secret by a star.
+    known = {
+        option.keyword.decode() for option in Conninfo.get_defaults() if option.dispchar != b"*"
+    }
+    _, given = engine.dialect.create_connect_args(engine.url)
+    place = make_conninfo(**{name: value for name, value in given.items() if name in known})
+    return ["pg_dump", "--format=custom", f"--file={target}", f"--dbname={place}"]
+
+
 def _check(engine: Engine, target: Path) -> None:
     if engine.dialect.name == "postgresql":
-        raise InvalidInputError(
-            f"PostgreSQL makes its backups itself; run: {_dump(engine, target)}"
-        )
+        command = shlex.join(dump_command(engine, target))
+        raise InvalidInputError(f"PostgreSQL makes its backups itself; run: {command}")
     if not target.name or not target.parent.is_dir():
         raise InvalidInputError(f"no folder for the backup {target}; make it first")
     if os.path.lexists(target):
         raise _exists(target)
 
 
-def _dump(engine: Engine, target: Path) -> str:
-    """Return the command that makes a backup of a PostgreSQL database, without its password."""
-    url = engine.url
-    # libpq does not know the first, and nobody needs to see the second.
-    query = url.difference_update_query(["prepare_threshold", "password"]).query
-    shown = URL.create(
-        "postgresql", host=url.host, port=url.port, database=url.database, query=query
-    )
-    user = () if url.username is None else (f"--username={url.username}",)
-    return shlex.join(
-        ("pg_dump", "--format=custom", f"--file={target}", *user, shown.render_as_string(False))
-    )
+def _check_tables(engine: Engine, *names: str) -> None:
+    """Refuse a file that is no store, and do not make one: a backup of it would be empty.
+
+    Raises:
+        InvalidInputError: There is no file.
+        SchemaError: It has not the tables.
+    """
+    file = sqlite_file(engine.url)
+    if file is not None and not file.exists():
+        raise InvalidInputError(f"there is no file {file} to back up")
+    with read_directly(engine) as tx:
+        there = {row[0] for row in tx.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not there.issuperset(names):
+        raise SchemaError(f"{file or 'the database'} has nothing to back up: no table {names[-1]}")
 
 
 def _exists(target: Path) -> InvalidInputError:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,7 +21,7 @@ from eventstore.cli.terminal.output import (
     say,
     size,
 )
-from eventstore.store.maintenance.backup import BackedUp, BackedUpKeys
+from eventstore.store.maintenance.backup import BackedUp, BackedUpKeys, dump_command
 
 
 @click.command()
@@ -30,16 +32,24 @@ from eventstore.store.maintenance.backup import BackedUp, BackedUpKeys
     type=click.Path(),
     help="Copy the database of keys there, after the store.",
 )
+@click.option(
+    "--show-command",
+    is_flag=True,
+    help="On PostgreSQL: print the pg_dump that makes FILE, for a shell, and do no more.",
+)
 @db_option
 @json_option
-def backup(target: str | None, keys_to: str | None, url: str, as_json: bool) -> None:
+def backup(
+    target: str | None, keys_to: str | None, show_command: bool, url: str, as_json: bool
+) -> None:
     """Copy a store on SQLite to a new file, while calls are recorded into it.
 
     The file has all that was committed when the command began. It appears when it is complete, and
     a file that exists is never replaced. Nobody who writes waits. The file is a store like any
     other: `eventstore verify --all --db sqlite:///FILE` checks it, and to restore it, put it in the
     place of the store. It has neither the bytes of offloaded segments nor the keys of an encrypted
-    store: --keys-to copies these. On PostgreSQL, the command names the pg_dump to run.
+    store: --keys-to copies these. A store of an older version is copied as it is. On PostgreSQL,
+    the command names the pg_dump to run.
 
     \b
     Examples:
@@ -48,8 +58,14 @@ def backup(target: str | None, keys_to: str | None, url: str, as_json: bool) -> 
     """
     if target is None and keys_to is None:
         raise click.UsageError("name the file to copy the store to, or give --keys-to")
+    if show_command and (target is None or keys_to is not None or as_json):
+        raise click.UsageError("--show-command goes with FILE alone")
     store_copy, keys_copy = None, None
-    with open_store(url) as store, _stoppable() as checked:
+    # A backup before an upgrade must not upgrade the store, nor one of a wrong path make a store.
+    with open_store(url, check_schema=False) as store, _stoppable() as checked:
+        if target is not None and show_command:
+            print_line(shlex.join(dump_command(store.engine, Path(target))))
+            return
         if target is not None:
             with _progress("backup", checked) as progress:
                 store_copy = store.backup(target, progress)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -83,7 +85,37 @@ def test_on_postgresql_the_command_to_run_is_told(
     bare_terminal: Terminal, postgres_url: str, tmp_path: Path
 ) -> None:
     told = bare_terminal("backup", str(tmp_path / "b.dump"), "--db", postgres_url).error(2)
-    assert f"run: pg_dump --format=custom --file={tmp_path}/b.dump --username=" in told
+    assert f"run: pg_dump --format=custom --file={tmp_path}/b.dump '--dbname=" in told
+    asked = ("backup", str(tmp_path / "b.dump"), "--show-command", "--db", postgres_url)
+    assert told.endswith(f"run: {bare_terminal(*asked).out.strip()}")
+
+
+def test_a_store_of_an_older_version_is_copied_as_it_is(
+    bare_terminal: Terminal, url: str, tmp_path: Path
+) -> None:
+    """So that there is a way back: whoever installs the new version first backs up then."""
+    with closing(sqlite3.connect(tmp_path / "calls.db")) as store:
+        store.execute("UPDATE alembic_version SET version_num = '0009'")
+        store.commit()
+    assert "1 session" in bare_terminal("backup", str(tmp_path / "backup.db")).out
+    for name in ("calls.db", "backup.db"):
+        with closing(sqlite3.connect(tmp_path / name)) as store:
+            assert store.execute("SELECT * FROM alembic_version").fetchall() == [("0009",)]
+
+
+def test_what_is_no_store_is_not_made_one_and_backed_up(
+    bare_terminal: Terminal, tmp_path: Path
+) -> None:
+    """A wrong path would give an empty backup each night, until the last good one is deleted."""
+    (tmp_path / "empty.db").touch()
+    wrong, empty = (f"sqlite:///{tmp_path}/{name}.db" for name in ("wrong", "empty"))
+    target = str(tmp_path / "backup.db")
+    assert "there is no file" in bare_terminal("backup", target, "--db", wrong).error(2)
+    assert "nothing to back up" in bare_terminal("backup", target, "--db", empty).error(1)
+    keys = ("--keys", wrong, "backup", "--keys-to", target, "--db", empty)
+    assert "there is no file" in bare_terminal(*keys).error(2)
+    assert {path.name for path in tmp_path.glob("*.db")} == {"empty.db"}
+    assert "goes with FILE" in bare_terminal("backup", target, "--json", "--show-command").error(2)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -398,7 +398,7 @@ def test_a_day_is_summed_once_it_is_over_by_an_hour(
 
 
 def test_processes_append_and_erase_while_others_sum(store: EventStore, database_url: str) -> None:
-    all_at_once(database_url, 20)  # how many days they manage to sum up is the machine's affair
+    all_at_once(database_url, 40)  # how many days they manage to sum up is the machine's affair
     with store.engine.connect() as connection:
         holds = text(
             "SELECT COUNT(*) FROM summed_days WHERE left_out IS NOT NULL"

@@ -82,7 +82,8 @@ def _drop_others(connection: Any, backend: str) -> None:
     else:
         listed = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
     names = [row[0] for row in connection.execute(listed).fetchall()]
+    with_views = "" if backend == SQLITE else " CASCADE"
     for name in names:
         if name != "events":
-            connection.execute(f"DROP TABLE {name}")
+            connection.execute(f"DROP TABLE {name}{with_views}")
     connection.commit()

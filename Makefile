@@ -11,7 +11,7 @@ ROOM := $(shell [ -w /dev/shm ] && [ $$(df -Pk /dev/shm | awk 'NR == 2 {print $$
 # Tests run hundreds of commands; where no bytecode is kept, each of them compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test quick clients check format bench endurance docs site dist vendor
+.PHONY: demo test quick clients check format bench bench-check endurance docs site dist vendor
 .PHONY: pictures demo-call clean
 
 demo: $(VENV)/.installed
@@ -47,6 +47,10 @@ format: $(VENV)/.check
 # All benchmarks, at full size: half an hour or more. One: make bench ARGS="append --quick"
 bench: $(VENV)/.test $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# A few ratios in two minutes, beside those in benchmarks/kept.json: whether something became much slower.
+bench-check: $(VENV)/.test $(VENV)/.bench
+	$(BIN)/python -m benchmarks.check $(ARGS)
 
 # What takes long and is to be seen before a release: S3, 200 kills, an outage, failovers, a day of calls, and
 # hostile streams against every route, page, export, verb and command for FUZZ minutes.

@@ -30,18 +30,25 @@ def run(databases: Databases, options: Options) -> Report:
     }
     settle()
     collect_garbage_seldom()
-    for backend in databases.backends(options.backends):
-        for kind, frames in calls.items():
-            progress(f"encryption: {kind}, {backend}")
-            with ExitStack() as stack:
-                urls = [stack.enter_context(databases.fresh(backend)) for _ in range(2)]
-                keys = f"sqlite:///{databases.path()}"
-                stores = {
-                    "plain": stack.enter_context(EventStore(urls[0])),
-                    "encrypted": stack.enter_context(EventStore(urls[1], keys=keys)),
-                }
-                _measure(report, options, f"{backend}, {kind}", stores, frames)
+    for kind, frames in calls.items():
+        measure(databases, options, report, kind, frames)
     return report
+
+
+def measure(
+    databases: Databases, options: Options, report: Report, kind: str, frames: Sequence[Frame]
+) -> None:
+    """Add the figures of one session to a report."""
+    for backend in databases.backends(options.backends):
+        progress(f"encryption: {kind}, {backend}")
+        with ExitStack() as stack:
+            urls = [stack.enter_context(databases.fresh(backend)) for _ in range(2)]
+            keys = f"sqlite:///{databases.path()}"
+            stores = {
+                "plain": stack.enter_context(EventStore(urls[0])),
+                "encrypted": stack.enter_context(EventStore(urls[1], keys=keys)),
+            }
+            _measure(report, options, f"{backend}, {kind}", stores, frames)
 
 
 def _measure(

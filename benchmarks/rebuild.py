@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 
 import orjson
 
-from benchmarks import sessions
+from benchmarks.append import KINDS
 from benchmarks.databases import Databases
-from benchmarks.live_sessions import live
 from benchmarks.options import Options
 from benchmarks.report import Report
 from benchmarks.rounds import in_turns, progress, ratio, settle
@@ -22,19 +21,18 @@ TARGET = 1.0
 def run(databases: Databases, options: Options) -> Report:
     """Measure a voice session of two lengths, a text session, and one of GPT-Live."""
     report = Report("rebuild", "rebuild: times faster than orjson.loads over the session's frames")
-    for kind, make, length in (
-        ("voice", sessions.voice, 20_000),
-        ("voice", sessions.voice, 100_000),
-        ("text", sessions.text, 20_000),
-        ("live", live, 20_000),
-    ):
-        events = options.events(length)
-        progress(f"rebuild: making a {kind} session of {events} events")
-        frames = make(events)
-        settle()
-        for backend in databases.backends(options.backends):
-            _measure(databases, options, report, f"{kind}, {events}, {backend}", backend, frames)
+    for kind, events in (("voice", 20_000), ("voice", 100_000), ("text", 20_000), ("live", 20_000)):
+        measure(databases, options, report, kind, options.events(events))
     return report
+
+
+def measure(databases: Databases, options: Options, report: Report, kind: str, events: int) -> None:
+    """Add the figures of one kind of session, which has so many events, to a report."""
+    progress(f"rebuild: making a {kind} session of {events} events")
+    frames = KINDS[kind](events)
+    settle()
+    for backend in databases.backends(options.backends):
+        _measure(databases, options, report, f"{kind}, {events}, {backend}", backend, frames)
 
 
 def _measure(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from eventstore.common import unforeseen
+from eventstore.projection.growing import grow
 from eventstore.projection.handlers import (
     conversation,
     playback,
@@ -26,7 +27,7 @@ from eventstore.projection.live.speech import take_over
 from eventstore.projection.repeats import ITEM_DELTAS
 from eventstore.projection.state import LogEvent, SessionState
 from eventstore.realtime import catalogue
-from eventstore.realtime.frames import STORE, UNREADABLE
+from eventstore.realtime.frames import SERVER, STORE, UNREADABLE
 from eventstore.realtime.live_catalogue import LIVE_NO_EFFECT
 from eventstore.realtime.protocols import LIVE, told_protocol
 from eventstore.realtime.session_clock import correction
@@ -131,7 +132,23 @@ def apply_fields(
     if type_ in catalogue.INPUT_AUDIO:
         state.input_bytes += audio_bytes
         return
-    event = LogEvent(seq, at, direction, type_, body, audio_bytes, text)
+    growing = state.growing
+    if growing is not None:
+        if (
+            type_ == growing.type
+            and direction == SERVER
+            and body is not None
+            and not (audio_bytes or state.closed)
+            and grow(state, growing, seq, body, text)
+        ):
+            return
+        state.growing = None
+    _apply_by_type(state, LogEvent(seq, at, direction, type_, body, audio_bytes, text))
+
+
+def _apply_by_type(state: SessionState, event: LogEvent) -> None:
+    """Call the handler of an event's type, unless the event counts for nothing."""
+    type_, body = event.type, event.event
     handler = _handler_of(state, event)
     if handler is None:
         _count(state, event)

@@ -38,7 +38,7 @@ _TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
 
 
 #: The hash of the text that came with each event id; None if several texts came.
-_Texts = dict[str, int | None]
+Texts = dict[str, int | None]
 
 
 @dataclass(slots=True)
@@ -54,8 +54,8 @@ class Repeats:
         last: The seq of the last repeated event, or 0.
     """
 
-    deltas: dict[tuple[str, str], _Texts] = field(default_factory=dict)
-    recent: _Texts = field(default_factory=dict)
+    deltas: dict[tuple[str, str], Texts] = field(default_factory=dict)
+    recent: Texts = field(default_factory=dict)
     created: dict[str, tuple[str, int]] = field(default_factory=dict)
     done: dict[str, int] = field(default_factory=dict)
     last: int = 0
@@ -109,10 +109,10 @@ class Repeats:
         texts = self.deltas.get((type_, of))
         if texts is None:
             texts = self.deltas[type_, of] = {}
-        return _comes_again(texts, event_id, hashed)
+        return comes_again(texts, event_id, hashed)
 
     def _is_recent(self, seq: int, type_: str, event_id: str, hashed: int) -> bool:
-        if _comes_again(self.recent, event_id, hashed):
+        if comes_again(self.recent, event_id, hashed):
             return type_ == "session.created" or not self._is_shared(seq, event_id, "")
         if len(self.recent) > MAX_RECENT:
             del self.recent[next(iter(self.recent))]
@@ -143,7 +143,14 @@ class Repeats:
                 self.deltas.pop((growing, id_), None)
 
 
-def _comes_again(texts: _Texts, event_id: str, hashed: int) -> bool:
+def comes_again(texts: Texts, event_id: str, hashed: int) -> bool:
+    """Return True if an event id came with the same text before; remember it otherwise.
+
+    Args:
+        texts: What came before.
+        event_id: The event's id, which is not empty.
+        hashed: The hash of its text.
+    """
     if event_id not in texts:
         texts[event_id] = hashed
         return False

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from eventstore.projection.content import AudioSpan, ContentPart, Speech, Truncation
 from eventstore.projection.dirty import Dirty
 from eventstore.projection.facets import Figures
+from eventstore.projection.growing import GrowingText
 from eventstore.projection.live_state import LiveItem, LiveResponse, LiveState
 from eventstore.projection.order import OrderedIds
 from eventstore.projection.pending import ItemCreate, Pending
@@ -222,6 +223,7 @@ class SessionState:
         figures: Values by which lists are sorted and filtered; None before the first use.
         listed: The configuration that lists showed last, and how they showed it.
         measured, folded: The size in memory when last measured, and the text folded since then.
+        growing: The text to which the last event added a delta; None if it did not.
     """
 
     session_id: str
@@ -290,6 +292,7 @@ class SessionState:
     listed: tuple[dict[str, Any], Any] | None = field(default=None, compare=False)
     measured: int | None = None
     folded: int = 0
+    growing: GrowingText | None = field(default=None, compare=False)
 
     def forget_written(self) -> None:
         """Forget which rows the read models have, and mark nothing as changed."""

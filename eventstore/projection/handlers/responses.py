@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from operator import attrgetter
 from typing import Any
 
-from eventstore.projection.content import ContentPart
+from eventstore.projection.handlers import text_deltas
 from eventstore.projection.handlers.conversation import (
-    accepts_arguments,
-    accepts_text,
-    accepts_transcript,
-    append_delta,
     ensure_item,
     ensure_part,
     finish_part,
@@ -25,6 +19,7 @@ from eventstore.projection.handlers.conversation import (
 )
 from eventstore.projection.handlers.requests import add_request, take_request
 from eventstore.projection.handlers.session import extend_audio, name_conversation
+from eventstore.projection.handlers.text_deltas import note_first_text
 from eventstore.projection.state import Item, LogEvent, Response, ResponseRequest, SessionState
 from eventstore.projection.timed_words import WordTiming, add_timed
 from eventstore.realtime.audio import output_format
@@ -36,10 +31,6 @@ _CALLED_BY = {
     "response.function_call_arguments.done": "function_call",
     "response.mcp_call_arguments.done": "mcp_call",
 }
-
-#: Where a part keeps the deltas of its text, and those of its transcript.
-_TEXT_DELTAS = attrgetter("text_deltas")
-_TRANSCRIPT_DELTAS = attrgetter("transcript_deltas")
 
 
 def ensure_response(state: SessionState, event: LogEvent, response_id: str) -> Response:
@@ -232,54 +223,6 @@ def _part_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> No
     )
 
 
-def _first_text(state: SessionState, event: LogEvent, response_id: str | None) -> None:
-    """Note the time of a response's first text, if it is awaited."""
-    response = state.responses.get(response_id or "")
-    if response is not None and response.id in state.awaiting_text:
-        response.first_text_at, response.first_text_seq = event.at, event.seq
-        state.awaiting_text.discard(response.id)
-        state.dirty.responses.add(response.id)
-
-
-def _open_item(state: SessionState, event: LogEvent, body: dict[str, Any]) -> Item | None:
-    """Return the item to which a delta adds, or None if its response has ended.
-
-    The seqs are compared, not the order of calls, because a rebuild reads deltas last.
-    """
-    item = state.items.get(identifier(body.get("item_id")) or "")
-    response = state.responses.get(item.response_id or "") if item is not None else None
-    if item is None or response is None or event.seq <= item.tied_seq:
-        return None
-    return item if response.done_seq is None or event.seq < response.done_seq else None
-
-
-def _text_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    _add_delta(state, event, body, accepts_text, _TEXT_DELTAS)
-
-
-def _transcript_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    _add_delta(state, event, body, accepts_transcript, _TRANSCRIPT_DELTAS)
-
-
-def _add_delta(
-    state: SessionState,
-    event: LogEvent,
-    body: dict[str, Any],
-    accepts: Callable[[ContentPart, int], bool],
-    deltas_of: Callable[[ContentPart], list[str]],
-) -> None:
-    """Add a delta to the part that it names, if that part accepts it and it is no repetition."""
-    _first_text(state, event, identifier(body.get("response_id")))
-    item, delta = _open_item(state, event, body), text(body.get("delta"))
-    if item is None or delta is None:
-        return
-    part = item.parts.get(part_index(body))
-    if part is None or not accepts(part, event.seq):
-        return
-    if not is_repeated_event(state, event, body):
-        append_delta(state, item, deltas_of(part), delta)
-
-
 def _text_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     _finish_text(state, event, body, "text")
 
@@ -292,7 +235,7 @@ def _finish_text(state: SessionState, event: LogEvent, body: dict[str, Any], fie
     item = _item_of(state, event, body)
     words = text(body.get(field))
     if item is not None and words is not None:
-        _first_text(state, event, item.response_id)
+        note_first_text(state, event, item.response_id)
         finish_part(ensure_part(item, event, body), **{field: words})
 
 
@@ -340,14 +283,6 @@ def _audio_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> N
     _item_of(state, event, body)
 
 
-def _arguments_delta(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
-    item, delta = _open_item(state, event, body), text(body.get("delta"))
-    if item is None or delta is None or not accepts_arguments(item, event.seq):
-        return
-    if not is_repeated_event(state, event, body):
-        append_delta(state, item, item.argument_deltas, delta)
-
-
 def _arguments_done(state: SessionState, event: LogEvent, body: dict[str, Any]) -> None:
     item = _item_of(state, event, body)
     arguments = text(body.get("arguments"))
@@ -363,6 +298,7 @@ def _arguments_done(state: SessionState, event: LogEvent, body: dict[str, Any]) 
 
 
 HANDLERS = {
+    **text_deltas.HANDLERS,
     "response.create": _create,
     "response.created": _created,
     "response.done": _done,
@@ -370,15 +306,11 @@ HANDLERS = {
     "response.output_item.done": _output_item,
     "response.content_part.added": _part_added,
     "response.content_part.done": _part_done,
-    "response.output_text.delta": _text_delta,
     "response.output_text.done": _text_done,
     "response.output_audio.delta": _audio_delta,
     "response.output_audio.done": _audio_done,
-    "response.output_audio_transcript.delta": _transcript_delta,
     "response.output_audio_transcript.done": _transcript_done,
     "response.audio_timestamp.delta": _word_timed,
-    "response.function_call_arguments.delta": _arguments_delta,
     "response.function_call_arguments.done": _arguments_done,
-    "response.mcp_call_arguments.delta": _arguments_delta,
     "response.mcp_call_arguments.done": _arguments_done,
 }

@@ -315,6 +315,7 @@ def _finish_texts(tx: Transaction, state: SessionState, seq: int) -> None:
     if state.live is not None:
         return
     unfinished = [item for item in state.items.values() if _may_hold_deltas(item, seq + 1)]
+    state.growing = None  # what it found is forgotten here
     for item in unfinished:
         state.repeats.forget_texts(item.response_id or "")
         item.argument_deltas.clear()
@@ -331,7 +332,7 @@ def _finish_texts(tx: Transaction, state: SessionState, seq: int) -> None:
             if len(rows) < PIECE_ROWS:
                 break
             first = rows[-1][0]
-    state.awaiting_text = awaiting
+    state.awaiting_text, state.growing = awaiting, None
 
 
 def _finish_transcripts(tx: Transaction, state: SessionState, seq: int) -> None:

@@ -101,9 +101,15 @@ def verdicts(rows: Sequence[Mapping[str, Any]], kept: Mapping[str, float]) -> li
 
 
 def kept_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what is written to `kept.json`: the ratios, and how and where they were measured."""
+    """Return what is written to `kept.json`: the ratios, and how and with what they were measured."""
+    with_what = machine()
     return {
-        "machine": machine(),
+        "at": with_what["at"],
+        "commit": with_what["commit"],
+        "cores": with_what["cores"],
+        "python": with_what["python"],
+        "sqlite": with_what["sqlite"],
+        "packages": with_what["packages"],
         "events": EVENTS,
         "rounds": ROUNDS,
         "figures": {row["what"]: round(row["value"], 3) for row in rows},

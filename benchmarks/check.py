@@ -101,7 +101,7 @@ def verdicts(rows: Sequence[Mapping[str, Any]], kept: Mapping[str, float]) -> li
 
 
 def kept_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what is written to `kept.json`: the ratios, and how and with what they were measured."""
+    """Return what is written to `kept.json`: the ratios, and with what they were measured."""
     with_what = machine()
     return {
         "at": with_what["at"],

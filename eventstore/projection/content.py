@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from eventstore.projection.repeats import Texts
 from eventstore.projection.timed_words import WordTiming, WordTimingKey, by_start_time
 
 
@@ -95,3 +96,24 @@ class Truncation:
     at: int | None
     content_index: int
     audio_end_ms: int
+
+
+@dataclass(slots=True)
+class GrowingText:
+    """What was found for the last delta, and holds for the next one of the same text.
+
+    Attributes:
+        type: The type of the deltas on the wire.
+        response_id, item_id, content_index: As the deltas name them.
+        deltas: The list to which a delta is added.
+        texts: The deltas that came, by which repetitions are recognised.
+        shared: Event ids that prove no repetition.
+    """
+
+    type: str
+    response_id: str
+    item_id: str
+    content_index: Any
+    deltas: list[str]
+    texts: Texts
+    shared: tuple[str, ...]

@@ -2,42 +2,19 @@
 
 Most events of a session are deltas of the same text as the delta before. What the fold has found
 for one of them holds for the next, until another event comes. The handlers of deltas
-(handlers/responses.py) keep what they found as `SessionState.growing`, and the fold (fold.py) tries
-it first. The result is the one of the handler.
+(handlers/text_deltas.py) keep what they found as `SessionState.growing`, and the fold (fold.py)
+tries it first. The result is the one of the handler.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from eventstore.projection.repeats import EVENT_ID_MEMBER, Texts, comes_again
+from eventstore.projection.content import GrowingText
+from eventstore.projection.repeats import EVENT_ID_MEMBER, comes_again
+from eventstore.projection.state import LogEvent, SessionState
 from eventstore.realtime.frames import SERVER
 from eventstore.realtime.values import identifier
-
-if TYPE_CHECKING:
-    from eventstore.projection.state import LogEvent, SessionState
-
-
-@dataclass(slots=True)
-class GrowingText:
-    """What was found for the last delta, and holds for the next one of the same text.
-
-    Attributes:
-        type: The type of the deltas on the wire.
-        response_id, item_id, content_index: As the deltas name them.
-        deltas: The list to which a delta is added.
-        texts: The deltas that came, by which repetitions are recognised.
-        shared: Event ids that prove no repetition.
-    """
-
-    type: str
-    response_id: str
-    item_id: str
-    content_index: Any
-    deltas: list[str]
-    texts: Texts
-    shared: tuple[str, ...]
 
 
 def growing_text(

@@ -12,10 +12,15 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from eventstore.projection.content import AudioSpan, ContentPart, Speech, Truncation
+from eventstore.projection.content import (
+    AudioSpan,
+    ContentPart,
+    GrowingText,
+    Speech,
+    Truncation,
+)
 from eventstore.projection.dirty import Dirty
 from eventstore.projection.facets import Figures
-from eventstore.projection.growing import GrowingText
 from eventstore.projection.live_state import LiveItem, LiveResponse, LiveState
 from eventstore.projection.order import OrderedIds
 from eventstore.projection.pending import ItemCreate, Pending

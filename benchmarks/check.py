@@ -69,7 +69,7 @@ def main() -> int:
     show(found)
     progress(f"{len(found)} figures in {time.monotonic() - begun:.0f} s")
     if given.keep:
-        KEPT.write_text(json.dumps(kept_of(rows), indent=1) + "\n")
+        KEPT.write_text(json.dumps(kept_of(rows, machine()), indent=1) + "\n")
         progress("written:", KEPT)
         return 0
     return 1 if any(one.is_slower for one in found) else 0
@@ -100,16 +100,11 @@ def verdicts(rows: Sequence[Mapping[str, Any]], kept: Mapping[str, float]) -> li
     return found
 
 
-def kept_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def kept_of(rows: Sequence[Mapping[str, Any]], with_what: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is written to `kept.json`: the ratios, and with what they were measured."""
-    with_what = machine()
+    names = ("at", "commit", "cores", "python", "sqlite", "packages")
     return {
-        "at": with_what["at"],
-        "commit": with_what["commit"],
-        "cores": with_what["cores"],
-        "python": with_what["python"],
-        "sqlite": with_what["sqlite"],
-        "packages": with_what["packages"],
+        **{name: with_what[name] for name in names if name in with_what},
         "events": EVENTS,
         "rounds": ROUNDS,
         "figures": {row["what"]: round(row["value"], 3) for row in rows},

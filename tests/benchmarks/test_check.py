@@ -37,6 +37,6 @@ def test_a_new_figure_has_no_bound() -> None:
 
 def test_what_is_kept_is_what_comes_out_the_same() -> None:
     rows = [row("append", 0.6543), row("start", 1.5, at_most=True)]
-    kept = kept_of(rows)
+    kept = kept_of(rows, {"python": "3.11"})
     assert kept["figures"] == {"append": 0.654, "start": 1.5}
     assert not any(one.is_slower for one in verdicts(rows, kept["figures"]))

@@ -18,6 +18,7 @@ NAMES = (
     "frame_cost",
     "peer",
     "rebuild",
+    "rebuild_many",
     "query",
     "lists",
     "pages",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -15,8 +16,10 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, event
 from support import recordings as recorded
 from support.examples import IN_CI
+from support.filled import _kept_stores
 from support.postgres import CitusCluster, PostgresServer, running_server
 from support.replication import Servers, replicated, replicated_database
+from support.selection import SHARE_IN_CI, one_in
 
 from eventstore.common import unforeseen
 from eventstore.store.database import engine as engines
@@ -27,13 +30,15 @@ from eventstore.store.database.connections.pool import close_all
 # looked at by `make endurance`, and by whoever sets EXAMPLES.
 settings.register_profile(
     "tests",
-    max_examples=int(os.environ.get("EXAMPLES", "20" if IN_CI else "50")),
+    max_examples=int(os.environ.get("EXAMPLES", "15" if IN_CI else "50")),
     deadline=None,
     derandomize=IN_CI,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("tests")
+
+__all__ = ["_kept_stores"]
 
 DATABASES = ("sqlite", "postgresql")
 
@@ -50,6 +55,23 @@ def pytest_configure() -> None:
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what this run does not need: `support/selection.py` says which tests."""
+    items[:], left_out = one_in(SHARE_IN_CI, items)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector pass over what the run has imported and collected so far.
+
+    These are millions of objects, which live as long as the run. Each full collection looked at
+    all of them.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from support.mcp_clients import Connected, listening, over_http, over_stdio
+from support.databases import database_url, shared_postgres_url
+from support.mcp_clients import Connected, over_http, over_stdio, serving
 
 from eventstore import EventStore
-from eventstore.mcp.asking import Service
-from eventstore.mcp.running import access_without_key
 from eventstore.web.server.access import AccessKeys
-from eventstore.web.server.requests import Stores
+
+__all__ = ["database_url", "shared_postgres_url"]
 
 #: Serves a store by HTTP, and returns the address.
 Serve = Callable[..., str]
@@ -36,10 +36,10 @@ def serve(store: EventStore) -> Iterator[Serve]:
             allow_writing: bool = False,
             time_limit: float = 10.0,
         ) -> str:
-            access = access_without_key("everybody", {}, raw, allow_writing)
-            stores = Stores(store, store, keys)
-            service = Service(stores, access, allow_writing, time_limit)
-            return stack.enter_context(listening(service))
+            served = serving(
+                store, keys, raw=raw, allow_writing=allow_writing, time_limit=time_limit
+            )
+            return stack.enter_context(served)
 
         yield run
 

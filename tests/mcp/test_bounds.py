@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from support.events import Call, message, text_part
+from support.filled import filled
 from support.mcp_clients import Connected, text_of
 
 from eventstore import Append, EventStore
@@ -21,6 +22,10 @@ TURNS, KEYS, SMALL = 200, 16, 40
 
 @pytest.fixture(autouse=True)
 def _calls(store: EventStore) -> None:
+    filled(store, "bounds", _fill)
+
+
+def _fill(store: EventStore) -> None:
     tools = [{"type": "function", "name": f"t{n}", "description": LONG[:20_000]} for n in range(40)]
     session = {"id": "s", "model": "m", "instructions": LONG * 2, "tools": tools}
     call = Call().server("session.created", session=session)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import pytest
 from support import api_keys
-from support.mcp_clients import Connected, over_http, over_stdio
+from support.databases import DATABASES, module_database
+from support.filled import filled
+from support.mcp_clients import Connected, over_http, over_stdio, serving
 from support.tenants import MARKS, seeds
 
 from eventstore import EventStore
@@ -18,27 +21,58 @@ from eventstore.mcp.running import access_without_key
 from eventstore.web.server.access import parse_keys
 
 OTHERS = ("berta", "nobody")
+TRANSPORTS = ("stdio", "http")
 SECRET = "sk-proj-" + "Zq9" * 16
 
 
-@pytest.fixture(autouse=True)
-def _calls(store: EventStore) -> None:
+@pytest.fixture
+def store(database_url: str) -> Iterator[EventStore]:
+    """A store with calls of each tenant."""
+    with EventStore(database_url) as opened:
+        yield filled(opened, "tenants", _fill)
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def common(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EventStore]:
+    """A store with the same calls, for all tests whose asker changes nothing."""
+    with module_database(request, tmp_path_factory) as url, EventStore(url) as opened:
+        yield filled(opened, "tenants", _fill)
+
+
+def _fill(store: EventStore) -> None:
     for seed in seeds():
         store.append(seed.session_id, seed.frames, close=seed.closed)
         store.score(seed.session_id, f"of_{MARKS[seed.owner]}", 1, by=MARKS[seed.owner])
 
 
-@pytest.fixture(params=["stdio", "http"])
-def anna(request: pytest.FixtureRequest, database_url: str, serve: Any) -> Iterator[Connected]:
+@contextmanager
+def connected(store: EventStore, transport: str) -> Iterator[Connected]:
     """A client that may see the sessions of one tenant, and write to them."""
-    if request.param == "stdio":
-        with over_stdio(
-            database_url, "--metadata", "tenant=anna", "--allow-writing", "--raw"
-        ) as opened:
+    if transport == "stdio":
+        url = store.engine.url.set(drivername=store.engine.dialect.name)
+        options = ("--metadata", "tenant=anna", "--allow-writing", "--raw")
+        with over_stdio(url.render_as_string(hide_password=False), *options) as opened:
             yield opened
         return
-    address = serve(parse_keys(api_keys.FILE), allow_writing=True)
-    with over_http(address, api_keys.ANNA) as opened:
+    with (
+        serving(store, parse_keys(api_keys.FILE), allow_writing=True) as address,
+        over_http(address, api_keys.ANNA) as opened,
+    ):
+        yield opened
+
+
+@pytest.fixture(params=TRANSPORTS)
+def anna(request: pytest.FixtureRequest, store: EventStore) -> Iterator[Connected]:
+    with connected(store, request.param) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def asking(request: pytest.FixtureRequest, common: EventStore) -> Iterator[Connected]:
+    """The same, for all tests in which it changes nothing."""
+    with connected(common, request.param) as opened:
         yield opened
 
 
@@ -65,7 +99,8 @@ def _calls_about(session: str, response: str, item: str) -> Iterator[tuple[str, 
     yield "set_metadata", {"session_id": session, "metadata": {"a": "b"}}
 
 
-def test_a_tenant_sees_its_own_alone(anna: Connected) -> None:
+def test_a_tenant_sees_its_own_alone(asking: Connected) -> None:
+    anna = asking
     answers = [
         anna.data("find_sessions"),
         anna.data("find_responses"),
@@ -90,8 +125,9 @@ def test_a_tenant_sees_its_own_alone(anna: Connected) -> None:
 
 @pytest.mark.parametrize("owner", OTHERS)
 def test_what_others_have_is_as_if_it_were_not_there(
-    anna: Connected, owner: str, store: EventStore
+    asking: Connected, owner: str, common: EventStore
 ) -> None:
+    anna, store = asking, common
     ids = _ids(owner)
     before = {seed.session_id: store.last_seq(seed.session_id) for seed in seeds()}
     missing = {name: value.replace(MARKS[owner], "missing") for name, value in ids.items()}

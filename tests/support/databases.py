@@ -60,6 +60,20 @@ def _empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return _emptied(request.getfixturevalue("shared_postgres_url"))
 
 
+@contextmanager
+def module_database(
+    request: pytest.FixtureRequest, factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A database with the schema for all tests of a module, of the kind that a fixture asks for."""
+    if request.param == "sqlite":
+        yield _copied(request, factory.mktemp("module") / "eventstore.db")
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = server.create_database(request.getfixturevalue("postgres_template"))
+    yield server.url(name)
+    server.drop_database(name)
+
+
 @pytest.fixture(params=DATABASES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database with the schema, on SQLite and on PostgreSQL."""

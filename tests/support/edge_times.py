@@ -5,6 +5,7 @@ from __future__ import annotations
 from eventstore import EventStore, Frame
 from eventstore.times import DAY_US, MAX_AT, MIN_AT
 from support.calls import voice_call
+from support.filled import filled
 
 #: When a call begins; None for one whose clock jumps from one end of the calendar to the other.
 STARTS: dict[str, int | None] = {
@@ -25,12 +26,16 @@ DAYS = [
 
 def put_edge_calls(store: EventStore) -> list[str]:
     """One call for each start, closed; returns their ids."""
+    filled(store, "edge calls", _fill)
+    return list(STARTS)
+
+
+def _fill(store: EventStore) -> None:
     frames = voice_call().frames
     zero = frames[0].at or 0
     for session_id, start in STARTS.items():
         store.append(session_id, [_moved(f, start, zero) for f in frames], close=True)
         store.set_metadata(session_id, {"customer": session_id})
-    return list(STARTS)
 
 
 def _moved(frame: Frame, start: int | None, zero: int) -> Frame:

@@ -14,7 +14,7 @@ T = TypeVar("T")
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 FACTOR = int(os.environ.get("TEST_EXAMPLES_FACTOR", "1"))
 #: In CI the same examples are tried each time, so that fewer of them are enough there.
-_SHARE_IN_CI = 0.15 if IN_CI and FACTOR == 1 else 1.0
+_SHARE_IN_CI = 0.1 if IN_CI and FACTOR == 1 else 1.0
 
 _share = 1
 

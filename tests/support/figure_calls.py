@@ -8,10 +8,12 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from eventstore import EventStore
+from eventstore.projection import figures as steps
 from eventstore.realtime.resources.outcomes import reason_of
 from eventstore.times import parse_time
 from support.calls import SESSION_CONFIG, USAGE
 from support.events import Call, Json, audio_part, message, text_part
+from support.filled import filled
 from support.live_speech import SESSION, say
 
 TOOLS = ("weather", "cancel_order", "möchte_%'\"")
@@ -61,12 +63,17 @@ def _live_call(number: int) -> Call:
 
 def record(store: EventStore, calls: dict[str, tuple[Call, bool]]) -> None:
     """Append the calls, as tenants' in turns."""
-    for number, (id_, (call, closes)) in enumerate(calls.items()):
-        # In pieces, so that figures change from one append to the next.
-        for start in range(0, len(call.frames), 5):
-            store.append(id_, call.frames[start : start + 5])
-        store.append(id_, [], close=closes)
-        store.set_metadata(id_, {"tenant": "anna" if number % 3 else "berta"})
+
+    def fill(store: EventStore) -> None:
+        for number, (id_, (call, closes)) in enumerate(calls.items()):
+            # In pieces, so that figures change from one append to the next.
+            for start in range(0, len(call.frames), 5):
+                store.append(id_, call.frames[start : start + 5])
+            store.append(id_, [], close=closes)
+            store.set_metadata(id_, {"tenant": "anna" if number % 3 else "berta"})
+
+    frames = [(id_, call.frames, closes) for id_, (call, closes) in calls.items()]
+    filled(store, "figure_calls", fill, frames, steps._LEAST_BITS)
 
 
 def _call(chance: random.Random, number: int) -> Call:

@@ -17,9 +17,13 @@ from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, TextContent
 
+from eventstore import EventStore
 from eventstore.mcp.asking import Service
 from eventstore.mcp.bounds import one_line
 from eventstore.mcp.over_http import serve_http
+from eventstore.mcp.running import access_without_key
+from eventstore.web.server.access import AccessKeys
+from eventstore.web.server.requests import Stores
 from support.terminal import COMMAND, environment
 
 
@@ -129,6 +133,22 @@ def over_http(address: str, key: str | None = None) -> Iterator[Connected]:
     http = httpx2.AsyncClient(headers=headers, timeout=60)
     with connected(streamable_http_client(address, http_client=http)) as client:
         yield client
+
+
+@contextmanager
+def serving(
+    store: EventStore,
+    keys: AccessKeys | None = None,
+    *,
+    raw: bool = False,
+    allow_writing: bool = False,
+    time_limit: float = 10.0,
+) -> Iterator[str]:
+    """Serve a store by streamable HTTP, with keys or without; yields the address."""
+    access = access_without_key("everybody", {}, raw, allow_writing)
+    service = Service(Stores(store, store, keys), access, allow_writing, time_limit)
+    with listening(service) as address:
+        yield address
 
 
 @contextmanager

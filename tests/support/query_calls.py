@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from eventstore import EventStore, Frame
 from eventstore.realtime.resources.outcomes import reason_of
 from support.events import START, Call, audio_part, message, text_part
+from support.filled import filled
 
 Json = dict[str, Any]
 
@@ -214,9 +215,12 @@ def seconds(at: int) -> str:
 
 def recorded(store: EventStore) -> EventStore:
     """The store, with all of the calls."""
-    for session_id, frames in calls().items():
-        store.append(session_id, frames)
-    return store
+
+    def fill(store: EventStore) -> None:
+        for session_id, frames in calls().items():
+            store.append(session_id, frames)
+
+    return filled(store, "recorded", fill)
 
 
 def everything(store: EventStore, order: str = "desc") -> list[Known]:

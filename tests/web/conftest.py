@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from support.api_serving import Serve, serve, store
+from support.databases import database_url, shared_postgres_url
 
-__all__ = ["api", "serve", "store"]
+__all__ = ["api", "database_url", "serve", "shared_postgres_url", "store"]
 
 
 @pytest.fixture

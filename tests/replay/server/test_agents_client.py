@@ -10,7 +10,7 @@ import pytest
 from agents.realtime import RealtimeSession
 from replay.shown import sample_frames, shown
 from support.agents_runner import NOT_ITS_DIALECT, play
-from support.recordings import each_recording, frames
+from support.recordings import frames, some_recordings
 from support.replaying import one, served
 
 from eventstore import EventStore, Frame
@@ -49,7 +49,7 @@ def check(store: EventStore, recorded: Sequence[Frame]) -> None:
     assert any(said for _, said in found)
 
 
-@each_recording
+@some_recordings
 def test_the_runner_is_served_every_recording(store: EventStore, recording: Path) -> None:
     if recording.stem in NOT_ITS_DIALECT:
         pytest.skip("the runner does not speak its dialect")

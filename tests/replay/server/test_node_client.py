@@ -12,7 +12,7 @@ import pytest
 from replay.shown import sample_frames, shown
 from support.agents_runner import outputs
 from support.node import NODE
-from support.recordings import each_recording, frames
+from support.recordings import frames, some_recordings
 from support.replaying import one, served
 
 from eventstore import EventStore, Frame
@@ -43,7 +43,7 @@ def check(store: EventStore, recorded: Sequence[Frame], told: Path) -> None:
     assert any(said for _, said in found)
 
 
-@each_recording
+@some_recordings
 def test_the_session_is_served_every_recording(
     store: EventStore, recording: Path, tmp_path: Path
 ) -> None:

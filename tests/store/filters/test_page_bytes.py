@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from support.events import Call
+from support.filled import filled
 
 from eventstore import EventStore
 from eventstore.realtime.values import dumps
@@ -27,14 +28,17 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def store(database_url: str) -> Iterator[EventStore]:
     with EventStore(database_url) as opened:
-        for number, size in enumerate(SIZES):
-            call = Call().server("session.created", session={"instructions": "i" * size})
-            call.created(f"resp_{number}", metadata={"topic": "hours"})
-            call.done(f"resp_{number}", status_details={"reason": "x" * size})
-            frames = [frame._replace(at=(frame.at or 0) + number * 10**6) for frame in call.frames]
-            opened.append(f"sess_{number:02}", frames)
-            opened.set_metadata(f"sess_{number:02}", {"customer": "42"})
-        yield opened
+        yield filled(opened, "sizes", _fill)
+
+
+def _fill(store: EventStore) -> None:
+    for number, size in enumerate(SIZES):
+        call = Call().server("session.created", session={"instructions": "i" * size})
+        call.created(f"resp_{number}", metadata={"topic": "hours"})
+        call.done(f"resp_{number}", status_details={"reason": "x" * size})
+        frames = [frame._replace(at=(frame.at or 0) + number * 10**6) for frame in call.frames]
+        store.append(f"sess_{number:02}", frames)
+        store.set_metadata(f"sess_{number:02}", {"customer": "42"})
 
 
 def turned(listed: Listed, **filters: Any) -> Iterator[Page]:

@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
+from support.filled import filled
 from support.only import only
 from support.scoped_calls import call
 
@@ -19,10 +20,13 @@ from eventstore.verbs.queries import Queries
 @pytest.fixture
 def store(database_url: str) -> Iterator[EventStore]:
     with EventStore(database_url) as opened:
-        for number in range(3):
-            for tenant in ("anna", "berta"):
-                opened.append(f"{tenant}_{number}", call(tenant, number).frames, close=number == 0)
-        yield opened
+        yield filled(opened, "tenants", _fill)
+
+
+def _fill(store: EventStore) -> None:
+    for number in range(3):
+        for tenant in ("anna", "berta"):
+            store.append(f"{tenant}_{number}", call(tenant, number).frames, close=number == 0)
 
 
 @pytest.fixture

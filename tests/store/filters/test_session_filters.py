@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from support.calls import voice_call
 from support.events import Call
 from support.examples import examples
+from support.filled import filled
 from support.query_calls import (
     MODELS,
     calls,
@@ -46,6 +47,10 @@ def full(
             monkeypatch.setattr(f"eventstore.store.{limit}", 1)
     if request.param == "very often":
         monkeypatch.setattr("eventstore.store.filters.sql_conditions._LISTED", 1)
+    return filled(store, "of each status", _fill)
+
+
+def _fill(store: EventStore) -> None:
     store.append("apart", Call().typed("item_1", "hello").frames)
     recorded(store)
     for number in range(3):
@@ -61,7 +66,6 @@ def full(
         store.set_metadata(id_, {"tenant": "anna" if number % 3 else "berta"})
         if number % 4 == 1:
             store.append(id_, [], close=True)
-    return store
 
 
 def ids(store: EventStore) -> list[str]:
@@ -109,9 +113,16 @@ class Known:
         return all(tests[name](value) for name, value in filters.items())
 
 
+_known: dict[str, list[Known]] = {}
+
+
 def everything(store: EventStore) -> list[Known]:
-    """All sessions, oldest first."""
-    return sorted((Known(store, id_) for id_ in ids(store)), key=lambda one: (one.at, one.id))
+    """All sessions of the store of these tests, oldest first; folded once on each database."""
+    name = store.engine.dialect.name
+    if name not in _known:
+        found = (Known(store, id_) for id_ in ids(store))
+        _known[name] = sorted(found, key=lambda one: (one.at, one.id))
+    return _known[name]
 
 
 def walked(queries: Queries, side: str, **options: Any) -> list[str]:

@@ -27,6 +27,7 @@ from support.figure_calls import (
     known_sessions,
     record,
 )
+from support.filled import filled
 
 from eventstore import EventStore, InvalidInputError, NotFoundError
 from eventstore.store.queries.pages import Page
@@ -73,16 +74,19 @@ def full(
         monkeypatch.setattr("eventstore.store.filters.narrowing.MOST_COUNTED", 3)
     # Lengths of these calls are then on many steps, and of several calls on one.
     monkeypatch.setattr("eventstore.projection.figures._LEAST_BITS", 16)
-    calls = figure_calls()
-    if request.param == "priced before":
-        record(store, dict(list(calls.items())[:9]))
-        assert len(store.price_sessions().done) == 9
-        calls = dict(list(calls.items())[9:])
-    record(store, calls)
-    if request.param == "priced":
-        assert len(store.price_sessions().done) == len(calls)
-        assert store.price_sessions().done == []
-    return store
+
+    def fill(store: EventStore) -> None:
+        calls = figure_calls()
+        if request.param == "priced before":
+            record(store, dict(list(calls.items())[:9]))
+            assert len(store.price_sessions().done) == 9
+            calls = dict(list(calls.items())[9:])
+        record(store, calls)
+        if request.param == "priced":
+            assert len(store.price_sessions().done) == len(calls)
+            assert store.price_sessions().done == []
+
+    return filled(store, "figures", fill, request.param)
 
 
 def filters(known: dict[str, tuple[Any, ...]]) -> st.SearchStrategy[Json]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.events import Call
+from support.filled import filled
 
 from eventstore import EventStore, InvalidInputError, NotFoundError
 from eventstore.store.filters import page_bytes
@@ -16,12 +17,15 @@ COUNT = 25
 @pytest.fixture
 def store(database_url: str) -> Iterator[EventStore]:
     with EventStore(database_url) as opened:
-        call = Call().server("conversation.created", conversation={"id": "conv_1"})
-        for number in range(COUNT):
-            call.typed(f"item_{number}", f"words {number}", "root" if number % 3 == 0 else None)
-        call.server("conversation.item.deleted", item_id="item_4")
-        opened.append("sess_1", call.frames)
-        yield opened
+        yield filled(opened, "conversation", _fill)
+
+
+def _fill(store: EventStore) -> None:
+    call = Call().server("conversation.created", conversation={"id": "conv_1"})
+    for number in range(COUNT):
+        call.typed(f"item_{number}", f"words {number}", "root" if number % 3 == 0 else None)
+    call.server("conversation.item.deleted", item_id="item_4")
+    store.append("sess_1", call.frames)
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])

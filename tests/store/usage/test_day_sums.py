@@ -18,6 +18,7 @@ from support.calls import SAMPLE_STREAMS
 from support.day_sums import counts, drop_sums
 from support.events import START, Call
 from support.examples import examples
+from support.filled import filled
 from support.query_calls import (
     calls,
     everything,
@@ -259,8 +260,12 @@ def test_sums_are_what_is_read(store: EventStore) -> None:
 @pytest.fixture
 def summed(store: EventStore) -> Iterator[EventStore]:
     """A store whose days are all summed; answers of its end are compared with its rows."""
-    recorded(store)
-    store.sum_days().raise_for_errors()
+
+    def fill(store: EventStore) -> None:
+        recorded(store)
+        store.sum_days().raise_for_errors()
+
+    filled(store, "summed", fill)
     assert counts(store)["day_marks"] == 0
     yield store
     found = answers(store)

@@ -17,6 +17,7 @@ from openai.types.realtime import RealtimeResponse
 from pydantic import TypeAdapter
 from sqlalchemy import text
 from support.events import Call
+from support.filled import filled
 from support.recordings import frames as recorded_frames
 
 from eventstore import EventStore, Frame
@@ -30,10 +31,14 @@ ITEM: TypeAdapter[Any] = TypeAdapter(ConversationItem)
 @pytest.fixture
 def demo(store: EventStore, tmp_path: Path) -> str:
     """The demo call: its session's id."""
-    path = tmp_path / "call.jsonl"
-    path.write_text("".join(f"{line}\n" for line in call_lines()))
-    (imported,) = store.import_file(path, metadata={"customer": "42"})
-    return imported.session_id
+
+    def fill(store: EventStore) -> None:
+        path = tmp_path / "call.jsonl"
+        path.write_text("".join(f"{line}\n" for line in call_lines()))
+        store.import_file(path, metadata={"customer": "42"})
+
+    (session_id,) = filled(store, "demo", fill).session_ids()
+    return session_id
 
 
 def stock(api: httpx.Client) -> OpenAI:

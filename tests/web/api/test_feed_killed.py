@@ -20,6 +20,8 @@ from support.terminal import service, told_by
 from eventstore import EventStore
 
 KILLS = int(os.environ.get("KILLS", "2"))
+#: The writer waits so many seconds after each call: what it writes is read several times over.
+PAUSE = 0.1
 
 
 def test_nothing_is_missed_where_servers_are_killed(store: EventStore, database_url: str) -> None:
@@ -55,7 +57,7 @@ def writing(store: EventStore) -> Iterator[None]:
 
     def write() -> None:
         for number in itertools.count():
-            if stop.is_set():
+            if stop.wait(PAUSE):
                 return
             for seq in range(len(frames)):
                 store.append(f"a_{number}", frames[seq : seq + 1])

@@ -32,7 +32,7 @@ def test_schemathesis_finds_nothing(store: EventStore, serve: Serve, tmp_path: P
         "-H",
         f"Authorization: Bearer {ALL}",
         "--max-examples",
-        "25" if not IN_CI else "10",
+        "25" if not IN_CI else "6",
         "--seed",
         "1",
         "--request-timeout",

@@ -16,6 +16,7 @@ import pytest
 from exports.calls_to_export import put_everything
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response
 from support.browser import launched
+from support.filled import filled
 from support.page_serving import LAPTOP, PHONE, Look, Served
 
 from eventstore import EventStore, Frame
@@ -28,10 +29,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The sample call and every recording, once for all tests: they leave these as they are."""
     path = tmp_path_factory.mktemp("pages") / "calls.db"
     with EventStore(f"sqlite:///{path}") as store:
-        for session_id in put_everything(store):
-            store.append(session_id, [], close=True)
+        filled(store, "everything", _fill)
         with serving(store, None, 1 << 20) as url:
             yield Served(store, url)
+
+
+def _fill(store: EventStore) -> None:
+    for session_id in put_everything(store):
+        store.append(session_id, [], close=True)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ import pytest
 from openai import AsyncOpenAI
 from support.api_keys import ALL, ANNA, FILE, WRITER
 from support.calls import voice_call
+from support.examples import some
 from support.record_command import HELLO, answer_close, hang
 from support.relaying import asking, bare_client, bare_server, closing, read_all, read_head
 from support.replaying import one, play_client, sent_by, served
@@ -65,7 +66,7 @@ def status_of(url: str, **options: Any) -> int:
     return 101
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", some([signal.SIGTERM, signal.SIGINT], 2))
 def test_a_call_is_recorded_listed_and_replayed_by_one_process(
     store: EventStore, number: signal.Signals
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import statistics
 import time
 from collections.abc import Sequence
 
@@ -16,7 +15,7 @@ from benchmarks import sessions, speech
 from benchmarks.databases import Databases
 from benchmarks.options import Options
 from benchmarks.report import Report
-from benchmarks.rounds import progress, ratio, settle, timed
+from benchmarks.rounds import median, progress, ratio, settle, timed
 from eventstore import EventStore
 from eventstore.archive.seal import Sealed
 from eventstore.errors import EventStoreError
@@ -35,6 +34,7 @@ def run(databases: Databases, options: Options) -> Report:
     report = Report("archive", "archive: sealed sessions, against their JSON lines")
     progress("archive: making a call")
     frames = speech.call(_SECONDS / 10 if options.quick else _SECONDS)
+    report.size = f"{len(frames):,} events"
     settle()
     collect_garbage_seldom()  # as the command does
     for number, backend in enumerate(databases.backends(options.backends)):
@@ -49,7 +49,8 @@ def run(databases: Databases, options: Options) -> Report:
         store.append(SESSION, sessions.text(_TEXT_EVENTS), close=True)
         size = len(b"".join(store.export(SESSION)))
         found = _seal(store).packed_bytes / size
-        report.add(f"text, {_TEXT_EVENTS} events: of the JSON lines", found, OF_TEXT, at_most=True)
+        what, size_ = f"text, {_TEXT_EVENTS} events: of the JSON lines", f"{_TEXT_EVENTS} events"
+        report.add(what, found, OF_TEXT, at_most=True, size=size_)
     return report
 
 
@@ -106,18 +107,14 @@ def _speed(report: Report, options: Options, backend: str, store: EventStore, si
         store.unseal(SESSION).raise_for_errors()
     report.add(
         f"{backend}: sealed a second of its core, verified",
-        statistics.median(of_core),
+        median(of_core),
         SEALED_MB,
         unit=" MB",
-        most=max(of_core),
-        least=min(of_core),
     )
     report.add(
         f"{backend}: sealed a second by the clock, the database's work included",
-        statistics.median(rates),
+        median(rates),
         unit=" MB",
-        most=max(rates),
-        least=min(rates),
     )
     report.add(
         f"{backend}: a sealed session read, against an unsealed one",

@@ -61,9 +61,11 @@ def run(databases: Databases, options: Options) -> Report:
             details = {"megabytes": case.megabytes * scale, "seconds": s2, "peak_mb": m2}
             details |= {"half_seconds": s1, "half_peak_mb": m1, "answer": said[:60]}
             target = TARGET if now else None
-            report.add(f"{case.name}: seconds, {version}", s2 / s1, target, at_most=True, **details)
+            what, size_ = f"{case.name}: seconds, {version}", f"{case.megabytes * scale:g} MB"
+            report.add(what, s2 / s1, target, at_most=True, size=size_, **details)
             most = TARGET_MB if now else None
-            report.add(f"{case.name}: peak, {version}", m2, most, at_most=True, unit=" MB")
+            what = f"{case.name}: peak, {version}"
+            report.add(what, m2, most, at_most=True, unit=" MB", size=size_)
     return report
 
 

@@ -1,0 +1,239 @@
+"""Tables in Markdown, of figures that are kept. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from benchmarks.page.figures import Figure, Figures, Value
+
+#: How parts of a figure's name are written on the page, if a mark does not say otherwise.
+WORDS = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+
+
+class Layout(NamedTuple):
+    """What a mark of the page says of its table.
+
+    Attributes:
+        name: The file of the figures.
+        pattern: Which figures it has, such as "voice, {row}, {column}". `{row}` stands for any
+            words, and `{column}` for any without a comma or colon. Without `{column}` each figure
+            has a row; without a pattern the table has all figures.
+        head: What stands above the first column.
+        details: The details that have columns of their own.
+        labels: What the page writes for a row, for a column, or for a part between commas.
+    """
+
+    name: str
+    pattern: str = "{row}"
+    head: str = ""
+    details: tuple[str, ...] = ()
+    labels: Mapping[str, str] = {}
+
+
+class _Cell(NamedTuple):
+    row: str
+    column: str
+    figure: Figure
+
+
+def table(layout: Layout, found: Figures) -> str:
+    """Return the lines of a table, below a line that says how its figures were measured.
+
+    Raises:
+        ValueError: No figure has the pattern, two have one place, or a label is of nothing.
+    """
+    cells = _cells(layout, found)
+    if not cells:
+        raise ValueError(f"no figure of {layout.name}.json is like {layout.pattern!r}")
+    shared = _shared_target([cell.figure for cell in cells])
+    columns = list(dict.fromkeys(cell.column for cell in cells))
+    named = _Labels(layout.labels)
+    heads, of_columns = [layout.head], []
+    for column in columns:
+        figures = {cell.row: cell.figure for cell in cells if cell.column == column}
+        title = "" if not column else named(column)
+        for head, write in _parts(list(figures.values()), shared is None, layout.details):
+            before_or_now = title and head in ("before", "now")
+            heads.append(f"{title}, {head}" if before_or_now else head or title or "measured")
+            of_columns.append((figures, write))
+    lines = [heads, ["---"] * len(heads)]
+    for row in dict.fromkeys(cell.row for cell in cells):
+        written = [write(of[row]) if row in of else "" for of, write in of_columns]
+        lines.append([named(row), *written])
+    unused = set(layout.labels) - named.used
+    if unused:
+        raise ValueError(f"no figure of {layout.name}.json has {', '.join(sorted(unused))}")
+    words = how_measured([cell.figure for cell in cells], shared)
+    return f"{words}\n\n{markdown(lines)}" if words else markdown(lines)
+
+
+def _cells(layout: Layout, found: Figures) -> list[_Cell]:
+    pieces = re.split(r"(\{row\}|\{column\})", layout.pattern)
+    groups = {"{row}": "(?P<row>.+)", "{column}": "(?P<column>[^,:]+)"}
+    pattern = re.compile("".join(groups.get(piece, re.escape(piece)) for piece in pieces))
+    cells: list[_Cell] = []
+    for figure in found.figures:
+        if match := pattern.fullmatch(figure.what):
+            parts = match.groupdict()
+            cell = _Cell(parts.get("row", ""), parts.get("column", ""), figure)
+            if any(cell[:2] == other[:2] for other in cells):
+                raise ValueError(f"{layout.name}.json has two figures at {cell[:2]}")
+            cells.append(cell)
+    return cells
+
+
+class _Labels:
+    """How names are written, and which labels were of use."""
+
+    def __init__(self, labels: Mapping[str, str]) -> None:
+        self._labels = labels
+        self.used: set[str] = set()
+
+    def __call__(self, name: str) -> str:
+        if name in self._labels:
+            self.used.add(name)
+            return self._labels[name]
+        parts = name.split(", ")
+        self.used |= set(parts) & set(self._labels)
+        return ", ".join(self._labels.get(part, WORDS.get(part, part)) for part in parts)
+
+
+_Write = Callable[[Figure], str]
+
+
+def _parts(
+    figures: Sequence[Figure], with_targets: bool, details: Iterable[str]
+) -> list[tuple[str, _Write]]:
+    """Return what each figure has columns for: their heads, and how their cells are written."""
+    parts: list[tuple[str, _Write]] = []
+    if any(one.before for one in figures):
+        parts.append(("before", lambda one: shown(one, one.before)))
+        parts.append(("now", lambda one: _marked(one, with_targets)))
+    else:
+        parts.append(("", lambda one: _marked(one, with_targets)))
+    if with_targets and any(one.target is not None for one in figures):
+        parts.append(("target", target))
+    for name in details:
+        parts.append((name, lambda one, name=name: number(one.details.get(name), "", 0)))  # type: ignore[misc]
+    return parts
+
+
+def _marked(one: Figure, with_targets: bool) -> str:
+    missed = one.is_missed and not with_targets
+    return f"{shown(one, one.now)}, missed" if missed else shown(one, one.now)
+
+
+def shown(one: Figure, value: Value | None) -> str:
+    """Write a value as the page does: "0.84 (0.80 to 0.90)", "0.84", or "0.80 to 0.90"."""
+    if value is None:
+        return ""
+    digits = len(f"{one.target:g}".partition(".")[2]) if one.target is not None else 0
+    middle, least, greatest = (number(part, one.unit, digits) for part in value)
+    unit = "" if one.unit == "×" else one.unit
+    if not least:
+        return f"{middle}{unit}"
+    return f"{middle}{unit} ({least} to {greatest})" if middle else f"{least} to {greatest}{unit}"
+
+
+def number(value: float | None, unit: str, digits: int) -> str:
+    """Write a number. A ratio has two decimals, or as many as its target; other numbers have less.
+
+    Args:
+        value: The number; None for none.
+        unit: Its unit, which is not written.
+        digits: How many decimals a ratio has at least.
+    """
+    if value is None:
+        return ""
+    if abs(value) >= 100 or (value == int(value) and unit != "×"):
+        return f"{value:,.0f}"
+    if unit == "×" and abs(value) < 10 and (abs(value) >= 0.1 or value == 0):
+        return f"{value:.{max(2, digits)}f}"
+    return f"{value:.2g}" if abs(value) < 0.1 else f"{value:.3g}"
+
+
+def target(one: Figure) -> str:
+    """Write the target of a figure, and whether the figure misses it."""
+    if one.target is None:
+        return ""
+    words = f"at {'most' if one.at_most else 'least'} {number(one.target, one.unit, 0)}"
+    unit = "" if one.unit == "×" else one.unit
+    return f"{words}{unit}, missed" if one.is_missed else f"{words}{unit}"
+
+
+def _shared_target(figures: Sequence[Figure]) -> str | None:
+    """Return the target if it is the same for all figures; None if it is not."""
+    targets = {target(one._replace(now=Value(None))) for one in figures}
+    return targets.pop() if len(figures) > 1 and len(targets) == 1 else None
+
+
+def how_measured(figures: Sequence[Figure], shared: str | None) -> str:
+    """Say how figures were measured, such as "7 rounds of 20,000 events; median."
+
+    Args:
+        figures: Some figures.
+        shared: The target that all of them have; "" or None for none.
+    """
+    rounds = sorted({one.rounds for one in figures if one.rounds})
+    sizes = _all(one.size for one in figures)
+    often = f"{_or(f'{n:,}' for n in rounds)} round{'s' if rounds != [1] else ''}" if rounds else ""
+    first = f"{often} of {_or(sizes)}" if often and sizes else often or _or(sizes)
+    spreads = any(one.now.value is not None and one.now.least is not None for one in figures)
+    ranges = any(one.now.value is None for one in figures)
+    second = _or(_all(one.statistic for one in figures))
+    if spreads:
+        second += " (least to greatest)"
+    elif ranges:
+        second += ", or least to greatest of several runs"
+    words = "; ".join(part for part in (first, second) if part)
+    words = f"{words[:1].upper()}{words[1:]}." if words else ""
+    if any(one.quick for one in figures):
+        words += " Of a quick run."
+    return f"{words} Target: {shared}." if shared else words
+
+
+def _all(words: Iterable[str]) -> list[str]:
+    return [word for word in dict.fromkeys(words) if word]
+
+
+def _or(words: Iterable[str]) -> str:
+    *most, last = [*words] or [""]
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def picked(picks: Iterable[tuple[str, str, str]], read: Callable[[str], Figures]) -> str:
+    """Return a table of figures from several files.
+
+    Args:
+        picks: File, figure, and what the page calls it.
+        read: Gives the figures of a file.
+
+    Raises:
+        ValueError: There is no such figure.
+    """
+    lines = [["", "measured", "target"], ["---"] * 3]
+    for name, what, label in picks:
+        one = next((one for one in read(name).figures if one.what == what), None)
+        if one is None:
+            raise ValueError(f"{name}.json has no figure of {what!r}")
+        lines.append([label, shown(one, one.now), target(one)])
+    return markdown(lines)
+
+
+def targets(all_of_them: Mapping[str, Figures]) -> str:
+    """Return a table of how many figures of each file have a target, and how many miss it."""
+    lines = [["benchmark", "figures with a target", "that miss it"], ["---"] * 3]
+    for name, found in all_of_them.items():
+        aimed = [one for one in found.figures if one.target is not None]
+        if aimed:
+            missed = sum(one.is_missed for one in aimed)
+            lines.append([f"`{name}`", str(len(aimed)), str(missed) if missed else ""])
+    return markdown(lines)
+
+
+def markdown(lines: Iterable[Sequence[str]]) -> str:
+    """Return the lines of a table."""
+    rows = (f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in line)}|" for line in lines)
+    return "\n".join(rows)

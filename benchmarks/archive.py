@@ -49,8 +49,8 @@ def run(databases: Databases, options: Options) -> Report:
         store.append(SESSION, sessions.text(_TEXT_EVENTS), close=True)
         size = len(b"".join(store.export(SESSION)))
         found = _seal(store).packed_bytes / size
-        what, size_ = f"text, {_TEXT_EVENTS} events: of the JSON lines", f"{_TEXT_EVENTS} events"
-        report.add(what, found, OF_TEXT, at_most=True, size=size_)
+        what = "size of a text session, of its JSON lines"
+        report.add(what, found, OF_TEXT, at_most=True, size=f"{_TEXT_EVENTS} events")
     return report
 
 
@@ -68,12 +68,20 @@ def _sizes(report: Report, lines: bytes, packed: int, frames: Sequence[Frame]) -
     flac = sum(_flac_size(_sound(frames, side)) for side in (CLIENT, SERVER))
     minutes = len(_sound(frames, CLIENT)) / speech.RATE / 60
     for what, size, target in (
-        (f"voice, {minutes:.1f} minutes: of the JSON lines", len(lines), OF_JSONL),
-        ("of gzip -6", zipped, OF_GZIP),
-        ("of zstd -19", zstd, OF_ZSTD),
+        ("of its JSON lines", len(lines), OF_JSONL),
+        ("of gzip -6 of them", zipped, OF_GZIP),
+        ("of zstd -19 of them", zstd, OF_ZSTD),
         ("of the two sides' FLAC files alone", flac, OF_FLAC),
     ):
-        report.add(what, packed / size, target, at_most=True, MB=size / 1e6, packed=packed / 1e6)
+        report.add(
+            f"size of a voice call, {what}",
+            packed / size,
+            target,
+            at_most=True,
+            size=f"{minutes:.1f} minutes",
+            MB=size / 1e6,
+            packed=packed / 1e6,
+        )
 
 
 def _sound(frames: Sequence[Frame], side: str) -> np.ndarray[tuple[int], np.dtype[np.int16]]:

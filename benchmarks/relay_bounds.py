@@ -63,7 +63,7 @@ def _measure(report: Report, options: Options, relay: str, name: str | None) -> 
     what = {"unfinished": f"{AT_ONCE} unfinished messages of 59 MB"}.get(name or "", name)
     facts = {"median ms": took[len(took) // 2], "p99 ms": took[int(len(took) * 0.99)]}
     target = None if name is None else DELAY_MS
-    report.size = f"{times} attacks"
+    report.size = f"{times} attacks" if times else ""
     report.add(
         f"{what or 'no attack'}: longest answer of the neighbour's",
         median(took)._replace(value=max(took), statistic="longest"),

@@ -93,7 +93,7 @@ def _measure(store: EventStore, report: Report, what: str) -> None:
     with read(store.engine) as tx:
         for name, sql in SIZES[tx.dialect].items():
             ((size,),) = tx.rows(sql)
-            report.add(f"{what}: bytes, {name}", float(size) / 2**20, unit=" MiB")
+            report.add(f"{what}: size of {name}", float(size) / 2**20, unit=" MiB")
         words = _words(tx)
     for verb in ("responses", "sessions"):
         for name, choose in CHOSEN.items():

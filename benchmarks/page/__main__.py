@@ -15,4 +15,7 @@ def write_page() -> None:
 
 
 if __name__ == "__main__":
-    write_page()
+    try:
+        write_page()
+    except ValueError as error:
+        raise SystemExit(f"Error: {PAGE.name}: {error}") from None

@@ -12,17 +12,25 @@ from benchmarks.page.figures import Figure, Figures, Value
 WORDS = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
+#: What stands for the words of a row, and of a column.
+_GROUPS = {"{row}": "(.+)", "{column}": "([^,:]+)"}
+
+
+#: The statistic of what was measured in no rounds.
+ONCE = "measured once"
+
+
 class Layout(NamedTuple):
     """What a mark of the page says of its table.
 
     Attributes:
         name: The file of the figures.
         pattern: Which figures it has, such as "voice, {row}, {column}". `{row}` stands for any
-            words, and `{column}` for any without a comma or colon. Without `{column}` each figure
-            has a row; without a pattern the table has all figures.
+            words, and `{column}` for any without a comma or colon; each may stand there twice.
+            Without `{column}` each figure has a row; without a pattern the table has all figures.
         head: What stands above the first column.
         details: The details that have columns of their own.
-        labels: What the page writes for a row, for a column, or for a part between commas.
+        labels: What the page writes for a row, a column, a detail, or a part between commas.
     """
 
     name: str
@@ -56,7 +64,9 @@ def table(layout: Layout, found: Figures) -> str:
         title = "" if not column else named(column)
         for head, write in _parts(list(figures.values()), shared is None, layout.details):
             before_or_now = title and head in ("before", "now")
-            heads.append(f"{title}, {head}" if before_or_now else head or title or "measured")
+            heads.append(
+                f"{title}, {head}" if before_or_now else named(head or title or "measured")
+            )
             of_columns.append((figures, write))
     lines = [heads, ["---"] * len(heads)]
     for row in dict.fromkeys(cell.row for cell in cells):
@@ -65,19 +75,21 @@ def table(layout: Layout, found: Figures) -> str:
     unused = set(layout.labels) - named.used
     if unused:
         raise ValueError(f"no figure of {layout.name}.json has {', '.join(sorted(unused))}")
-    words = how_measured([cell.figure for cell in cells], shared)
-    return f"{words}\n\n{markdown(lines)}" if words else markdown(lines)
+    return f"{how_measured([cell.figure for cell in cells], shared)}\n\n{markdown(lines)}"
 
 
 def _cells(layout: Layout, found: Figures) -> list[_Cell]:
     pieces = re.split(r"(\{row\}|\{column\})", layout.pattern)
-    groups = {"{row}": "(?P<row>.+)", "{column}": "(?P<column>[^,:]+)"}
-    pattern = re.compile("".join(groups.get(piece, re.escape(piece)) for piece in pieces))
+    kinds = [piece for piece in pieces if piece in _GROUPS]
+    pattern = re.compile("".join(_GROUPS.get(piece, re.escape(piece)) for piece in pieces))
     cells: list[_Cell] = []
     for figure in found.figures:
         if match := pattern.fullmatch(figure.what):
-            parts = match.groupdict()
-            cell = _Cell(parts.get("row", ""), parts.get("column", ""), figure)
+            parts = list(zip(kinds, match.groups(), strict=True))
+            row, column = (
+                ", ".join(part for kind, part in parts if kind == wanted) for wanted in _GROUPS
+            )
+            cell = _Cell(row, column, figure)
             if any(cell[:2] == other[:2] for other in cells):
                 raise ValueError(f"{layout.name}.json has two figures at {cell[:2]}")
             cells.append(cell)
@@ -116,6 +128,8 @@ def _parts(
     if with_targets and any(one.target is not None for one in figures):
         parts.append(("target", target))
     for name in details:
+        if not any(name in one.details for one in figures):
+            continue
         parts.append((name, lambda one, name=name: number(one.details.get(name), "", 0)))  # type: ignore[misc]
     return parts
 
@@ -158,7 +172,7 @@ def target(one: Figure) -> str:
     """Write the target of a figure, and whether the figure misses it."""
     if one.target is None:
         return ""
-    words = f"at {'most' if one.at_most else 'least'} {number(one.target, one.unit, 0)}"
+    words = f"at {'most' if one.at_most else 'least'} {one.target:,g}"
     unit = "" if one.unit == "×" else one.unit
     return f"{words}{unit}, missed" if one.is_missed else f"{words}{unit}"
 
@@ -176,26 +190,44 @@ def how_measured(figures: Sequence[Figure], shared: str | None) -> str:
         figures: Some figures.
         shared: The target that all of them have; "" or None for none.
     """
-    rounds = sorted({one.rounds for one in figures if one.rounds})
-    sizes = _all(one.size for one in figures)
-    often = f"{_or(f'{n:,}' for n in rounds)} round{'s' if rounds != [1] else ''}" if rounds else ""
-    first = f"{often} of {_or(sizes)}" if often and sizes else often or _or(sizes)
-    spreads = any(one.now.value is not None and one.now.least is not None for one in figures)
-    ranges = any(one.now.value is None for one in figures)
-    second = _or(_all(one.statistic for one in figures))
-    if spreads:
-        second += " (least to greatest)"
-    elif ranges:
-        second += ", or least to greatest of several runs"
-    words = "; ".join(part for part in (first, second) if part)
-    words = f"{words[:1].upper()}{words[1:]}." if words else ""
+    ways = list(dict.fromkeys((_often([one]), one.statistic) for one in figures))
+    statistics = _all(one.statistic for one in figures)
+    sizes = _sizes(_all(one.size for one in figures))
+    if len(statistics) == 1:
+        often, statistic = _often(figures), statistics[0]
+        first = " of ".join(part for part in (often, sizes) if part)
+        if not often and statistic == ONCE:
+            words = f"{ONCE}, with {sizes}" if sizes else ONCE
+        else:
+            words = "; ".join(part for part in (first, statistic) if part)
+    else:
+        words = "; ".join(" of ".join(part for part in way[::-1] if part) for way in ways)
+        words += f"; with {sizes}" if sizes else ""
+    if any(one.now.value is not None and one.now.least is not None for one in figures):
+        words += " (least to greatest)"
+    elif any(one.now.value is None for one in figures):
+        words += ", or least to greatest of several runs"
+    words = f"{words[:1].upper()}{words[1:]}."
     if any(one.quick for one in figures):
         words += " Of a quick run."
     return f"{words} Target: {shared}." if shared else words
 
 
+def _often(figures: Iterable[Figure]) -> str:
+    rounds = sorted({one.rounds for one in figures if one.rounds and one.rounds > 1})
+    return f"{_or(f'{number:,}' for number in rounds)} rounds" if rounds else ""
+
+
 def _all(words: Iterable[str]) -> list[str]:
     return [word for word in dict.fromkeys(words) if word]
+
+
+def _sizes(sizes: Sequence[str]) -> str:
+    """Join sizes, and write what they are of once: "4,000 or 20,000 events"."""
+    kinds = {size.partition(" ")[2] for size in sizes}
+    if len(sizes) > 1 and len(kinds) == 1:
+        return f"{_or(size.partition(' ')[0] for size in sizes)} {kinds.pop()}".strip()
+    return _or(sizes)
 
 
 def _or(words: Iterable[str]) -> str:
@@ -213,24 +245,29 @@ def picked(picks: Iterable[tuple[str, str, str]], read: Callable[[str], Figures]
     Raises:
         ValueError: There is no such figure.
     """
-    lines = [["", "measured", "target"], ["---"] * 3]
+    lines = []
     for name, what, label in picks:
         one = next((one for one in read(name).figures if one.what == what), None)
         if one is None:
             raise ValueError(f"{name}.json has no figure of {what!r}")
         lines.append([label, shown(one, one.now), target(one)])
-    return markdown(lines)
+    heads = ["", "measured", "target"]
+    columns = 3 if any(line[2] for line in lines) else 2
+    return markdown(line[:columns] for line in (heads, ["---"] * 3, *lines))
 
 
 def targets(all_of_them: Mapping[str, Figures]) -> str:
-    """Return a table of how many figures of each file have a target, and how many miss it."""
+    """Return a table of how many figures have a target, and of how many miss it, by file."""
     lines = [["benchmark", "figures with a target", "that miss it"], ["---"] * 3]
+    others = 0
     for name, found in all_of_them.items():
         aimed = [one for one in found.figures if one.target is not None]
-        if aimed:
-            missed = sum(one.is_missed for one in aimed)
-            lines.append([f"`{name}`", str(len(aimed)), str(missed) if missed else ""])
-    return markdown(lines)
+        missed = sum(one.is_missed for one in aimed)
+        if missed:
+            lines.append([f"`{name}`", str(len(aimed)), str(missed)])
+        else:
+            others += len(aimed)
+    return markdown([*lines, ["all others", str(others), "0"]])
 
 
 def markdown(lines: Iterable[Sequence[str]]) -> str:

@@ -26,6 +26,7 @@ from eventstore.projection.live.live_items import live_of
 from eventstore.projection.live.speech import take_over
 from eventstore.projection.repeats import ITEM_DELTAS
 from eventstore.projection.state import LogEvent, SessionState
+from eventstore.projection.state_size import OF_EVENT
 from eventstore.realtime import catalogue
 from eventstore.realtime.frames import SERVER, STORE, UNREADABLE
 from eventstore.realtime.live_catalogue import LIVE_NO_EFFECT
@@ -143,6 +144,7 @@ def apply_fields(
         ):
             return
         state.growing = None
+    state.folded += len(text) + OF_EVENT
     _apply_by_type(state, LogEvent(seq, at, direction, type_, body, audio_bytes, text))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from eventstore.projection.content import GrowingText
 from eventstore.projection.repeats import EVENT_ID_MEMBER, comes_again
 from eventstore.projection.state import LogEvent, SessionState
+from eventstore.projection.state_size import OF_EVENT
 from eventstore.realtime.frames import SERVER
 from eventstore.realtime.values import identifier
 
@@ -84,4 +85,5 @@ def grow(
         state.repeats.last = seq
     else:
         growing.deltas.append(delta)
+        state.folded += len(delta) + OF_EVENT
     return True

@@ -295,8 +295,8 @@ class SessionState:
     written: dict[tuple[str, tuple[Any, ...]], tuple[Any, ...]] = field(default_factory=dict)
     figures: Figures | None = field(default=None, compare=False)
     listed: tuple[dict[str, Any], Any] | None = field(default=None, compare=False)
-    measured: int | None = None
-    folded: int = 0
+    measured: int | None = field(default=None, compare=False)
+    folded: int = field(default=0, compare=False)
     growing: GrowingText | None = field(default=None, compare=False)
 
     def forget_written(self) -> None:

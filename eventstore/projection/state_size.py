@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from eventstore.projection.state import SessionState
 
+#: How many bytes a state keeps of an event besides its text, about.
+OF_EVENT = 100
+
 # A state is measured again when the text folded since then exceeds its size, and this many bytes.
 _WORTH_MEASURING = 1 << 20
 
@@ -20,7 +23,8 @@ def state_size(state: SessionState, most: int) -> int:
     """Return an estimate of the bytes that a state takes, and remember it in the state.
 
     Measuring is slow, so that it is done seldom. Between two measurements, the estimate grows by
-    the length of all text that was folded, which is more than the state keeps of it.
+    the length of the text of each event that was folded, which is more than the state keeps of it.
+    Of a delta that only makes a text longer (growing.py), that is the length of the delta.
 
     Args:
         state: The state.

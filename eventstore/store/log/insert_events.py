@@ -73,9 +73,6 @@ _COPY_TYPES = (
     "text",
     "bytea",
 )
-# How many bytes a state keeps of an event besides its text, about.
-_OF_EVENT = 100
-
 #: With fewer rows than this, single INSERTs are faster than starting a COPY.
 COPY_FROM = 8
 _BATCH_ROWS, _BATCH_BYTES = 500, 1_000_000
@@ -166,7 +163,6 @@ def decoded_rows(
         type_, frame, offset, audio, event = decode_columns(text)
         length = len(audio) if audio is not None and offset is not None and offset >= 0 else None
         if state is not None:
-            state.folded += len(frame) + _OF_EVENT
             apply_fields(state, seq, at, direction, type_, event, length or 0, frame)
         if state is not None and state.repeats.last == seq and type_ in SUMMED_DELTAS:
             key = None  # see audio_parts.py

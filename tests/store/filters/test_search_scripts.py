@@ -92,6 +92,16 @@ def test_tokens_are_letters_and_digits_alone(text: str, is_call: bool) -> None:
         assert not any("\ud800" <= char <= "\udfff" for char in token)
 
 
+@given(text=st.text(st.characters(max_codepoint=127), max_size=300))
+@examples(300)
+def test_words_of_english_are_the_same_beside_other_scripts(text: str) -> None:
+    assert index_tokens(f"é {text}") == ["é", *index_tokens(text)]
+
+
+def test_the_words_of_a_long_text_are_limited() -> None:
+    assert index_tokens("a " * (MOST_TOKENS + 1)) == ["a"] * MOST_TOKENS
+
+
 @given(found=parts(), before=texts, after=texts)
 @examples(300)
 def test_any_part_of_a_run_is_found_in_its_place(

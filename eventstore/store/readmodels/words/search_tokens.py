@@ -67,6 +67,9 @@ def index_tokens(text: str, is_call: bool = False) -> list[str]:
         is_call: True if the text describes a tool call. Names such as `getWeather` are then also
             found by their parts, whose tokens come last.
     """
+    if text.isascii() and not is_call:  # The usual case, without the places of tokens.
+        words = _ASCII.findall(text[:_MOST_CHARACTERS].lower())
+        return [word[:_LONGEST] for word in words[:MOST_TOKENS]]
     return [token for token, _, _ in _tokens(text, is_call)]
 
 

@@ -51,6 +51,7 @@ BESIDE = (
 def run(databases: Databases, options: Options) -> Report:
     """Latencies under a load of sound, and what hours of silence cost."""
     report = Report("sound", "sound: sixty stretches at once beside others; hours of silence")
+    report.size = f"{STRETCHES} stretches at once"
     with databases.fresh(SQLITE) as url, EventStore(url) as store:
         store.append("call", list(_call(options.events(12_000), 0.1)), close=True)
         store.append("hours", list(_call(HOURS, 3600.0)), close=True)
@@ -140,6 +141,7 @@ def _silence(report: Report, store: EventStore, path: Path, format_: str) -> Non
         10.0,
         at_most=True,
         unit=" MB",
+        size=f"{HOURS} chunks",
         seconds=seconds,
         **{"file MB": math.ceil(found.st_size / 1e6)},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from benchmarks.__main__ import NAMES, keep, main
 from benchmarks.page import figures, marks, tables
 from benchmarks.page.__main__ import PAGE
 from benchmarks.page.figures import Figure, Figures, Value
+from benchmarks.report import Report
+from benchmarks.rounds import percentile, ratio
 
 TEXT = PAGE.read_text(encoding="utf-8")
 
@@ -43,6 +47,49 @@ def test_figures_say_nothing_of_the_machine(name: str) -> None:
         assert re.fullmatch(r"|Python [\d.]+(, (SQLite|PostgreSQL) [\d.]+)*", one.versions)
         assert all(isinstance(number, int | float) for number in one.details.values())
         assert not re.search(r"/(home|tmp|root|work|Users)/|@|\.local\b", json.dumps(one))
+
+
+# What a run keeps
+
+
+def test_the_figures_of_a_report_are_kept_with_size_rounds_and_spread(tmp_path: Path) -> None:
+    report = Report("append", "append: a share of the bare limit", size="20,000 events")
+    report.add("voice", ratio([1.0, 2.0, 4.0], [2.0, 2.0, 2.0]), 0.85, **{"events/s": 12345.678})
+    report.add("late", percentile([float(n) for n in range(1, 101)], 95), 90, True, " ms")
+    report.add("peak", 140, unit=" MB", size="1 GB")
+    keep(report, "Python 3.11.7, SQLite 3.40.1", folder=tmp_path)
+    ratio_, late, peak = figures.read("append", tmp_path).figures
+    assert (ratio_.now, ratio_.rounds, ratio_.statistic) == (Value(1.0, 0.5, 2.0), 3, "median")
+    assert (ratio_.size, ratio_.target, ratio_.details) == (
+        "20,000 events",
+        0.85,
+        {"events/s": 12350.0},
+    )
+    assert (late.now, late.rounds) == (Value(96.0, 1.0, 100.0), 100) and late.is_missed
+    assert late.statistic == "95th percentile" and late.at_most
+    assert (peak.now, peak.statistic, peak.size) == (Value(140), "measured once", "1 GB")
+    report.print()
+
+
+@pytest.mark.parametrize("arguments", [["--keep"], ["--keep", "--to-before"]])
+def test_a_quick_run_is_not_kept_without_saying_so(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["benchmarks", "append", "--quick", *arguments])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "a quick run is not kept" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "plan"])
+def test_each_benchmark_says_how_much_it_measures_with(name: str) -> None:
+    """It gives a size to its report, or to each figure. A plan measures nothing."""
+    source = (figures.FOLDER.parent / f"{name}.py").read_text(encoding="utf-8")
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    named = [call for call in calls if ast.unparse(call.func) in ("Report", "report.add")]
+    sized = [call for call in named if any(one.arg == "size" for one in call.keywords)]
+    of_all = any(len(call.args) == 3 for call in named if ast.unparse(call.func) == "Report")
+    assert named and (sized or of_all or "report.size = " in source)
 
 
 # A page
@@ -201,7 +248,7 @@ def test_whether_a_target_is_missed(now: Value, at_most: bool, is_missed: bool) 
     assert Figure("a", now, target=0.85, at_most=at_most).is_missed == is_missed
 
 
-# What is kept of a run
+# What takes the place of what
 
 
 def test_a_run_replaces_what_it_measured_and_nothing_else(tmp_path: Path) -> None:

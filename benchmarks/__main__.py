@@ -132,7 +132,10 @@ def keep(
     )
     progress("kept:", figures.write(report.name, found, folder))
     if folder == figures.FOLDER:
-        write_page()
+        try:
+            write_page()
+        except ValueError as error:  # The figures are kept; other benchmarks may come.
+            progress("the page stays as it was:", error)
 
 
 if __name__ == "__main__":

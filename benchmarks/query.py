@@ -47,7 +47,6 @@ def run(databases: Databases, options: Options) -> Report:
     report = Report("query", "query: a page of 20 by metadata, in lookups by primary key")
     for count in (10_000, 1_000_000):
         size = max(2000, options.events(count))
-        report.size = f"{size:,} responses"
         for store, _, what, filled in filled_stores(databases, options, report, size):
             _measure(store, options, report, what, filled)
     return report

@@ -81,7 +81,6 @@ def run(databases: Databases, options: Options) -> Report:
         "scores", "scores: p95 of sums of scores and of pages of 20 by them, in process"
     )
     size = max(2000, options.events(1_000_000))
-    report.size = f"{size:,} responses"
     for store, url, what, filled in filled_stores(databases, options, report, size, is_scored=True):
         warm(url)
         measure(store, report, what, filled, options.rounds(TIMES))

@@ -82,7 +82,6 @@ def run(databases: Databases, options: Options) -> Report:
     """Ask for each kind of words on each database."""
     report = Report("search", "search: 95th percentile of a page of 20, by what is looked for")
     size = max(2000, options.events(1_000_000))
-    report.size = f"{size:,} responses"
     for store, url, what, _ in filled_stores(databases, options, report, size, is_mixed=True):
         warm(url)
         _measure(store, report, what)

@@ -35,7 +35,6 @@ def run(databases: Databases, options: Options) -> Report:
     """Measure on each database: from rows, then from sums, then with the last day's from rows."""
     report = Report("usage", "usage: p95 of what a page of usage asks, in process")
     size = options.events(1_000_000)
-    report.size = f"{size:,} responses"
     for store, url, what, _ in filled_stores(databases, options, report, size):
         _measure(store, url, report, what)
     return report

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from benchmarks.page.figures import Figure, Figures, Value
@@ -56,17 +57,14 @@ def table(layout: Layout, found: Figures) -> str:
     if not cells:
         raise ValueError(f"no figure of {layout.name}.json is like {layout.pattern!r}")
     shared = _shared_target([cell.figure for cell in cells])
-    columns = list(dict.fromkeys(cell.column for cell in cells))
     named = _Labels(layout.labels)
+    details = {name: named(name) for name in layout.details}
     heads, of_columns = [layout.head], []
-    for column in columns:
+    for column in dict.fromkeys(cell.column for cell in cells):
         figures = {cell.row: cell.figure for cell in cells if cell.column == column}
-        title = "" if not column else named(column)
-        for head, write in _parts(list(figures.values()), shared is None, layout.details):
-            before_or_now = title and head in ("before", "now")
-            heads.append(
-                f"{title}, {head}" if before_or_now else named(head or title or "measured")
-            )
+        title = named(column) if column else ""
+        for head, write in _parts(title, list(figures.values()), shared is not None, details):
+            heads.append(head)
             of_columns.append((figures, write))
     lines = [heads, ["---"] * len(heads)]
     for row in dict.fromkeys(cell.row for cell in cells):
@@ -116,27 +114,47 @@ _Write = Callable[[Figure], str]
 
 
 def _parts(
-    figures: Sequence[Figure], with_targets: bool, details: Iterable[str]
+    title: str, figures: Sequence[Figure], in_caption: bool, details: Mapping[str, str]
 ) -> list[tuple[str, _Write]]:
-    """Return what each figure has columns for: their heads, and how their cells are written."""
-    parts: list[tuple[str, _Write]] = []
+    """Return the columns that figures have: their heads, and how their cells are written.
+
+    Args:
+        title: What all of these columns are called; "" if the table has one kind of figures.
+        figures: The figures.
+        in_caption: True if their target stands above the table.
+        details: The details that are shown, and what stands above their columns.
+    """
+    now, parts = title or "measured", list[tuple[str, _Write]]()
     if any(one.before for one in figures):
-        parts.append(("before", lambda one: shown(one, one.before)))
-        parts.append(("now", lambda one: _marked(one, with_targets)))
-    else:
-        parts.append(("", lambda one: _marked(one, with_targets)))
-    if with_targets and any(one.target is not None for one in figures):
+        before, now = (f"{title}, {when}" if title else when for when in ("before", "now"))
+        parts.append((before, _before))
+    aims = [aim for one in figures if (aim := target(one._replace(now=Value(None))))]
+    in_head = not in_caption and len(aims) > 1 and len(set(aims)) == 1
+    if in_head:
+        now += f" (target: {aims[0]})"
+    parts.append((now, _marked if in_head or in_caption else _now))
+    if aims and not in_head and not in_caption:
         parts.append(("target", target))
-    for name in details:
-        if not any(name in one.details for one in figures):
-            continue
-        parts.append((name, lambda one, name=name: number(one.details.get(name), "", 0)))  # type: ignore[misc]
+    for name, head in details.items():
+        if any(name in one.details for one in figures):
+            parts.append((head, partial(_detail, name)))
     return parts
 
 
-def _marked(one: Figure, with_targets: bool) -> str:
-    missed = one.is_missed and not with_targets
-    return f"{shown(one, one.now)}, missed" if missed else shown(one, one.now)
+def _before(one: Figure) -> str:
+    return shown(one, one.before)
+
+
+def _now(one: Figure) -> str:
+    return shown(one, one.now)
+
+
+def _marked(one: Figure) -> str:
+    return f"{_now(one)}, missed" if one.is_missed else _now(one)
+
+
+def _detail(name: str, one: Figure) -> str:
+    return number(one.details.get(name), "", 0)
 
 
 def shown(one: Figure, value: Value | None) -> str:

@@ -184,6 +184,26 @@ def test_one_target_for_all_stands_above_the_table(tmp_path: Path) -> None:
     ]
 
 
+def test_one_target_of_a_column_stands_in_its_head(tmp_path: Path) -> None:
+    usual = {"unit": " MB", "at_most": True}
+    kept(
+        tmp_path,
+        "bounds",
+        row("a: time", 1.5, unit=" s"),
+        row("a: peak", 800.0, target=700, **usual),
+        row("b: peak", 12.0, target=700, **usual),
+        row("none: peak", 10.0, **usual),
+    )
+    made = lines_of("<!-- figures bounds: {row}: {column} -->\n<!-- end -->\n", tmp_path)
+    assert made[4:-2] == [
+        "| | time | peak (target: at most 700 MB) |",
+        "| --- | --- | --- |",
+        "| a | 1.5 s | 800 MB, missed |",
+        "| b | | 12 MB |",
+        "| none | | 10 MB |",
+    ]
+
+
 @pytest.mark.parametrize(
     ("mark", "message"),
     [

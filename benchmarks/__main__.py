@@ -25,6 +25,7 @@ NAMES = (
     "frame_cost",
     "peer",
     "rebuild",
+    "rebuild_many",
     "query",
     "lists",
     "pages",

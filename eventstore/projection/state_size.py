@@ -38,7 +38,8 @@ def state_size(state: SessionState, most: int) -> int:
 
 def _measured(state: SessionState, most: int) -> int:
     """Return the bytes of a state and all values in it, each counted once; stop above `most`."""
-    total, seen, left = 0, set(), [state]
+    left: list[Any] = [state]
+    total, seen = 0, set[int]()
     while left and total <= most:
         value: Any = left.pop()
         if id(value) in seen:

@@ -107,4 +107,4 @@ SHARED_WITH_REALTIME = frozenset(
     }
 )
 #: Types that only Live sessions have.
-LIVE_ONLY = (LIVE_FOLDED | LIVE_NO_EFFECT.keys()) - SHARED_WITH_REALTIME
+LIVE_ONLY = frozenset(LIVE_FOLDED | LIVE_NO_EFFECT.keys()) - SHARED_WITH_REALTIME

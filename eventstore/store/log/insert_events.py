@@ -37,7 +37,7 @@ OPEN_STREAM = (
     "INSERT INTO streams (session_id, head_seq, opened_at, projected_seq, projector_version)"
     " VALUES (?, 0, ?, 0, ?) ON CONFLICT (session_id) DO NOTHING"
 )
-LOCK_STREAM = (
+STREAM_HEAD = (
     "SELECT head_seq, projected_seq, projector_version, opened_at, closed_at, erased_at"
     " FROM streams WHERE session_id = ?"
 )
@@ -100,9 +100,15 @@ class StreamHead(NamedTuple):
     erased_at: int | None
 
 
+def find_stream(tx: Transaction, session_id: str) -> StreamHead | None:
+    """Return the head of a stream, or None, without locking its row."""
+    row = tx.row(STREAM_HEAD, (session_id,))
+    return StreamHead(*row) if row is not None else None
+
+
 def lock_stream(tx: Transaction, session_id: str) -> StreamHead | None:
     """Lock a stream's row until the transaction ends, and return its head, or None."""
-    row = tx.locked_row(LOCK_STREAM, (session_id,))
+    row = tx.locked_row(STREAM_HEAD, (session_id,))
     return StreamHead(*row) if row is not None else None
 
 

@@ -1,8 +1,8 @@
 """Write a session's read models in the caller's transaction.
 
 `write_changes` writes what changed since the last write; an append calls it. `write_all` replaces
-all rows of a session; a rebuild calls it. Both make rows with the same functions, so that a rebuild
-gives what the appends wrote.
+all rows of a session; a rebuild calls it, unless `rows_are_right` says that there is nothing to do.
+All make rows with the same functions, so that a rebuild gives what the appends wrote.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from eventstore.encryption.cipher import Cipher
 from eventstore.encryption.encrypt_read_models import TABLES_WITHOUT_ROWS
 from eventstore.projection.dirty import Dirty
 from eventstore.projection.state import Response, SessionState
@@ -50,7 +51,7 @@ from eventstore.store.readmodels.score_rows import (
     taken_back,
 )
 from eventstore.store.readmodels.upsert import PRIMARY_KEY_OF, Rows, upsert_rows
-from eventstore.store.readmodels.words.search_index import index_all, index_changes
+from eventstore.store.readmodels.words.search_index import index_all, index_changes, is_indexed
 
 #: Responses, each with the metadata by which it is found.
 ResponsePairs = list[tuple[Response, Pairs]]
@@ -192,13 +193,25 @@ def _tag_rows(state: SessionState, tags: ResponsePairs, opened_at: int) -> list[
     ]
 
 
-def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
-    """Make a session's rows equal to those of a state. Rows that are right are not written again.
+class _Compared(NamedTuple):
+    """A session's rows beside those of a state, by table.
 
-    Returns:
-        How many rows were wrong, missing or too many.
+    Attributes:
+        stored, expected: The rows that are there, and those of the state.
+        missing, stale: What `differences` returns of them.
+        tags: The state's responses with their metadata.
     """
-    cipher = tx.cipher(state.session_id)
+
+    stored: Rows
+    expected: Rows
+    missing: Rows
+    stale: Rows
+    tags: ResponsePairs
+
+
+def _compared(
+    tx: Transaction, state: SessionState, opened_at: int, cipher: Cipher | None
+) -> _Compared:
     stored = {name: tx.rows(sql, (state.session_id,)) for name, sql in READ.items()}
     if cipher is not None:
         stored = decrypted_rows(cipher, stored)
@@ -206,7 +219,31 @@ def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
     expected = _all_rows(state, opened_at, tags)
     if cipher is not None:
         expected |= {name: [] for name in TABLES_WITHOUT_ROWS}
-    missing, stale = differences(stored, expected)
+    return _Compared(stored, expected, *differences(stored, expected), tags)
+
+
+def rows_are_right(tx: Transaction, state: SessionState, opened_at: int) -> bool:
+    """Return True if a session's rows equal those of a state, so that `write_all` writes nothing.
+
+    It only reads, so that it locks no session.
+    """
+    cipher = tx.cipher(state.session_id)
+    found = _compared(tx, state, opened_at, cipher)
+    if any(found.missing.values()) or any(found.stale.values()):
+        return False
+    if tx.row(HAS_COST, (state.session_id,)) is None:
+        return False
+    return is_indexed(tx, state.session_id, found.expected["items"] if cipher is None else [])
+
+
+def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
+    """Make a session's rows equal to those of a state. Rows that are right are not written again.
+
+    Returns:
+        How many rows were wrong, missing or too many.
+    """
+    cipher = tx.cipher(state.session_id)
+    stored, expected, missing, stale, tags = _compared(tx, state, opened_at, cipher)
     for name, keys in stale.items():
         if keys:
             tx.run_many(DELETE_ROW[name], keys)

@@ -19,15 +19,15 @@ from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.store.consumers.projections.catch_up import Projected
 from eventstore.store.database.outages import attempt
 from eventstore.store.database.retries import write_retried
-from eventstore.store.database.transaction import Transaction, read
+from eventstore.store.database.transaction import Transaction, read, read_directly
 from eventstore.store.database.workers import for_each
 from eventstore.store.log.heads import check_complete
-from eventstore.store.log.insert_events import lock_stream
+from eventstore.store.log.insert_events import StreamHead, find_stream, lock_stream
 from eventstore.store.log.session_facts import no_session
 from eventstore.store.log.tombstones import refuse_erased
 from eventstore.store.readmodels.day_invalidation import drop_all_days
 from eventstore.store.readmodels.states.load_state import load_state
-from eventstore.store.readmodels.write_read_models import write_all
+from eventstore.store.readmodels.write_read_models import rows_are_right, write_all
 from eventstore.store.sessions.projection_failures import (
     COUNTS_STILL,
     clear_failure,
@@ -68,7 +68,8 @@ _RETRIES = 20
 def project_session(engine: Engine, session_id: str, only_stale: bool = False) -> Projected | None:
     """Replace a session's read models by those of its log, in one transaction.
 
-    Readers see either the old rows or the new ones.
+    Readers see either the old rows or the new ones. The rows are compared first, without locking
+    the session: most of those that are rebuilt are right, and appends go on meanwhile.
 
     Args:
         only_stale: True leaves a session alone if its rows are current.
@@ -82,7 +83,28 @@ def project_session(engine: Engine, session_id: str, only_stale: bool = False) -
         DamagedError: The log lacks events that it had when the session was projected before. The
             rows then know more than the log, and stay as they are.
     """
+    if not only_stale:
+        with read_directly(engine) as tx:
+            if (done := _if_right(tx, session_id)) is not None:
+                return done
     return write_retried(engine, lambda tx: _project(tx, session_id, only_stale))
+
+
+def _if_right(tx: Transaction, session_id: str) -> Projected | None:
+    """Return the result of a session whose rows are right already; None if they may be wrong."""
+    head = find_stream(tx, session_id)
+    if head is None or head.erased_at is not None or not _is_current(head):
+        return None
+    if head.projector_version != PROJECTOR_VERSION:
+        return None
+    check_complete(tx, session_id, head.seq)
+    state = load_state(tx, session_id, head.seq, head.closed_at is not None)
+    right = rows_are_right(tx, state, head.opened_at)
+    return Projected(session_id, head.seq, 0) if right else None
+
+
+def _is_current(head: StreamHead) -> bool:
+    return head.projected_seq == head.seq and head.projector_version >= PROJECTOR_VERSION
 
 
 def _project(tx: Transaction, session_id: str, only_stale: bool) -> Projected | None:
@@ -92,7 +114,7 @@ def _project(tx: Transaction, session_id: str, only_stale: bool) -> Projected | 
     if head.erased_at is not None and only_stale:
         return None
     refuse_erased(tx, session_id, head.erased_at)
-    current = head.projected_seq == head.seq and head.projector_version >= PROJECTOR_VERSION
+    current = _is_current(head)
     if only_stale and current:
         return None
     if head.projected_seq > 0:

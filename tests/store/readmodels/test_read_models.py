@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import pytest
@@ -20,7 +21,7 @@ from eventstore.projection.fold import fold
 from eventstore.projection.handlers.session import close_session
 from eventstore.realtime.frames import Frame
 from eventstore.store.database.tables import declared as tables
-from eventstore.store.database.transaction import read
+from eventstore.store.database.transaction import read, write
 from eventstore.store.log.read_events import read_events
 from eventstore.store.readmodels.states.load_state import load_state
 from eventstore.store.readmodels.states.state_cache import StateCache
@@ -62,7 +63,7 @@ def batches(draw: st.DrawFn, stream: st.SearchStrategy[list[Frame]]) -> list[Bat
     return made
 
 
-def write(engine: Engine, session_id: str, written: list[Batch]) -> None:
+def write_batches(engine: Engine, session_id: str, written: list[Batch]) -> None:
     caches = (StateCache(), StateCache())
     for batch in written:
         states = caches[batch.writer] if batch.projects else None
@@ -72,7 +73,7 @@ def write(engine: Engine, session_id: str, written: list[Batch]) -> None:
 def check(engine: Engine, written: list[Batch]) -> None:
     """Append, and compare what appends wrote with a rebuild, and a loaded state with a fold."""
     session_id = f"sess_{next(_numbers)}"
-    write(engine, session_id, written)
+    write_batches(engine, session_id, written)
     kept = read_model_rows(engine, session_id)
 
     project_session(engine, session_id)
@@ -392,7 +393,7 @@ BEGINNINGS = {
 
 @pytest.mark.parametrize("beginning", list(BEGINNINGS))
 def test_a_session_has_its_time_however_it_begins(engine: Engine, beginning: str) -> None:
-    write(engine, SESSION, BEGINNINGS[beginning])
+    write_batches(engine, SESSION, BEGINNINGS[beginning])
     list(catch_up(engine))
     rows = read_model_rows(engine, SESSION)
     done = project_session(engine, SESSION)
@@ -462,13 +463,33 @@ def test_a_rebuild_of_right_rows_writes_nothing(engine: Engine) -> None:
     assert read_model_rows(engine, SESSION) == rows
 
 
-@pytest.mark.parametrize("statement", ["DELETE FROM said", "DELETE FROM said_rows"])
+def test_a_rebuild_of_right_rows_waits_for_no_writer(engine: Engine) -> None:
+    append(engine, StateCache(), SESSION, voice_call().frames)
+    with write(engine) as tx, ThreadPoolExecutor(1) as rebuilding:
+        # On SQLite this locks the whole database, on PostgreSQL the session.
+        tx.run("UPDATE streams SET opened_at = opened_at WHERE session_id = ?", (SESSION,))
+        done = rebuilding.submit(project_session, engine, SESSION).result(30)
+    assert done is not None and done.changed == 0
+
+
+@pytest.mark.parametrize("table", ["said", "said_rows"])
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_rebuild_puts_the_search_index_right(engine: Engine, statement: str) -> None:
+def test_a_rebuild_puts_the_search_index_right(engine: Engine, table: str) -> None:
     append(engine, StateCache(), SESSION, voice_call().frames)
     right = read_model_rows(engine, SESSION)
     with engine.begin() as connection:
-        connection.exec_driver_sql(statement)
+        connection.exec_driver_sql(f"DELETE FROM {table}")
+    project_session(engine, SESSION)
+    assert read_model_rows(engine, SESSION) == right
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("words", [None, "'wrong':1"])
+def test_a_rebuild_puts_wrong_words_of_items_right(engine: Engine, words: str | None) -> None:
+    append(engine, StateCache(), SESSION, voice_call().frames)
+    right = read_model_rows(engine, SESSION)
+    with write(engine) as tx:
+        tx.run("UPDATE items SET said_words = ?::tsvector", (words,))
     project_session(engine, SESSION)
     assert read_model_rows(engine, SESSION) == right
 

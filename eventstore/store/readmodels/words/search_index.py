@@ -36,9 +36,29 @@ SET_WORDS = (
     " WHERE items.session_id = ? AND items.item_id = v.item_id"
     " AND items.said_words IS DISTINCT FROM v.said_words"
 )
+WRONG_WORDS = (
+    "SELECT 1 FROM items JOIN json_to_recordset(?::json) AS v (item_id text, said_words tsvector)"
+    " ON items.item_id = v.item_id WHERE items.session_id = ?"
+    " AND items.said_words IS DISTINCT FROM v.said_words LIMIT 1"
+)
+ANY_WORDS = "SELECT 1 FROM items WHERE session_id = ? AND said_words IS NOT NULL LIMIT 1"
 FORGET_WORDS = "UPDATE items SET said_words = NULL WHERE session_id = ? AND said_words IS NOT NULL"
 
 _ID = itemgetter(list(tables.items.columns.keys()).index("item_id"))
+
+
+def is_indexed(tx: Transaction, session_id: str, rows: list[Row]) -> bool:
+    """Return True if the index has exactly a session's rows of items, so that nothing is to do.
+
+    Args:
+        rows: The rows that are to be indexed: all that are not encrypted.
+    """
+    if not tx.postgresql:
+        wanted = {item_id: words for item_id, words in _words_of(rows).items() if words}
+        return wanted == dict(tx.rows(SAID, (session_id,)))
+    if rows:
+        return tx.row(WRONG_WORDS, (_words_as_json(rows), session_id)) is None
+    return tx.row(ANY_WORDS, (session_id,)) is None
 
 
 def index_all(tx: Transaction, state: SessionState, rows: list[Row]) -> None:
@@ -51,14 +71,23 @@ def index_all(tx: Transaction, state: SessionState, rows: list[Row]) -> None:
     if not tx.postgresql:
         _index_all_sqlite(tx, state, rows)
     elif rows:
-        words = dumps([{"item_id": _ID(row), "said_words": tsvector_of(row)} for row in rows])
-        tx.run(SET_WORDS, (words, state.session_id))
+        tx.run(SET_WORDS, (_words_as_json(rows), state.session_id))
     else:
         tx.run(FORGET_WORDS, (state.session_id,))
 
 
+def _words_as_json(rows: list[Row]) -> str:
+    """PostgreSQL: return the words of items as the parameter of a statement."""
+    return dumps([{"item_id": _ID(row), "said_words": tsvector_of(row)} for row in rows])
+
+
+def _words_of(rows: list[Row]) -> dict[str, str]:
+    """SQLite: return the words of items, by their ids."""
+    return {_ID(row): fts_words(row) for row in rows}
+
+
 def _index_all_sqlite(tx: Transaction, state: SessionState, rows: list[Row]) -> None:
-    wanted = {_ID(row): fts_words(row) for row in rows}
+    wanted = _words_of(rows)
     for item in state.items.values():
         item.indexed = ""
     # Wrong entries are deleted first, because their numbers may be given to other texts.

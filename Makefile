@@ -45,6 +45,7 @@ format: $(VENV)/.check
 	$(BIN)/ruff format .
 
 # All benchmarks, at full size: half an hour or more. One: make bench ARGS="append --quick"
+# `--keep` keeps the figures for docs/benchmarks.md.
 bench: $(VENV)/.test $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -70,12 +71,13 @@ endurance: $(VENV)/.test $(VENV)/.bench
 	$(BIN)/python -m benchmarks relay outage soak
 	PYTHONPATH=tests $(BIN)/python -m fuzz --minutes $(FUZZ)
 
-# Writes the verbs of AsyncEventStore into eventstore/aio/verbs/, the commands' help into docs/commands.md, and the
-# docstrings into docs/python.md.
+# Writes the verbs of AsyncEventStore into eventstore/aio/verbs/, the commands' help into docs/commands.md, the
+# docstrings into docs/python.md, and the figures that are kept into the tables of docs/benchmarks.md.
 docs: $(VENV)/.test
 	$(BIN)/python -m tools.async_verbs
 	$(BIN)/python -m tools.command_reference docs/commands.md
 	$(BIN)/python -m tools.python_reference docs/python.md
+	$(BIN)/python -m benchmarks.page
 
 # Builds the site of the docs into build/site/, without the network; any warning fails. Open build/site/index.html.
 site: $(VENV)/.site

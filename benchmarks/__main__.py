@@ -1,14 +1,21 @@
-"""Run benchmarks: `python -m benchmarks [NAME…] [--quick]`."""
+"""Run benchmarks: `python -m benchmarks [NAME…] [--quick]`.
+
+`--keep` takes the figures over into `benchmarks/figures/`, and writes the tables of
+docs/benchmarks.md from there.
+"""
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import time
 from pathlib import Path
 
 from benchmarks.databases import BACKENDS, databases
 from benchmarks.options import Options
-from benchmarks.report import COMMIT
+from benchmarks.page import figures
+from benchmarks.page.__main__ import write_page
+from benchmarks.report import COMMIT, Report, versions
 from benchmarks.rounds import progress
 
 NAMES = (
@@ -48,23 +55,15 @@ OF_A_CLUSTER = {"cluster"}
 
 def main() -> int:
     """Run what is asked for, one after the other; 1 where a figure falls short."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; or all")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the size")
-    parser.add_argument("--db", action="append", choices=BACKENDS, help="this database alone")
-    parser.add_argument("--rounds", type=int, help="rounds of each measurement")
-    parser.add_argument("--dir", type=Path, help="where to make databases")
-    parser.add_argument(
-        "--out", type=Path, default=Path(__file__).with_name("results"), help="folder of the JSON"
-    )
-    parser.add_argument("--calls", action="append", type=int, help="plan: this many live calls")
-    parser.add_argument(
-        "--assume", action="append", metavar="NAME=VALUE", help="plan: benchmarks/assumptions.py"
-    )
+    parser = _parser()
     given = parser.parse_args()
     unknown = set(given.names) - set(NAMES)
     if unknown:
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    if given.quick and given.keep:
+        parser.error(
+            "a quick run is not kept; --keep-quick keeps it, and the page says that it was quick"
+        )
     names = given.names or [name for name in NAMES if name not in OF_A_CLUSTER]
     backends = () if set(names) <= COMPUTED else tuple(given.db or BACKENDS)
     options = Options(given.quick, backends, given.dir, given.rounds)
@@ -75,12 +74,69 @@ def main() -> int:
     short = 0
     progress("measuring the code at", COMMIT)
     with databases(given.dir, backends) as made:
+        with_what = versions(made)
         for name in names:
             report = importlib.import_module(f"benchmarks.{name}").run(made, options)
             report.print()
             progress("written:", report.write(given.out))
+            if given.keep or given.keep_quick:
+                keep(report, with_what, given.quick, given.to_before)
             short += sum(row["ok"] is False for row in report.rows)
     return 1 if short else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    add = parser.add_argument
+    add("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; or all")
+    add("--quick", action="store_true", help="a tenth of the size")
+    add("--db", action="append", choices=BACKENDS, help="this database alone")
+    add("--rounds", type=int, help="rounds of each measurement")
+    add("--dir", type=Path, help="where to make databases")
+    results = Path(__file__).with_name("results")
+    add("--out", type=Path, default=results, help="folder of the JSON")
+    add("--keep", action="store_true", help="keep the figures for docs/benchmarks.md")
+    add("--keep-quick", action="store_true", help="keep figures that are of a quick run")
+    add("--to-before", action="store_true", help="keep what they replace as the figures before")
+    add("--calls", action="append", type=int, help="plan: this many live calls")
+    add("--assume", action="append", metavar="NAME=VALUE", help="plan: benchmarks/assumptions.py")
+    return parser
+
+
+def keep(
+    report: Report,
+    with_what: str,
+    quick: bool = False,
+    to_before: bool = False,
+    folder: Path = figures.FOLDER,
+) -> None:
+    """Keep the figures of a report, and write the tables of the page.
+
+    Args:
+        report: What was measured.
+        with_what: The versions of Python and of the databases.
+        quick: True if this was a quick run.
+        to_before: True if what is replaced becomes the figures before.
+        folder: Where figures are kept.
+    """
+    kept = figures.read(report.name, folder)
+    for what in figures.not_measured(kept, report.rows):
+        progress("not measured now, kept as it was:", what)
+    found = figures.taken_over(
+        kept,
+        report.title,
+        report.rows,
+        on=time.strftime("%Y-%m-%d", time.gmtime()),
+        versions=with_what,
+        quick=quick,
+        to_before=to_before,
+    )
+    progress("kept:", figures.write(report.name, found, folder))
+    if folder == figures.FOLDER:
+        try:
+            write_page()
+        except ValueError as error:  # The figures are kept; other benchmarks may come.
+            progress("the page stays as it was:", error)
 
 
 if __name__ == "__main__":

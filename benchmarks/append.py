@@ -107,6 +107,7 @@ def _measure(
             f"{kind}, {backend}, {batch} a commit, {name}",
             ratio(seconds["bare"], seconds[name]),
             None if kind == "text" else SINGLE_TARGET if batch == 1 else TARGETS.get(name),
+            size=f"{len(frames):,} events",
             **{
                 "events/s": len(frames) / _median(seconds[name]),
                 "bare/s": len(frames) / _median(seconds["bare"]),

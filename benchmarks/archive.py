@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import statistics
 import time
 from collections.abc import Sequence
 
@@ -16,7 +15,7 @@ from benchmarks import sessions, speech
 from benchmarks.databases import Databases
 from benchmarks.options import Options
 from benchmarks.report import Report
-from benchmarks.rounds import progress, ratio, settle, timed
+from benchmarks.rounds import median, progress, ratio, settle, timed
 from eventstore import EventStore
 from eventstore.archive.seal import Sealed
 from eventstore.errors import EventStoreError
@@ -35,6 +34,7 @@ def run(databases: Databases, options: Options) -> Report:
     report = Report("archive", "archive: sealed sessions, against their JSON lines")
     progress("archive: making a call")
     frames = speech.call(_SECONDS / 10 if options.quick else _SECONDS)
+    report.size = f"{len(frames):,} events"
     settle()
     collect_garbage_seldom()  # as the command does
     for number, backend in enumerate(databases.backends(options.backends)):
@@ -49,7 +49,8 @@ def run(databases: Databases, options: Options) -> Report:
         store.append(SESSION, sessions.text(_TEXT_EVENTS), close=True)
         size = len(b"".join(store.export(SESSION)))
         found = _seal(store).packed_bytes / size
-        report.add(f"text, {_TEXT_EVENTS} events: of the JSON lines", found, OF_TEXT, at_most=True)
+        what = "size of a text session, of its JSON lines"
+        report.add(what, found, OF_TEXT, at_most=True, size=f"{_TEXT_EVENTS} events")
     return report
 
 
@@ -67,12 +68,20 @@ def _sizes(report: Report, lines: bytes, packed: int, frames: Sequence[Frame]) -
     flac = sum(_flac_size(_sound(frames, side)) for side in (CLIENT, SERVER))
     minutes = len(_sound(frames, CLIENT)) / speech.RATE / 60
     for what, size, target in (
-        (f"voice, {minutes:.1f} minutes: of the JSON lines", len(lines), OF_JSONL),
-        ("of gzip -6", zipped, OF_GZIP),
-        ("of zstd -19", zstd, OF_ZSTD),
+        ("of its JSON lines", len(lines), OF_JSONL),
+        ("of gzip -6 of them", zipped, OF_GZIP),
+        ("of zstd -19 of them", zstd, OF_ZSTD),
         ("of the two sides' FLAC files alone", flac, OF_FLAC),
     ):
-        report.add(what, packed / size, target, at_most=True, MB=size / 1e6, packed=packed / 1e6)
+        report.add(
+            f"size of a voice call, {what}",
+            packed / size,
+            target,
+            at_most=True,
+            size=f"{minutes:.1f} minutes",
+            MB=size / 1e6,
+            packed=packed / 1e6,
+        )
 
 
 def _sound(frames: Sequence[Frame], side: str) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
@@ -106,18 +115,14 @@ def _speed(report: Report, options: Options, backend: str, store: EventStore, si
         store.unseal(SESSION).raise_for_errors()
     report.add(
         f"{backend}: sealed a second of its core, verified",
-        statistics.median(of_core),
+        median(of_core),
         SEALED_MB,
         unit=" MB",
-        most=max(of_core),
-        least=min(of_core),
     )
     report.add(
         f"{backend}: sealed a second by the clock, the database's work included",
-        statistics.median(rates),
+        median(rates),
         unit=" MB",
-        most=max(rates),
-        least=min(rates),
     )
     report.add(
         f"{backend}: a sealed session read, against an unsealed one",

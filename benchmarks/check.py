@@ -35,7 +35,7 @@ class Verdict(NamedTuple):
 
     Attributes:
         what: What it is of.
-        value, low, high: The median of the rounds, the least and the greatest.
+        value, least, greatest: The median of the rounds, the least and the greatest.
         kept: The ratio in the repository; None for a new figure.
         bound: What the median must reach, or must not exceed; None for a new figure.
         is_slower: True if it does not hold.
@@ -43,8 +43,8 @@ class Verdict(NamedTuple):
 
     what: str
     value: float
-    low: float
-    high: float
+    least: float
+    greatest: float
     kept: float | None
     bound: float | None
     is_slower: bool
@@ -96,7 +96,7 @@ def verdicts(rows: Sequence[Mapping[str, Any]], kept: Mapping[str, float]) -> li
         before = kept.get(what)
         bound = None if before is None else before / BOUND if at_most else before * BOUND
         is_slower = bound is not None and (value > bound if at_most else value < bound)
-        found.append(Verdict(what, value, row["low"], row["high"], before, bound, is_slower))
+        found.append(Verdict(what, value, row["least"], row["greatest"], before, bound, is_slower))
     return found
 
 
@@ -120,7 +120,7 @@ def show(found: Sequence[Verdict]) -> None:
         table.add_row(
             one.what,
             f"{one.value:.2f}",
-            f"{one.low:.2f} – {one.high:.2f}",
+            f"{one.least:.2f} – {one.greatest:.2f}",
             "new" if one.kept is None else f"{one.kept:.2f}",
             "" if one.bound is None else f"{one.bound:.2f}",
             "[red]slower[/]" if one.is_slower else "[green]ok[/]",

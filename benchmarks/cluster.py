@@ -67,6 +67,7 @@ def _measure_cost(
                 f"{CALLS} calls, {batch} frames each: µs of the {node} for a frame",
                 (seconds - before[node]) / count * 1e6,
                 unit="",
+                size=f"{count:,} frames",
             )
 
 
@@ -120,6 +121,7 @@ def _measure_appends(
             report.add(
                 f"append, {batch} a commit, {writers} writers: speed of a cluster / of one server",
                 ratio(seconds["plain"], seconds["spread"]),
+                size=f"{len(some) * writers:,} events",
                 **{
                     f"{name} events/s": len(some) * writers / sorted(taken)[len(taken) // 2]
                     for name, taken in seconds.items()
@@ -162,6 +164,7 @@ def _measure_queries(
     databases: Databases, server: CitusCluster, options: Options, report: Report
 ) -> None:
     size = options.events(1_000_000)
+    report.size = f"{size:,} responses"
     with databases.fresh(POSTGRESQL) as url:
         filled = fill(databases, POSTGRESQL, url, size)
         progress("cluster: the same store is spread")

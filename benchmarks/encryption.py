@@ -65,11 +65,14 @@ def _measure(
         }
         for name, seconds in in_slices(writers, len(frames), _SLICE).items():
             taken[name].append(seconds)
-    report.add(f"{where}: appended, {_BATCH} a commit", ratio(taken["plain"], taken["encrypted"]))
+    size = f"{len(frames):,} events"
+    speed = ratio(taken["plain"], taken["encrypted"])
+    report.add(f"{where}: appended, {_BATCH} a commit", speed, size=size)
     for what, work in (("read", _read), ("rebuilt", _rebuild), ("sealed, unsealed", _seal)):
         both = {name: partial(work, store) for name, store in stores.items()}
         found = in_turns(both, options.rounds(5))
-        report.add(f"{where}: {what}", ratio(found["plain"], found["encrypted"]))
+        speed = ratio(found["plain"], found["encrypted"])
+        report.add(f"{where}: {what}", speed, size=size)
 
 
 def _write(

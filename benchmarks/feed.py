@@ -15,7 +15,7 @@ from benchmarks.databases import Databases
 from benchmarks.options import Options
 from benchmarks.processes import answer
 from benchmarks.report import Report
-from benchmarks.rounds import progress
+from benchmarks.rounds import Measured, percentile, progress
 from eventstore import Append, EventStore, Frame
 
 SESSIONS, RATE = 100, 40
@@ -28,6 +28,7 @@ def run(databases: Databases, options: Options) -> Report:
     """One process writes, another one follows."""
     report = Report("feed", "a feed over 100 live sessions, 40 events a second each")
     seconds = 3.0 if options.quick else 20.0
+    report.size = f"{SESSIONS} sessions for {seconds:g} s"
     for backend in databases.backends(options.backends):
         progress(f"feed: {backend}")
         with databases.fresh(backend) as url:
@@ -36,12 +37,11 @@ def run(databases: Databases, options: Options) -> Report:
             found = answer("-m", "benchmarks.feed", url, str(seconds))
             report.add(
                 f"{backend}: from commit to handler, 99 of 100",
-                found["p99"],
+                Measured(*found["late"]),
                 P99_MS,
                 at_most=True,
                 unit=" ms",
                 half=found["p50"],
-                slowest=found["slowest"],
                 events_a_second=found["rate"],
             )
             report.add(f"{backend}: a feed while nothing happens", found["idle"] * 100, unit=" %")
@@ -74,8 +74,7 @@ def _measure(url: str, seconds: float) -> dict[str, Any]:
         idle = _idle(store)
     return {
         "p50": statistics.median(waited),
-        "p99": waited[int(len(waited) * 0.99)],
-        "slowest": waited[-1],
+        "late": percentile(waited, 99),
         "rate": len(late) / seconds,
         "idle": idle,
     }

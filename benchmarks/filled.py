@@ -33,9 +33,10 @@ def filled_stores(
     """Yield a store of so many responses on each database that is asked for, one after the other.
 
     Args:
-        report: gets each database's settings.
+        report: gets each database's settings, and the size.
         is_mixed, is_scored: as for `fill`.
     """
+    report.size = f"{size:,} responses"
     for backend in databases.backends(options.backends):
         with databases.fresh(backend) as url:
             filled = fill(databases, backend, url, size, None, is_mixed, is_scored)

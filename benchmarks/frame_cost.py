@@ -50,7 +50,8 @@ def run(databases: Databases, options: Options) -> Report:
         names = ("µs of the recorder", "µs of PostgreSQL", "bytes of WAL", "bytes of disk")
         for name, start, end, scale in zip(names, before, after, (1e6, 1e6, 1, 1), strict=True):
             found = (end - start) * scale / count
-            report.add(f"{CALLS} calls, {batch} frames each: {name}", found, unit="")
+            what = f"{CALLS} calls, {batch} frames each: {name}"
+            report.add(what, found, unit="", size=f"{count:,} frames")
     report.notes["characters a frame"] = characters
     return report
 

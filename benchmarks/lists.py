@@ -13,7 +13,7 @@ from benchmarks.databases import Databases, driver_connection
 from benchmarks.filled import filled_stores
 from benchmarks.options import Options
 from benchmarks.report import Report
-from benchmarks.rounds import progress
+from benchmarks.rounds import percentile, progress, ratio
 from eventstore import EventStore
 from eventstore.projection.figures import step_us
 
@@ -23,9 +23,11 @@ PAGE = 20
 #: How many pages a walk goes on for.
 WALK = 10
 
+#: The list that all others are compared with.
+PLAIN = "newest first"
 #: What is asked, as the keywords of `EventStore.sessions`.
 SESSIONS: dict[str, dict[str, Any]] = {
-    "newest first": {},
+    PLAIN: {},
     **{
         f"by {sort}": {"sort": sort}
         for sort in ("duration", "cost", "latency", "turns", "interruptions")
@@ -51,9 +53,7 @@ SESSIONS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 #: Those that look at how long a session is, where all sessions go on.
 OF_OPEN = {
-    name: filters
-    for name, filters in SESSIONS.items()
-    if name == "newest first" or "duration" in name
+    name: filters for name, filters in SESSIONS.items() if name == PLAIN or "duration" in name
 }
 CLOSED = "SELECT session_id, duration_us FROM session_figures WHERE duration_us IS NOT NULL"
 OPEN_ALL = (
@@ -65,7 +65,7 @@ OPEN_ALL = (
 )
 #: As the keywords of `EventStore.responses`.
 RESPONSES: dict[str, dict[str, Any]] = {
-    "newest first": {},
+    PLAIN: {},
     **{f"by {sort}": {"sort": sort} for sort in ("duration", "latency", "tokens")},
     "tool, often": {"tool": "lookup_order"},
     "tool, seldom": {"tool": "transfer"},
@@ -115,7 +115,7 @@ def _price(store: EventStore, report: Report, what: str) -> None:
     started = time.perf_counter()
     number = len(store.price_sessions().done)
     took = time.perf_counter() - started
-    report.add(f"{what}: pricing, seconds", took, sessions=number)
+    report.add(f"{what}: pricing", took, unit=" s", sessions=number)
 
 
 def _measure(
@@ -136,10 +136,8 @@ def _measure(
             started = time.perf_counter()
             ask(limit=PAGE, order=order, **filters)
             taken[name].append(time.perf_counter() - started)
-    plain = statistics.median(taken["newest first"])
     for name, filters in lists.items():
-        values = sorted(taken[name])
-        p95 = values[int(len(values) * 0.95) - 1] * 1000
+        values = [1000 * seconds for seconds in taken[name]]
         page, started = None, time.perf_counter()
         for _ in range(WALK):
             after = page.last_id if page is not None else None
@@ -147,11 +145,13 @@ def _measure(
             if not page.has_more:
                 break
         report.add(
-            f"{what}, {name}: p95, ms",
-            p95,
+            f"{what}, {name}",
+            percentile(values, 95),
             TARGET_MS,
             at_most=True,
-            times_plain=statistics.median(values) / plain,
-            median_ms=statistics.median(values) * 1000,
-            walk_ms=(time.perf_counter() - started) * 1000,
+            unit=" ms",
+            **{"median ms": statistics.median(values)},
+            **{"walk ms": (time.perf_counter() - started) * 1000},
         )
+        if name != PLAIN:
+            report.add(f"{what}, {name}: in plain lists", ratio(taken[name], taken[PLAIN]))

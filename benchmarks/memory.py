@@ -24,6 +24,7 @@ SESSION = "sess_large"
 def run(databases: Databases, options: Options) -> Report:
     """Import, export, replay and rebuild, through the command line."""
     report = Report("memory", "memory: peak of each command with a session of 1 GB")
+    report.size = f"{options.events(SIZE) / 1e9:g} GB"
     recording = databases.path(".jsonl")
     exported = databases.path(".jsonl")
     events = _write(recording, options.events(SIZE))

@@ -30,6 +30,7 @@ def run(databases: Databases, options: Options) -> Report:
     """PostgreSQL is killed, stays away, and comes back, while calls go through the relay."""
     report = Report("outage", "outage: the database is away, the calls go on")
     away = 3.0 if options.quick else 30.0
+    report.size = f"{SESSIONS} sessions, {away:g} s away"
     frames = sessions.voice(_FRAMES)
     asked = written(databases, [str(f.text) for f in frames if f.direction == CLIENT])
     answers = written(databases, [str(f.text) for f in frames if f.direction == SERVER])

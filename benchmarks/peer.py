@@ -64,6 +64,7 @@ def run(databases: Databases, options: Options) -> Report:
                         f"{kind}, {batch} a commit, {ours}, against its {peer} recorder",
                         ratio(seconds[peer], seconds[ours]),
                         target if kind == "voice" else None,
+                        size=f"{events:,} events",
                         **{
                             "events/s": events * len(seconds[ours]) / sum(seconds[ours]),
                             "peer/s": events * len(seconds[peer]) / sum(seconds[peer]),

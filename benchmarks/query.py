@@ -11,7 +11,7 @@ from benchmarks.filled import filled_stores
 from benchmarks.options import Options
 from benchmarks.query_fill import Filled
 from benchmarks.report import Report
-from benchmarks.rounds import in_turns, progress, ratio
+from benchmarks.rounds import in_turns, median, progress, ratio
 from eventstore import EventStore
 from eventstore.store.database.transaction import Transaction, read
 from eventstore.store.filters.filters import ResponseFilter, ResponsePaging, checked_filter
@@ -73,7 +73,7 @@ def _measure(
     progress(f"query: {what}, through the API")
     seconds = in_turns({"page": _often(page), "lookup": _often(lookup)}, rounds, warm_up=3)
     report.add(
-        f"{what}: store.responses / store.response",
+        f"by customer, {what}: EventStore.responses",
         ratio(seconds["page"], seconds["lookup"]),
         TARGET,
         at_most=True,
@@ -107,7 +107,7 @@ def _measure_sql(
         }
         seconds = in_turns(work, rounds, warm_up=3)
         report.add(
-            f"{what}: the page's statement / the lookup's",
+            f"by customer, {what}: the statement",
             ratio(seconds["page"], seconds["lookup"]),
             TARGET,
             at_most=True,
@@ -140,11 +140,9 @@ def _measure_others(
         progress(f"query: {what}, {name}")
         works = {"page": _often(work, often), "lookup": _often(lookup, often)}
         seconds = in_turns(works, max(2, options.rounds(5)))
-        report.add(
-            f"{what}: {name}",
-            ratio(seconds["page"], seconds["lookup"]),
-            **_micros(seconds, often),
-        )
+        in_lookups = ratio(seconds["page"], seconds["lookup"]).value
+        taken = median([1000 * each / often for each in seconds["page"]])
+        report.add(f"{what}, in ms: {name}", taken, unit=" ms", **{"in lookups": in_lookups})
 
     plans = report.notes["plans"][what]
     for name, filters in asked.items():

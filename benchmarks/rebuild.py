@@ -65,6 +65,7 @@ def _measure(
         what,
         ratio(seconds["parse"], seconds["rebuild"]),
         TARGET,
+        size=f"{len(frames):,} events",
         **{
             "rebuild ms": 1000 * sorted(seconds["rebuild"])[len(seconds["rebuild"]) // 2],
             "orjson ms": 1000 * sorted(seconds["parse"])[len(seconds["parse"]) // 2],

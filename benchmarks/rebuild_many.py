@@ -36,6 +36,7 @@ def run(databases: Databases, options: Options) -> Report:
         "rebuild_many", "rebuild --all of short sessions: a share of reading their rows"
     )
     count = options.events(SESSIONS)
+    report.size = f"{count:,} sessions"
     for backend in databases.backends(options.backends):
         with databases.fresh(backend) as url:
             ids = fill(url, count)

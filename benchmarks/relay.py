@@ -13,7 +13,7 @@ from benchmarks.databases import Databases
 from benchmarks.options import Options
 from benchmarks.processes import answer, listening
 from benchmarks.report import Report
-from benchmarks.rounds import progress, ratio
+from benchmarks.rounds import median, progress, ratio
 from eventstore.realtime.frames import CLIENT, SERVER
 
 SESSIONS, RATE = 100, 40
@@ -78,13 +78,16 @@ def _added(
             progress(f"relay: {SESSIONS} sessions at {RATE} frames a second, relay: {name}")
             load = answer("-m", "benchmarks.load", url, asked, str(SESSIONS), seconds, str(RATE))
             found[name].append(load)
-    p99 = {name: statistics.median(load["p99"] for load in loads) for name, loads in found.items()}
+    taken = {name: [load["p99"] for load in loads] for name, loads in found.items()}
+    p99 = {name: statistics.median(loads) for name, loads in taken.items()}
+    added = median([ours - none for ours, none in zip(taken["ours"], taken["none"], strict=True)])
     report.add(
         f"{backend}: 99th percentile of a frame and its answer, against no relay",
-        p99["ours"] - p99["none"],
+        added,
         ADDED_MS,
         at_most=True,
         unit=" ms",
+        size=f"{SESSIONS} sessions for {seconds} s",
         **{f"{name} ms": value for name, value in p99.items()},
         **{"most ms": max(load["most"] for load in found["ours"])},
     )
@@ -106,6 +109,7 @@ def _speed(
         f"{backend}: frames a second, against a relay by websockets that records nothing",
         ratio(found["ours"], found["websockets"]),
         SHARE,
+        size=f"{_BUSY} sessions for {seconds} s",
         **{f"{name}/s": statistics.median(rates) for name, rates in found.items()},
         **{name: counted[f"eventstore_recorder_{name}_total"] for name in ("spooled", "missed")},
         behind=counted["eventstore_recorder_behind"],

@@ -8,6 +8,7 @@ import platform
 import sqlite3
 import subprocess
 import time
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.rounds import Ratio, progress
+from benchmarks.databases import Databases, driver_connection
+from benchmarks.rounds import Measured, progress
 
 # Asked for at the start: what is measured is the code as it was then, not as it is at the end.
 COMMIT = subprocess.run(
@@ -28,35 +30,53 @@ COMMIT = subprocess.run(
 
 
 class Report:
-    """What a benchmark found."""
+    """What a benchmark found.
 
-    def __init__(self, name: str, title: str) -> None:
+    Attributes:
+        name: The benchmark's name.
+        title: What its figures are.
+        size: How much each figure is measured with, such as "20,000 events".
+        rows: The figures.
+        notes: What else is to be known, such as the settings of databases.
+    """
+
+    def __init__(self, name: str, title: str, size: str = "") -> None:
         self.name = name
         self.title = title
+        self.size = size
         self.rows: list[dict[str, Any]] = []
         self.notes: dict[str, Any] = {}
 
     def add(
         self,
         what: str,
-        found: Ratio | float,
+        found: Measured | float,
         target: float | None = None,
         at_most: bool = False,
         unit: str = "×",
+        *,
+        size: str | None = None,
         **details: Any,
     ) -> None:
         """Add a figure.
 
         Args:
-            target: what it should reach; None for information only.
-            at_most: the target is a limit, not a goal.
-            details: what else to keep, such as the absolute times.
+            what: What it is of, in words that no other figure of the benchmark has.
+            found: What was measured, in several rounds or once.
+            target: What it should reach; None for information only.
+            at_most: The target is a limit, not a goal.
+            unit: What stands behind the number.
+            size: How much was worked on, if it is not the report's size.
+            details: What else to keep, such as the absolute times.
         """
-        value = found.median if isinstance(found, Ratio) else found
+        row: dict[str, Any] = {"what": what, "unit": unit}
+        if isinstance(found, Measured):
+            row |= found._asdict()
+        else:
+            row |= {"value": found, "rounds": 1, "statistic": "measured once"}
+        value = row["value"]
         good = None if target is None else (value <= target if at_most else value >= target)
-        row: dict[str, Any] = {"what": what, "value": value, "unit": unit}
-        if isinstance(found, Ratio):
-            row |= {"low": found.low, "high": found.high}
+        row |= {"size": self.size if size is None else size}
         row |= {"target": target, "at_most": at_most, "ok": good, "details": details}
         self.rows.append(row)
         progress(
@@ -66,16 +86,16 @@ class Report:
     def print(self) -> None:
         """Print the table on standard output."""
         table = Table(title=self.title, title_justify="left", highlight=False)
-        for column in ("figure", "median", "min – max", "target", "", "details"):
+        for column in ("figure", "value", "min – max", "of", "target", "", "details"):
             table.add_column(column, overflow="fold")
         for row in self.rows:
-            spread = f"{row['low']:.3g} – {row['high']:.3g}" if "low" in row else ""
+            spread = f"{row['least']:.3g} – {row['greatest']:.3g}" if "least" in row else ""
             sign = "≤" if row["at_most"] else "≥"
             target = "" if row["target"] is None else f"{sign} {row['target']:g}"
             verdict = {True: "[green]ok[/]", False: "[red]short[/]", None: ""}[row["ok"]]
             details = ", ".join(f"{k} {_short(v)}" for k, v in row["details"].items())
             value = f"{_short(row['value'])}{row['unit']}"
-            table.add_row(row["what"], value, spread, target, verdict, details)
+            table.add_row(row["what"], value, spread, _of(row), target, verdict, details)
         Console(width=max(120, Console().width)).print(table)
 
     def write(self, folder: Path) -> Path:
@@ -116,9 +136,25 @@ def machine() -> dict[str, Any]:
     }
 
 
+def versions(made: Databases) -> str:
+    """Return the versions that figures are kept with: Python's and those of the databases."""
+    found = [f"Python {platform.python_version()}", f"SQLite {sqlite3.sqlite_version}"]
+    if made.server is not None:
+        with driver_connection(made.server.url("postgres")) as connection:
+            row = connection.execute("SHOW server_version").fetchone()
+        found.append(f"PostgreSQL {row[0].split()[0]}")
+    return ", ".join(found)
+
+
 def _lines(path: str) -> list[str]:
     file = Path(path)
     return file.read_text().splitlines() if file.exists() else []
+
+
+def _of(row: Mapping[str, Any]) -> str:
+    """Say what a figure is of: "median of 7 rounds of 20,000 events"."""
+    often = f"{row['statistic']} of {row['rounds']:,} rounds" if row["rounds"] > 1 else ""
+    return " of ".join(part for part in (often, row["size"]) if part)
 
 
 def _short(value: Any) -> str:

@@ -6,25 +6,41 @@ import gc
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 
-class Ratio(NamedTuple):
-    """The median of pairwise ratios, one pair a round, with the least and the greatest."""
+class Measured(NamedTuple):
+    """What was measured in several rounds.
 
-    median: float
-    low: float
-    high: float
+    Attributes:
+        value: A statistic of the rounds.
+        least, greatest: The least and the greatest round.
+        rounds: How many there were.
+        statistic: Which one the value is.
+    """
 
-    def __str__(self) -> str:
-        return f"{self.median:.2f} ({self.low:.2f} – {self.high:.2f})"
+    value: float
+    least: float
+    greatest: float
+    rounds: int
+    statistic: str = "median"
 
 
-def ratio(above: list[float], below: list[float]) -> Ratio:
-    """The ratio of what was measured in the same rounds."""
-    pairs = [a / b for a, b in zip(above, below, strict=True)]
-    return Ratio(statistics.median(pairs), min(pairs), max(pairs))
+def ratio(above: Sequence[float], below: Sequence[float]) -> Measured:
+    """The ratio of what was measured in the same rounds: the median of the pairs, one a round."""
+    return median([a / b for a, b in zip(above, below, strict=True)])
+
+
+def median(taken: Sequence[float]) -> Measured:
+    """The median of what was measured."""
+    return Measured(statistics.median(taken), min(taken), max(taken), len(taken))
+
+
+def percentile(taken: Sequence[float], percent: int) -> Measured:
+    """What so many of a hundred measurements do not exceed."""
+    value = sorted(taken)[len(taken) * percent // 100]
+    return Measured(value, min(taken), max(taken), len(taken), f"{percent}th percentile")
 
 
 def timed(work: Callable[[], object]) -> float:

@@ -5,6 +5,7 @@ Each sum is also told beside the least that a database can do: one bare GROUP BY
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from benchmarks.options import Options
 from benchmarks.query import plan
 from benchmarks.query_fill import EVERY_US, Filled
 from benchmarks.report import Report
-from benchmarks.rounds import progress, timed
+from benchmarks.rounds import percentile, progress, timed
 from benchmarks.score_fill import RARE_OF_RESPONSES, RARE_OF_SESSIONS, TOPICS
 from eventstore import EventStore
 from eventstore.store.database.transaction import Transaction, read
@@ -145,7 +146,6 @@ def _add(
     report: Report, what: str, work: Callable[[int], None], times: int, target: float | None = None
 ) -> None:
     work(0)
-    taken = sorted(1000 * timed(partial(work, turn)) for turn in range(times))
-    p95 = taken[min(len(taken) - 1, int(len(taken) * 0.95))]
-    median = taken[len(taken) // 2]
-    report.add(what, p95, target, at_most=True, unit=" ms", median=median)
+    taken = [1000 * timed(partial(work, turn)) for turn in range(times)]
+    details = {"median ms": statistics.median(taken)}
+    report.add(what, percentile(taken, 95), target, at_most=True, unit=" ms", **details)

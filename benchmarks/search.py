@@ -15,7 +15,7 @@ from benchmarks.databases import SQLITE, Databases, warm
 from benchmarks.filled import filled_stores
 from benchmarks.options import Options
 from benchmarks.report import Report
-from benchmarks.rounds import progress, timed
+from benchmarks.rounds import percentile, progress, timed
 from eventstore import EventStore
 from eventstore.realtime.values import loads
 from eventstore.store.database.transaction import Transaction, read
@@ -92,7 +92,7 @@ def _measure(store: EventStore, report: Report, what: str) -> None:
     with read(store.engine) as tx:
         for name, sql in SIZES[tx.dialect].items():
             ((size,),) = tx.rows(sql)
-            report.add(f"{what}: bytes, {name}", float(size) / 2**20, unit=" MiB")
+            report.add(f"{what}: size of {name}", float(size) / 2**20, unit=" MiB")
         words = _words(tx)
     for verb in ("responses", "sessions"):
         for name, choose in CHOSEN.items():
@@ -101,10 +101,10 @@ def _measure(store: EventStore, report: Report, what: str) -> None:
             asked = [choose(chance, words) for _ in range(ASKED)]
             ask = partial(getattr(store, verb), limit=PAGE)
             found = len(ask(text=asked[0]).data)
-            taken = sorted(1000 * timed(partial(ask, text=text)) for text in asked)
+            taken = [1000 * timed(partial(ask, text=text)) for text in asked]
             report.add(
                 f"{what}: {verb}, {name}",
-                taken[int(len(taken) * 0.95)],
+                percentile(taken, 95),
                 TARGET_MS,
                 at_most=True,
                 unit=" ms",

@@ -35,6 +35,7 @@ def run(databases: Databases, options: Options) -> Report:
     """Calls of five minutes, one after the other on twenty lines, as fast as they go."""
     report = Report("soak", "soak: a day of calls through the relay")
     calls = options.events(HOURS * 12)
+    report.size = f"{calls} calls"
     frames = sessions.voice(FRAMES)
     asked = written(databases, [str(f.text) for f in frames if f.direction == CLIENT])
     answers = written(databases, [str(f.text) for f in frames if f.direction == SERVER])

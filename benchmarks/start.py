@@ -57,7 +57,7 @@ STARTS = {
 
 def run(databases: Databases, options: Options) -> Report:
     """Start each command and its limit in turns."""
-    report = Report("start", "How soon a command answers, by the bare limit")
+    report = Report("start", "How soon a command answers, by the bare limit", "a process")
     rounds = options.rounds(25)
     with TemporaryDirectory(dir=options.folder) as folder:
         _fill(Path(folder))

@@ -19,7 +19,7 @@ from benchmarks.databases import Databases
 from benchmarks.options import Options
 from benchmarks.processes import answer, listening
 from benchmarks.report import Report
-from benchmarks.rounds import progress
+from benchmarks.rounds import Measured, percentile, progress
 from eventstore import EventStore, Recorder
 from eventstore.capture.recorder.session_recorder import SessionRecorder
 from eventstore.demo import call_lines
@@ -33,6 +33,7 @@ def run(databases: Databases, options: Options) -> Report:
     """One process records, another one sends traces, to a third one or to nobody."""
     report = Report("traces", f"a recorder of {CALLS} live calls, and traces of them beside it")
     seconds = 5.0 if options.quick else 30.0
+    report.size = f"{CALLS} calls for {seconds:g} s"
     for backend in databases.backends(options.backends):
         for beside in ("none", "sent", "collector away"):
             progress(f"traces: {backend}, {beside}")
@@ -40,7 +41,7 @@ def run(databases: Databases, options: Options) -> Report:
                 found = _with(url, beside, seconds)
             report.add(
                 f"{backend}, traces: {beside}: from a frame to its commit, 99 of 100",
-                found["p99"],
+                Measured(*found["late"]),
                 unit=" ms",
                 half=found["p50"],
                 frames_a_second=found["rate"],
@@ -111,10 +112,9 @@ def _record(url: str, seconds: float) -> dict[str, Any]:
             call.session.close()
         accepted = recorder.counters().accepted
     lost = recorder.counters().missed
-    waited.sort()
     return {
         "p50": statistics.median(waited),
-        "p99": waited[int(len(waited) * 0.99)],
+        "late": percentile(waited, 99),
         "rate": accepted / seconds,
         "lost": lost,
     }

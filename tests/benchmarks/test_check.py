@@ -10,7 +10,7 @@ from benchmarks.check import BOUND, kept_of, verdicts
 
 
 def row(what: str, value: float, at_most: bool = False) -> dict[str, Any]:
-    return {"what": what, "value": value, "low": value, "high": value, "at_most": at_most}
+    return {"what": what, "value": value, "least": value, "greatest": value, "at_most": at_most}
 
 
 @pytest.mark.parametrize(

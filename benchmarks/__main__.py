@@ -24,6 +24,9 @@ NAMES = (
     "search",
     "usage",
     "scores",
+    "bytes_each",
+    "fill",
+    "cold",
     "memory",
     "bounds",
     "serve",
@@ -43,6 +46,8 @@ NAMES = (
 COMPUTED = {"plan"}
 #: Those that need a cluster, which TEST_CITUS names. They run only by their names.
 OF_A_CLUSTER = {"cluster"}
+#: Those that run only by their names: they need a store, or a command.
+BY_NAME = OF_A_CLUSTER | {"fill", "cold"}
 
 
 def main() -> int:
@@ -60,20 +65,33 @@ def main() -> int:
     parser.add_argument(
         "--assume", action="append", metavar="NAME=VALUE", help="plan: benchmarks/assumptions.py"
     )
+    parser.add_argument("--responses", type=int, help="how many responses stores are filled with")
+    parser.add_argument(
+        "--store",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="measure on this database that `fill` filled, and keep it; again: on others too",
+    )
+    parser.add_argument("--chill", default="", help="cold: a command that empties all caches")
     given = parser.parse_args()
     unknown = set(given.names) - set(NAMES)
     if unknown:
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
-    names = given.names or [name for name in NAMES if name not in OF_A_CLUSTER]
+    names = given.names or [name for name in NAMES if name not in BY_NAME]
     backends = () if set(names) <= COMPUTED else tuple(given.db or BACKENDS)
     options = Options(given.quick, backends, given.dir, given.rounds)
+    options = options._replace(
+        responses=given.responses, stores=tuple(given.store), chill=given.chill
+    )
     if given.calls:
         options = options._replace(calls=tuple(given.calls))
     if given.assume:
         options = options._replace(assumed=tuple(given.assume))
     short = 0
     progress("measuring the code at", COMMIT)
-    with databases(given.dir, backends) as made:
+    # A store that is named has a server of its own.
+    with databases(given.dir, () if given.store else backends) as made:
         for name in names:
             report = importlib.import_module(f"benchmarks.{name}").run(made, options)
             report.print()

@@ -81,7 +81,7 @@ RESPONSES: dict[str, dict[str, Any]] = {
 def run(databases: Databases, options: Options) -> Report:
     """Measure on each database."""
     report = Report("lists", "lists: pages of 20 by figures, and as many times the plain list")
-    size = max(2000, options.events(1_000_000))
+    size = options.size(1_000_000)
     for store, url, what, _ in filled_stores(databases, options, report, size):
         _price(store, report, what)
         asked = options.rounds(ASKED)

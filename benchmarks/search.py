@@ -81,9 +81,10 @@ def _argument(call: dict[str, Any]) -> str:
 def run(databases: Databases, options: Options) -> Report:
     """Ask for each kind of words on each database."""
     report = Report("search", "search: 95th percentile of a page of 20, by what is looked for")
-    size = max(2000, options.events(1_000_000))
+    size = options.size(1_000_000)
     for store, url, what, _ in filled_stores(databases, options, report, size, is_mixed=True):
-        warm(url)
+        if not options.stores:
+            warm(url)
         _measure(store, report, what)
     return report
 

@@ -33,7 +33,7 @@ ASKED: dict[str, Work] = {
 def run(databases: Databases, options: Options) -> Report:
     """Measure on each database: from rows, then from sums, then with the last day's from rows."""
     report = Report("usage", "usage: p95 of what a page of usage asks, in process")
-    size = options.events(1_000_000)
+    size = options.size(1_000_000)
     for store, url, what, _ in filled_stores(databases, options, report, size):
         _measure(store, url, report, what)
     return report

@@ -18,6 +18,8 @@ from eventstore.store.readmodels.words.search_tokens import Term
 
 #: Up to how many rows of an index are counted, to choose the condition to start from.
 MOST_COUNTED = 1000
+#: The same on PostgreSQL: see `most_few`.
+MOST_ON_POSTGRESQL = 10_000
 _LISTED = 20_000
 
 
@@ -216,15 +218,27 @@ def choose_start(
     for condition in conditions:
         # A query starts from a rare key. Rows with a common key are soon found in the order of
         # time.
-        if condition.operator != "!=" and count_pairs_up_to(tx, condition, table) < MOST_COUNTED:
+        if condition.operator != "!=" and count_pairs_up_to(tx, condition, table) < most_few(tx):
             return condition
     return None
 
 
+def most_few(tx: Transaction) -> int:
+    """Return below which number the rows that pass a condition are few.
+
+    A page is read from few rows by looking up and sorting all of them. With more, rows are looked
+    at in the order of the list until the page is full. If R of N rows pass, a page of 50 looks at
+    50 * N / R rows: at half a million if 1,000 of ten million pass, and at 50,000 if 10,000 do.
+    A look takes PostgreSQL about as long as looking one of the R rows up. SQLite keeps the large
+    rows of responses in the index of their key, so that a lookup takes it many times as long.
+    """
+    return MOST_ON_POSTGRESQL if tx.postgresql and not tx.distributed else MOST_COUNTED
+
+
 def count_pairs_up_to(tx: Transaction, condition: Condition, table: str) -> int:
-    """Return how many rows of metadata pass a condition, counted up to `MOST_COUNTED`."""
+    """Return how many rows of metadata pass a condition, counted up to `most_few`."""
     test, values = key_condition(condition)
-    return count_up_to(tx, f"{table} x WHERE {test}", values)
+    return count_up_to(tx, f"{table} x WHERE {test}", values, most_few(tx))
 
 
 def count_up_to(
@@ -239,13 +253,17 @@ def count_up_to(
     return int(tx.rows(sql, [*parameters, limit or MOST_COUNTED])[0][0])
 
 
-def few_matching_rows(
+def few_that_say(
     tx: Transaction, terms: list[Term], names: tuple[str, ...]
-) -> list[Row] | None:
-    """Return columns of the items that say the terms, without duplicates, or None if they are many.
+) -> tuple[str, list[Any]] | None:
+    """Return a source of the items that say the terms, without duplicates, or None for many items.
 
     Args:
-        names: The columns.
+        names: The columns of the source.
+
+    Returns:
+        A subquery in parentheses, and its parameters. If there are less than `MOST_COUNTED` items,
+        it has the values of the columns.
     """
     # Counting in the index first spares SQLite to read each item, to find that there are many.
     if not tx.postgresql and count_up_to(tx, *search.fts_matches(terms)) >= MOST_COUNTED:
@@ -253,12 +271,24 @@ def few_matching_rows(
     say = search.rows_that_say if names == ("session_id",) else search.items_that_say
     found, values = say(terms, tx.postgresql)
     columns = ", ".join(f"i.{name}" for name in names)
-    rows = tx.rows(f"SELECT {columns} FROM {found} LIMIT ?", [*values, MOST_COUNTED])
-    return (
-        None
-        if len(rows) >= MOST_COUNTED
-        else [row for row in dict.fromkeys(rows) if None not in row]
-    )
+    most = most_few(tx)
+    if most == MOST_COUNTED:
+        rows = tx.rows(f"SELECT {columns} FROM {found} LIMIT ?", [*values, most])
+        number = len(rows)
+    else:
+        # The index is read once to count the items and to return the first of them.
+        counted = tx.rows(
+            f"WITH f AS MATERIALIZED (SELECT {columns} FROM {found} LIMIT ?)"
+            " SELECT (SELECT COUNT(*) FROM f), f.* FROM f LIMIT ?",
+            [*values, most, MOST_COUNTED],
+        )
+        rows, number = [row[1:] for row in counted], int(counted[0][0]) if counted else 0
+    if number >= most:
+        return None
+    if number < MOST_COUNTED:
+        return values_source([row for row in dict.fromkeys(rows) if None not in row], names)
+    known = "".join(f" AND i.{name} IS NOT NULL" for name in names)
+    return f"(SELECT DISTINCT {columns} FROM {found}{known})", [*values]
 
 
 def is_rare(tx: Transaction, terms: list[Term]) -> bool:

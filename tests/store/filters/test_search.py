@@ -153,7 +153,14 @@ QUERIES = (
 
 
 @pytest.mark.parametrize(
-    "limits", [{}, {"MOST_COUNTED": 1}, {"MOST_COUNTED": 1, "_LISTED": 1}], ids=str
+    "limits",
+    [
+        {},
+        {"MOST_COUNTED": 1},
+        {"MOST_COUNTED": 1, "MOST_ON_POSTGRESQL": 1},
+        {"MOST_COUNTED": 1, "MOST_ON_POSTGRESQL": 1, "_LISTED": 1},
+    ],
+    ids=str,
 )
 def test_words_phrases_and_prefixes_find_what_plain_python_finds(
     store: EventStore, limits: dict[str, int], monkeypatch: pytest.MonkeyPatch

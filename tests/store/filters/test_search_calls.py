@@ -126,7 +126,14 @@ def test_parts_are_of_names_alone_where_somebody_speaks() -> None:
     ],
 )
 @pytest.mark.parametrize(
-    "limits", [{}, {"MOST_COUNTED": 1}, {"MOST_COUNTED": 1, "_LISTED": 1}], ids=str
+    "limits",
+    [
+        {},
+        {"MOST_COUNTED": 1},
+        {"MOST_COUNTED": 1, "MOST_ON_POSTGRESQL": 1},
+        {"MOST_COUNTED": 1, "MOST_ON_POSTGRESQL": 1, "_LISTED": 1},
+    ],
+    ids=str,
 )
 def test_a_call_is_found(
     store: EventStore, query: str, limits: dict[str, int], monkeypatch: pytest.MonkeyPatch

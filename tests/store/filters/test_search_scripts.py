@@ -145,7 +145,14 @@ def test_a_snippet_shows_what_was_looked_for(said: str, query: str, shown: str |
 
 
 @pytest.mark.parametrize(
-    "limits", [{}, {"MOST_COUNTED": 1}, {"MOST_COUNTED": 1, "_LISTED": 1}], ids=str
+    "limits",
+    [
+        {},
+        {"MOST_COUNTED": 1},
+        {"MOST_COUNTED": 1, "MOST_ON_POSTGRESQL": 1},
+        {"MOST_COUNTED": 1, "MOST_ON_POSTGRESQL": 1, "_LISTED": 1},
+    ],
+    ids=str,
 )
 def test_what_plain_python_finds_is_found(
     store: EventStore, limits: dict[str, int], monkeypatch: pytest.MonkeyPatch

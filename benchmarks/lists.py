@@ -87,6 +87,8 @@ def run(databases: Databases, options: Options) -> Report:
         asked = options.rounds(ASKED)
         _measure(report, f"{what}: sessions", store.sessions, SESSIONS, asked)
         _measure(report, f"{what}: responses", store.responses, RESPONSES, asked)
+        if options.stores:
+            continue  # they are kept, so that their sessions stay closed
         with driver_connection(url) as connection:
             open_all(connection)
         _measure(report, f"{what}: sessions, all open", store.sessions, OF_OPEN, asked)

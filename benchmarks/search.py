@@ -85,11 +85,11 @@ def run(databases: Databases, options: Options) -> Report:
     for store, url, what, _ in filled_stores(databases, options, report, size, is_mixed=True):
         if not options.stores:
             warm(url)
-        _measure(store, report, what)
+        _measure(store, report, what, options.rounds(ASKED))
     return report
 
 
-def _measure(store: EventStore, report: Report, what: str) -> None:
+def _measure(store: EventStore, report: Report, what: str, times: int) -> None:
     with read(store.engine) as tx:
         for name, sql in SIZES[tx.dialect].items():
             ((size,),) = tx.rows(sql)
@@ -99,7 +99,7 @@ def _measure(store: EventStore, report: Report, what: str) -> None:
         for name, choose in CHOSEN.items():
             progress(f"search: {what}, {verb}, {name}")
             chance = random.Random(name)
-            asked = [choose(chance, words) for _ in range(ASKED)]
+            asked = [choose(chance, words) for _ in range(times)]
             ask = partial(getattr(store, verb), limit=PAGE)
             found = len(ask(text=asked[0]).data)
             taken = sorted(1000 * timed(partial(ask, text=text)) for text in asked)

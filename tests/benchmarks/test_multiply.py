@@ -46,10 +46,13 @@ def test_copies_have_ids_customers_and_times_of_their_own(
         assert len(found & set(filled.customers)) > count // 100 * 0.8
         assert found <= {*filled.customers, "prod", "yes"}
         # A session and its responses have one customer.
-        assert 0 == number(
-            "SELECT COUNT(*) FROM response_metadata r JOIN session_metadata s"
-            " ON s.session_id = r.session_id AND s.key = r.key"
-            " WHERE r.key = 'customer' AND r.value <> s.value"
+        assert (
+            number(
+                "SELECT COUNT(*) FROM response_metadata r JOIN session_metadata s"
+                " ON s.session_id = r.session_id AND s.key = r.key"
+                " WHERE r.key = 'customer' AND r.value <> s.value"
+            )
+            == 0
         )
         said = tx.rows("SELECT session_id, item_id, said FROM items WHERE said <> ''")
     assert {row[0][:6] for row in said} == {"sess_C"}

@@ -234,7 +234,9 @@ def _source_by_ids(tx: Transaction, filters: ResponseFilter, found: str) -> str:
         f"(SELECT x.at FROM {table} x WHERE {same} LIMIT 1)"
         for table in ("response_metadata", "responses")
     )
-    return f"(SELECT d.session_id, d.response_id, COALESCE({times}) AS at FROM {found} d) r"
+    # Without the fence, PostgreSQL looks each time up twice: to compare it, and to sort by it.
+    fence = " OFFSET 0" if tx.postgresql else ""
+    return f"(SELECT d.session_id, d.response_id, COALESCE({times}) AS at FROM {found} d{fence}) r"
 
 
 def _narrowed(tx: Transaction, filters: ResponseFilter) -> tuple[str, list[str]]:

@@ -216,7 +216,8 @@ def _start(tx: Transaction, filters: SessionFilter) -> Condition | None:
     if start is None or filters.model is None:
         return start
     # If the pair is common, the model's index is shorter, and is in order as well.
-    rare = count_pairs_up_to(tx, start, "session_metadata") < most_few(tx)
+    most = most_few(tx)
+    rare = count_pairs_up_to(tx, start, "session_metadata", most) < most
     return start if rare else None
 
 

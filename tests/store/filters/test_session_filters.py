@@ -40,8 +40,11 @@ def full(
     if request.param != "seldom":
         monkeypatch.setattr("eventstore.store.filters.sql_conditions.MOST_COUNTED", 1)
         monkeypatch.setattr("eventstore.store.filters.session_conditions._FAILURES", 1)
-    if request.param.endswith("often"):
-        monkeypatch.setattr("eventstore.store.filters.sql_conditions.MOST_ON_POSTGRESQL", 1)
+    if request.param == "not seldom":
+        monkeypatch.setattr(
+            "eventstore.store.filters.sql_conditions.most_few",
+            lambda tx: 1000 if tx.postgresql else 1,
+        )
     if request.param == "very often":
         monkeypatch.setattr("eventstore.store.filters.sql_conditions._LISTED", 1)
     store.append("apart", Call().typed("item_1", "hello").frames)

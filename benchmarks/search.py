@@ -35,8 +35,10 @@ SIZES = {
         "words": "SELECT SUM(pg_column_size(said_words)) FROM items",
     },
 }
-SAID = "SELECT said FROM items WHERE said {} '~' AND type = 'message' ORDER BY item_id LIMIT 400"
-CALLED = "SELECT resource FROM items WHERE type = 'function_call' ORDER BY item_id LIMIT 400"
+#: In the order of the key: any other one would sort all items first.
+_FIRST = "ORDER BY session_id, item_id LIMIT 400"
+SAID = f"SELECT said FROM items WHERE said {{}} '~' AND type = 'message' {_FIRST}"
+CALLED = f"SELECT resource FROM items WHERE type = 'function_call' {_FIRST}"
 
 
 class Words(NamedTuple):

@@ -38,6 +38,8 @@ NAMES = (
     "encryption",
     "plan",
     "cluster",
+    "writers",
+    "calls",
 )
 #: Those that need no database.
 COMPUTED = {"plan"}
@@ -56,7 +58,9 @@ def main() -> int:
     parser.add_argument(
         "--out", type=Path, default=Path(__file__).with_name("results"), help="folder of the JSON"
     )
-    parser.add_argument("--calls", action="append", type=int, help="plan: this many live calls")
+    parser.add_argument(
+        "--calls", action="append", type=int, help="plan, calls: so many live calls"
+    )
     parser.add_argument(
         "--assume", action="append", metavar="NAME=VALUE", help="plan: benchmarks/assumptions.py"
     )

@@ -1,7 +1,8 @@
 """Live voice calls, handed over to one recorder at their real pace, in a process of their own.
 
-`python -m benchmarks.live_calls URL SPOOL CALLS SECONDS` prints JSON: what was offered, what was
-committed, how far behind that was, and what it cost.
+`python -m benchmarks.live_calls URL SPOOL CALLS SECONDS MEMORY` prints JSON: what was offered, what
+was committed, how far behind that was, and what it cost. MEMORY is what the recorder may hold, in
+MB.
 """
 
 from __future__ import annotations
@@ -81,10 +82,10 @@ class Delays:
         return sorted((done - at) / 1e6 for at, done in self.found if since <= at < until)
 
 
-def main(url: str, spool: str, calls: int, seconds: float) -> dict[str, Any]:
+def main(url: str, spool: str, calls: int, seconds: float, memory: int) -> dict[str, Any]:
     """Let calls go on for some seconds, then end; what came of it."""
     frames = [_cut_at_ids(one) for one in sessions.voice(int(seconds * RATE) + _MOST_BEFORE + 10)]
-    with EventStore(url) as store, Recorder(store, spool) as recorder:
+    with EventStore(url) as store, Recorder(store, spool, memory=memory << 20) as recorder:
         settle()
         begun = time.monotonic()
         going_on = _begin(recorder, frames, calls)
@@ -234,4 +235,4 @@ def _memory_mb() -> float:
 
 if __name__ == "__main__":
     where, folder, *numbers = sys.argv[1:]
-    print(json.dumps(main(where, folder, int(numbers[0]), float(numbers[1]))))
+    print(json.dumps(main(where, folder, int(numbers[0]), float(numbers[1]), int(numbers[2]))))

@@ -49,7 +49,7 @@ def run(databases: Databases, options: Options) -> Report:
 def _measure_processes(
     databases: Databases, options: Options, report: Report, processes: int, batch: int
 ) -> None:
-    events = options.events(16_000) // processes
+    events = options.events(8_000) // processes
     progress(f"writers: {processes} processes, {batch} a commit, {events} events each")
     with ExitStack() as stack:
         urls = {mode: stack.enter_context(databases.fresh(POSTGRESQL)) for mode in MODES}

@@ -28,7 +28,7 @@ def writer_processes(
     """Yield what lets all processes write a session each, and returns once all have.
 
     Args:
-        urls: The database of each mode.
+        urls: The database of each mode: of `MODES`, or another name that begins with `inline`.
         processes: How many there are.
         events: How many events each session has.
         batch: How many events a commit has.
@@ -64,9 +64,10 @@ def _serve(
     frames = sessions.voice(events)
     with ExitStack() as stack:
         writers = {
-            "bare": _bare(stack, urls["bare"], frames, batch),
-            "log": _store(stack, urls["log"], False, frames, batch),
-            "inline": _store(stack, urls["inline"], True, frames, batch),
+            name: _bare(stack, url, frames, batch)
+            if name == "bare"
+            else _store(stack, url, name.startswith("inline"), frames, batch)
+            for name, url in urls.items()
         }
         settle()
         asked.send(None)

@@ -12,9 +12,11 @@ from contextlib import ExitStack, contextmanager
 from itertools import count
 from typing import Any
 
+from sqlalchemy.engine import make_url
+
 from benchmarks import sessions
 from benchmarks.bare import bare_writer, event_rows
-from benchmarks.databases import POSTGRESQL, Databases, settings_of
+from benchmarks.databases import POSTGRESQL, Databases, driver_connection, settings_of
 from benchmarks.options import Options
 from benchmarks.report import Report
 from benchmarks.rounds import in_slices, in_turns, progress, ratio, settle
@@ -26,6 +28,8 @@ from eventstore.realtime.frames import Frame
 PROCESSES = (1, 2, 4, 8, 16)
 #: Events of a session in a commit.
 BATCHES = (10, 100)
+#: Microseconds that the server waits before a commit, so that others join it (`commit_delay`).
+DELAYS_US = (200, 1_000)
 SESSIONS = 16
 #: Frames of each session that a recorder gets at a time: at 40 frames a second, what comes in 50
 #: ms, in 250 ms, and in two and a half seconds.
@@ -43,6 +47,8 @@ def run(databases: Databases, options: Options) -> Report:
         for batch in BATCHES:
             for processes in PROCESSES:
                 _measure_processes(databases, options, report, processes, batch)
+        for processes in PROCESSES[2:]:
+            _measure_group_commit(databases, options, report, processes)
     return report
 
 
@@ -69,6 +75,31 @@ def _measure_processes(
             f"{processes} processes, {batch} a commit, {mode}",
             ratio(seconds["bare"], seconds[mode]),
             **_rates(processes * events, seconds["bare"], seconds[mode]),
+        )
+
+
+def _measure_group_commit(
+    databases: Databases, options: Options, report: Report, processes: int
+) -> None:
+    """Compare the server's own group commit with none, at the smaller batch."""
+    events = options.events(8_000) // processes
+    with ExitStack() as stack:
+        urls = {}
+        for delay in (0, *DELAYS_US):
+            url = stack.enter_context(databases.fresh(POSTGRESQL))
+            urls[f"inline {delay}"] = url
+            with driver_connection(url) as connection:
+                name = make_url(url).database
+                connection.execute(f'ALTER DATABASE "{name}" SET commit_delay = {delay}')
+                connection.commit()
+        write = stack.enter_context(writer_processes(urls, processes, events, BATCHES[0]))
+        number = count()
+        works = {mode: (lambda mode=mode: write(mode, next(number))) for mode in urls}
+        seconds = in_turns(works, options.rounds(7))
+    for delay in DELAYS_US:
+        report.add(
+            f"{processes} processes, {BATCHES[0]} a commit, commit_delay {delay} µs / none",
+            ratio(seconds["inline 0"], seconds[f"inline {delay}"]),
         )
 
 

@@ -53,30 +53,24 @@ def deliver_together(
     """Append the entries of several recordings in one transaction: all of them, or none.
 
     Args:
-        groups: Recordings that have a likely place, each a different one, with the entries that
-            follow the delivered ones. These may be in the log already, if it is not known whether
-            an append of them was made: then the append is the same, or it is a conflict.
+        groups: Recordings that have their session ids, each with the entries that follow the
+            delivered ones. These may be in the log already, if it is not known whether an append of
+            them was made: then this append is a repetition of that one, or it is a conflict.
 
     Raises:
-        ConflictError: If somebody else appended to one of the sessions, or has its id.
+        ConflictError: If somebody else appended to one of the sessions.
         ErasedError: If one of the sessions was erased.
         DatabaseUnavailableError: If it is not known whether the entries were written.
     """
     done = log.append_together(
         [
-            Append(str(likely_place(to)), [e.frame for e in entries], to.seq, entries[-1].closing)
+            Append(str(to.session_id), [e.frame for e in entries], to.seq, entries[-1].closing)
             for to, entries in groups
         ]
     )
     for (target, entries), appended in zip(groups, done, strict=True):
-        target.session_id, target.seq = appended.session_id, appended.last_seq
+        target.seq = appended.last_seq
         target.last_written = entries[-1].number, appended.last_seq
-
-
-def likely_place(target: TargetSession) -> str | None:
-    """Return the id of the session that the next append likely goes to; None if that is open."""
-    places = [] if target.erased else _likely_places(target)
-    return places[0][0] if places else None
 
 
 def _likely_places(target: TargetSession) -> list[tuple[str, int]]:

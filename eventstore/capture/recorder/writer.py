@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 
-from eventstore.capture.recorder.deliver import deliver_together, likely_place
+from eventstore.capture.recorder.deliver import deliver_together
 from eventstore.capture.recorder.deliver_always import deliver_always, is_outage
 from eventstore.capture.recorder.pending_frames import fail, size_of
 from eventstore.capture.recorder.recorder_state import LOGGER, RecorderState, by_recording
@@ -22,12 +22,11 @@ from eventstore.common import unforeseen
 from eventstore.errors import DatabaseUnavailableError, SchemaError
 from eventstore.store.sessions.log import WritableLog
 
-#: Bytes that are read from the spool at once. Many sessions share them, and each has a cost of its
-#: own, whatever number of its frames is appended.
-_READ_BYTES = 16 * 1024 * 1024
-#: What is appended in one transaction: so many sessions, and so many bytes besides those of the
-#: first session. They share the cost of its statements and of its commit, and locks are short.
-_SESSIONS_PER_APPEND, _BYTES_PER_APPEND = 500, 8 * 1024 * 1024
+#: Bytes that are read from the spool at once.
+_READ_BYTES = 4 * 1024 * 1024
+#: What is appended in one transaction: so many sessions at most, and so many bytes if it has more
+#: than one. They share the cost of its statements and of its commit, and locks are short.
+_SESSIONS_PER_APPEND, _BYTES_PER_APPEND = 200, 4 * 1024 * 1024
 #: With fewer sessions than these, each is appended by itself if one of them refuses its entries.
 _FEWEST_HALVED = 16
 #: Appends are so far apart that the writer works for at most one part in so many of the time, but
@@ -133,19 +132,13 @@ class Writer:
     def _deliver_groups(self, groups: dict[str, list[Entry]]) -> None:
         state = self._state
         recordings = state.pending.recordings
-        known: list[tuple[TargetSession, list[Entry]]] = []
-        new: list[tuple[TargetSession, list[Entry]]] = []
-        places: set[str] = set()
+        together = []
         for key, entries in groups.items():
             target = recordings[key].target
-            place = likely_place(target)
-            if place is None or place in places or not self._follows(key, entries):
-                continue
-            if target.session_id is None:
-                state.journal([recordings[key]])
-            (new if target.session_id is None else known).append((target, entries))
-            places.add(place)
-        done = self._deliver_together(known) | self._deliver_together(new)
+            is_known = target.session_id is not None and not target.erased
+            if is_known and self._follows(key, entries):
+                together.append((target, entries))
+        done = self._deliver_together(together)
         for key, entries in groups.items():
             if key not in done:
                 state.journal([recordings[key]])

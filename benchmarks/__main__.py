@@ -49,6 +49,8 @@ NAMES = (
     "encryption",
     "plan",
     "cluster",
+    "writers",
+    "calls",
 )
 #: Those that need no database.
 COMPUTED = {"plan"}
@@ -116,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         help="measure on this database that `fill` filled, and keep it; again: on others too",
     )
     add("--chill", default="", help="cold: a command that empties all caches")
-    add("--calls", action="append", type=int, help="plan: this many live calls")
+    add("--calls", action="append", type=int, help="plan, calls: so many live calls")
     add("--assume", action="append", metavar="NAME=VALUE", help="plan: benchmarks/assumptions.py")
     return parser
 

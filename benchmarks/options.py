@@ -18,7 +18,7 @@ class Options(NamedTuple):
         backends: the databases to measure on.
         folder: where databases are made; None for the system's temporary folder.
         repeats: rounds, where not the benchmark's own number.
-        calls: live calls to plan for, each by itself.
+        calls: live calls to plan for, or to measure; none for the benchmark's own numbers.
         assumed: what a plan assumes otherwise, such as `days_kept=30`.
         responses: how many responses to fill with; None for the benchmark's own number.
         stores: URLs of filled databases to measure on, in place of fresh ones; they are kept.
@@ -29,7 +29,7 @@ class Options(NamedTuple):
     backends: tuple[str, ...] = BACKENDS
     folder: Path | None = None
     repeats: int | None = None
-    calls: tuple[int, ...] = (100, 1_000, 10_000)
+    calls: tuple[int, ...] = ()
     assumed: tuple[str, ...] = ()
     responses: int | None = None
     stores: tuple[str, ...] = ()

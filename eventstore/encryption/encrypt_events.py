@@ -23,9 +23,9 @@ from typing import Any
 
 from pybase64 import b64encode_as_string
 
-from eventstore.encryption.cipher import NONCE_BYTES, Cipher, CipherError, nonces
+from eventstore.encryption.cipher import NONCE_BYTES, Cipher, nonces
 from eventstore.realtime.events import EventRow, StoredEvent
-from eventstore.realtime.frames import BOUND, BOUND_TEXT, ENCRYPTED, ENCRYPTIONS, restore
+from eventstore.realtime.frames import BOUND, BOUND_TEXT, ENCRYPTED, restore
 
 # The plaintext begins with `audio_offset` (see realtime/frames.py) and the size of the frame's
 # text. Then the size of the audio follows, which is known even if the audio was erased.
@@ -71,23 +71,16 @@ def event_encrypter(cipher: Cipher) -> EncryptEvent:
     return encrypt
 
 
-def encrypt_row(cipher: Cipher, row: EventRow) -> tuple[str, int, bytes]:
-    """Encrypt an event, and return the columns `frame`, `audio_offset` and `audio` of its row."""
-    return event_encrypter(cipher)(*row)
-
-
 def decrypt_rows(cipher: Cipher, rows: Iterable[Sequence[Any]]) -> list[EventRow]:
     """Decrypt rows of events, which have the columns of `EventRow`.
 
     A row that is not encrypted is returned as it is, and so is one that was changed or moved, or is
-    under another key: its `audio_offset` is still one of `ENCRYPTIONS`.
+    under another key: its `audio_offset` then still says that it is encrypted.
     """
     return _decrypted(cipher, rows, _event_row, (None, None, None), _row_with_audio)
 
 
-def decrypt_frames(
-    cipher: Cipher, rows: Iterable[Sequence[Any]]
-) -> list[StoredEvent] | list[StoredEvent | EventRow]:
+def decrypt_frames(cipher: Cipher, rows: Iterable[Sequence[Any]]) -> list[StoredEvent | EventRow]:
     """Decrypt rows as `decrypt_rows` does, into events with their frames as they crossed the wire.
 
     This is faster than to restore the frames of decrypted rows. The columns of an event need no
@@ -98,18 +91,6 @@ def decrypt_frames(
         are among them as rows.
     """
     return _decrypted(cipher, rows, _stored_event, (), _event_with_audio)
-
-
-def decrypt_row(cipher: Cipher, row: EventRow) -> EventRow:
-    """Decrypt the row of an event. A row that is not encrypted is returned as it is.
-
-    Raises:
-        CipherError: The row was changed or moved, or is under another key.
-    """
-    (found,) = decrypt_rows(cipher, [row])
-    if found.audio_offset in ENCRYPTIONS:
-        raise CipherError("it cannot be decrypted: it was changed, or moved")
-    return found
 
 
 def _decrypted(

@@ -11,7 +11,7 @@ import importlib
 import time
 from pathlib import Path
 
-from benchmarks.databases import BACKENDS, databases
+from benchmarks.databases import BACKENDS, POSTGRESQL, databases
 from benchmarks.options import Options
 from benchmarks.page import figures
 from benchmarks.page.__main__ import write_page
@@ -32,6 +32,9 @@ NAMES = (
     "search",
     "usage",
     "scores",
+    "bytes_each",
+    "fill",
+    "cold",
     "memory",
     "bounds",
     "serve",
@@ -46,11 +49,15 @@ NAMES = (
     "encryption",
     "plan",
     "cluster",
+    "writers",
+    "calls",
 )
 #: Those that need no database.
 COMPUTED = {"plan"}
 #: Those that need a cluster, which TEST_CITUS names. They run only by their names.
 OF_A_CLUSTER = {"cluster"}
+#: Those that run only by their names: they need a store, or a command.
+BY_NAME = OF_A_CLUSTER | {"fill", "cold"}
 
 
 def main() -> int:
@@ -64,16 +71,20 @@ def main() -> int:
         parser.error(
             "a quick run is not kept; --keep-quick keeps it, and the page says that it was quick"
         )
-    names = given.names or [name for name in NAMES if name not in OF_A_CLUSTER]
+    names = given.names or [name for name in NAMES if name not in BY_NAME]
     backends = () if set(names) <= COMPUTED else tuple(given.db or BACKENDS)
     options = Options(given.quick, backends, given.dir, given.rounds)
+    options = options._replace(
+        responses=given.responses, stores=tuple(given.store), chill=given.chill
+    )
     if given.calls:
         options = options._replace(calls=tuple(given.calls))
     if given.assume:
         options = options._replace(assumed=tuple(given.assume))
     short = 0
     progress("measuring the code at", COMMIT)
-    with databases(given.dir, backends) as made:
+    # A store that is named has a server of its own.
+    with databases(given.dir, () if given.store else backends) as made:
         with_what = versions(made)
         for name in names:
             report = importlib.import_module(f"benchmarks.{name}").run(made, options)
@@ -98,7 +109,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--keep", action="store_true", help="keep the figures for docs/benchmarks.md")
     add("--keep-quick", action="store_true", help="keep figures that are of a quick run")
     add("--to-before", action="store_true", help="keep what they replace as the figures before")
-    add("--calls", action="append", type=int, help="plan: this many live calls")
+    add("--responses", type=int, help="how many responses stores are filled with")
+    add(
+        "--store",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="measure on this database that `fill` filled, and keep it; again: on others too",
+    )
+    add("--chill", default="", help="cold: a command that empties all caches")
+    add("--calls", action="append", type=int, help="plan, calls: so many live calls")
     add("--assume", action="append", metavar="NAME=VALUE", help="plan: benchmarks/assumptions.py")
     return parser
 
@@ -120,6 +140,9 @@ def keep(
         folder: Where figures are kept.
     """
     kept = figures.read(report.name, folder)
+    server = report.notes.get(POSTGRESQL, {}).get("server_version")
+    if server and "PostgreSQL" not in with_what:  # A store that was named has a server of its own.
+        with_what += f", PostgreSQL {server.split()[0]}"
     for what in figures.not_measured(kept, report.rows):
         progress("not measured now, kept as it was:", what)
     found = figures.taken_over(

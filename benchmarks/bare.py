@@ -46,7 +46,7 @@ def bare_writer(databases: Databases, backend: str, single: bool) -> Iterator[Wr
             connection.autocommit = True
             yield lambda rows: connection.execute(INSERT_PG, rows[0])
         else:
-            yield _copy_writer(connection)
+            yield copy_writer(connection)
 
 
 def _sqlite_writer(connection: Any) -> Writer:
@@ -61,7 +61,9 @@ def _sqlite_writer(connection: Any) -> Writer:
     return write
 
 
-def _copy_writer(connection: Any) -> Writer:
+def copy_writer(connection: Any) -> Writer:
+    """A writer by COPY on a connection to PostgreSQL."""
+
     def write(rows: Sequence[Row]) -> None:
         with connection.cursor().copy(COPY) as copy:
             copy.set_types(TYPES)

@@ -81,12 +81,14 @@ RESPONSES: dict[str, dict[str, Any]] = {
 def run(databases: Databases, options: Options) -> Report:
     """Measure on each database."""
     report = Report("lists", "lists: pages of 20 by figures, and as many times the plain list")
-    size = max(2000, options.events(1_000_000))
+    size = options.size(1_000_000)
     for store, url, what, _ in filled_stores(databases, options, report, size):
         _price(store, report, what)
         asked = options.rounds(ASKED)
         _measure(report, f"{what}: sessions", store.sessions, SESSIONS, asked)
         _measure(report, f"{what}: responses", store.responses, RESPONSES, asked)
+        if options.stores:
+            continue  # they are kept, so that their sessions stay closed
         with driver_connection(url) as connection:
             open_all(connection)
         _measure(report, f"{what}: sessions, all open", store.sessions, OF_OPEN, asked)

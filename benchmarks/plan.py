@@ -19,6 +19,8 @@ MINUTES = 24 * 60
 #: A simulated day begins at 6:00. Most calls are live at 14:00, least at 2:00.
 PEAK = 8 * 60
 _MB, _GB = 1e6, 1e9
+#: Live calls to plan for, if no other number is given.
+CALLS = (100, 1_000, 10_000)
 
 
 class Day(NamedTuple):
@@ -220,7 +222,7 @@ def run(databases: Databases, options: Options) -> Report:
     """Make a plan for each number of calls; the databases are not used."""
     a = assumed(list(options.assumed))
     report = Report("plan", "plan: what live calls need")
-    for calls in options.calls:
+    for calls in options.calls or CALLS:
         made = plan(calls, a)
         _add(report, f"{calls:,} calls", made, calls, a)
     report.notes["assumptions"] = a._asdict()

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from benchmarks import sessions
 from benchmarks.databases import SQLITE, Databases, driver_connection
+from benchmarks.multiply import Copies, copied_id, multiply
 from benchmarks.rounds import progress
 from benchmarks.score_fill import score_rows
 from eventstore import EventStore
@@ -30,6 +31,8 @@ EACH_CUSTOMER = 1000
 OPEN = 20  # of the sessions, the newest
 EVERY_US = 1_700_000  # a response about every two seconds: a million in three weeks
 CHUNK = 20_000
+#: Up to how many responses are made one by one; of more, this many are, and then copied.
+MOST_MADE, MADE = 1_000_000, 200_000
 
 STATUSES = (("completed", 92), ("cancelled", 5), ("failed", 2), ("incomplete", 1))
 MODELS = (("gpt-realtime", 70), ("gpt-realtime-mini", 25), ("gpt-4o-realtime-preview", 5))
@@ -79,14 +82,18 @@ def fill(
         is_scored: there are scores (benchmarks/score_fill.py).
     """
     template = _template(databases)
-    if until is not None:
-        template.rows["responses"]["at"] = until - count * EVERY_US
+    first = template.rows["responses"]
+    start = int(first["at"]) if until is None else until - count * EVERY_US
+    of_these = MADE if count >= 2 * MOST_MADE else count
+    copies = Copies(count // of_these - 1, of_these * EVERY_US, max(1, of_these // EACH_CUSTOMER))
+    count = of_these * (copies.count + 1)
+    first["at"] = start + copies.count * copies.earlier_us
     chance = random.Random(7)
     customers = [f"customer-{n:05d}" for n in range(max(1, count // EACH_CUSTOMER))]
-    start = int(template.rows["responses"]["at"])
-    made = _rows(template, count, chance, customers, is_mixed, is_scored, backend)
+    of_customers = customers[: copies.customers]
+    made = _rows(template, of_these, chance, of_customers, is_mixed, is_scored, backend)
     with driver_connection(url) as connection:
-        indexes = _without_indexes(connection, backend)
+        indexes = _without_indexes(connection, backend, copies.count > 0)
         if backend == SQLITE:
             connection.execute("PRAGMA cache_size=-1000000")
         done = 0
@@ -96,13 +103,21 @@ def fill(
                 _write(connection, backend, table, rows)
             connection.commit()
             done += len(chunk)
-            progress(f"query: {backend}, {done:,} of {count:,} responses")
+            progress(f"query: {backend}, {done:,} of {of_these:,} responses")
+        if copies.count:
+            multiply(connection, backend, TABLES, copies)
         for statement in indexes:
             connection.execute(statement)
         connection.commit()
         _analyse(connection, backend)
-    keys = [_ids(n) for n in chance.sample(range(count), min(count, 5000))]
+    keys = [_copied(n, of_these) for n in chance.sample(range(count), min(count, 5000))]
     return Filled(count, customers, keys, start)
+
+
+def _copied(number: int, of_these: int) -> tuple[str, str]:
+    """Return the ids of a response, which may be one of a copy."""
+    ids, copy = _ids(number % of_these), number // of_these
+    return (copied_id(ids[0], copy), copied_id(ids[1], copy)) if copy else ids
 
 
 def _template(databases: Databases) -> Template:
@@ -300,8 +315,12 @@ def _write(connection: Any, backend: str, table: str, rows: list[tuple[Any, ...]
     connection.executemany(f"INSERT INTO {into} VALUES ({marks})", rows)
 
 
-def _without_indexes(connection: Any, backend: str) -> Iterable[str]:
-    """Drop what can be made again quickly once the rows are there; the statements that do."""
+def _without_indexes(connection: Any, backend: str, is_large: bool) -> Iterable[str]:
+    """Drop what can be made again quickly once the rows are there; the statements that do.
+
+    Args:
+        is_large: primary keys are dropped, too, where the database keeps them beside the rows.
+    """
     if backend == SQLITE:
         found = connection.execute(
             "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
@@ -313,8 +332,18 @@ def _without_indexes(connection: Any, backend: str) -> Iterable[str]:
         ).fetchall()
     for name, _ in found:
         connection.execute(f"DROP INDEX {name}")
+    keys = []
+    if backend != SQLITE and is_large:
+        keys = connection.execute(
+            "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
+            " WHERE contype = 'p' AND conrelid::regclass::text = ANY(%s)",
+            (list(TABLES),),
+        ).fetchall()
+        for table, name, _ in keys:
+            connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
     connection.commit()
-    return [statement for _, statement in found]
+    again = [f"ALTER TABLE {table} ADD CONSTRAINT {name} {key}" for table, name, key in keys]
+    return [*again, *(statement for _, statement in found)]
 
 
 def _analyse(connection: Any, backend: str) -> None:

@@ -80,9 +80,10 @@ def run(databases: Databases, options: Options) -> Report:
     report = Report(
         "scores", "scores: p95 of sums of scores and of pages of 20 by them, in process"
     )
-    size = max(2000, options.events(1_000_000))
+    size = options.size(1_000_000)
     for store, url, what, filled in filled_stores(databases, options, report, size, is_scored=True):
-        warm(url)
+        if not options.stores:
+            warm(url)
         measure(store, report, what, filled, options.rounds(TIMES))
     return report
 

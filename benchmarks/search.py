@@ -35,8 +35,10 @@ SIZES = {
         "words": "SELECT SUM(pg_column_size(said_words)) FROM items",
     },
 }
-SAID = "SELECT said FROM items WHERE said {} '~' AND type = 'message' ORDER BY item_id LIMIT 400"
-CALLED = "SELECT resource FROM items WHERE type = 'function_call' ORDER BY item_id LIMIT 400"
+#: In the order of the key: any other one would sort all items first.
+_FIRST = "ORDER BY session_id, item_id LIMIT 400"
+SAID = f"SELECT said FROM items WHERE said {{}} '~' AND type = 'message' {_FIRST}"
+CALLED = f"SELECT resource FROM items WHERE type = 'function_call' {_FIRST}"
 
 
 class Words(NamedTuple):
@@ -81,14 +83,15 @@ def _argument(call: dict[str, Any]) -> str:
 def run(databases: Databases, options: Options) -> Report:
     """Ask for each kind of words on each database."""
     report = Report("search", "search: 95th percentile of a page of 20, by what is looked for")
-    size = max(2000, options.events(1_000_000))
+    size = options.size(1_000_000)
     for store, url, what, _ in filled_stores(databases, options, report, size, is_mixed=True):
-        warm(url)
-        _measure(store, report, what)
+        if not options.stores:
+            warm(url)
+        _measure(store, report, what, options.rounds(ASKED))
     return report
 
 
-def _measure(store: EventStore, report: Report, what: str) -> None:
+def _measure(store: EventStore, report: Report, what: str, times: int) -> None:
     with read(store.engine) as tx:
         for name, sql in SIZES[tx.dialect].items():
             ((size,),) = tx.rows(sql)
@@ -98,7 +101,7 @@ def _measure(store: EventStore, report: Report, what: str) -> None:
         for name, choose in CHOSEN.items():
             progress(f"search: {what}, {verb}, {name}")
             chance = random.Random(name)
-            asked = [choose(chance, words) for _ in range(ASKED)]
+            asked = [choose(chance, words) for _ in range(times)]
             ask = partial(getattr(store, verb), limit=PAGE)
             found = len(ask(text=asked[0]).data)
             taken = [1000 * timed(partial(ask, text=text)) for text in asked]

@@ -34,10 +34,21 @@ ASKED: dict[str, Work] = {
 def run(databases: Databases, options: Options) -> Report:
     """Measure on each database: from rows, then from sums, then with the last day's from rows."""
     report = Report("usage", "usage: p95 of what a page of usage asks, in process")
-    size = options.events(1_000_000)
+    size = options.size(1_000_000)
     for store, url, what, _ in filled_stores(databases, options, report, size):
-        _measure(store, url, report, what)
+        if options.stores:
+            _measure_summed(store, report, what, options.rounds(TIMES))
+        else:
+            _measure(store, url, report, what)
     return report
+
+
+def _measure_summed(store: EventStore, report: Report, what: str, times: int) -> None:
+    """Measure on a store that is kept, whose days are summed up already."""
+    for name, work in ASKED.items():
+        progress(f"usage: {what}, {name}")
+        work(store)
+        _add(report, f"{what}: {name}", store, work, times, TARGET_MS)
 
 
 def _measure(store: EventStore, url: str, report: Report, what: str) -> None:

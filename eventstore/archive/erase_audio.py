@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import Engine
 
 from eventstore.archive.segment_packing import buffered_segments, segments_of_rows
-from eventstore.encryption.encrypt_events import encrypt_row
+from eventstore.encryption.encrypt_events import event_encrypter
 from eventstore.errors import DamagedError, InvalidInputError
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.realtime.events import EventRow
@@ -50,6 +50,8 @@ SET_TEXTS = (
 EMPTY_AUDIO = "UPDATE events SET audio = ? WHERE session_id = ? AND audio_offset >= 0"
 
 _PIECE_ROWS = 200
+# The column `audio_offset` of these rows.
+_OFFSET = 5
 
 
 def erase_audio(engine: Engine, session_id: str, reason: str | None = None) -> Erased:
@@ -113,21 +115,21 @@ def _row_without_audio(row: EventRow) -> EventRow:
 def _remove_audio_from_frames(tx: Transaction, session_id: str) -> None:
     """Remove audio that is still inside the frames of events that are not sealed."""
     last, cipher = 0, tx.cipher(session_id)
+    encrypt = event_encrypter(cipher) if cipher is not None else None
     while True:
-        stored = list(map(EventRow._make, tx.rows(TEXTS, (session_id, last, _PIECE_ROWS))))
+        stored = tx.rows(TEXTS, (session_id, last, _PIECE_ROWS))
         for old, row in zip(stored, decrypted_events(tx, session_id, stored), strict=True):
             if row.audio_offset in ENCRYPTIONS:
                 raise DamagedError(session_id, row.seq, row.seq, "it cannot be decrypted")
             silent = _row_without_audio(row)
-            if cipher is not None and old.audio_offset in ENCRYPTIONS:
+            if encrypt is not None and old[_OFFSET] in ENCRYPTIONS:
                 if silent != row:
-                    columns = encrypt_row(cipher, silent)
-                    tx.run(SET_TEXTS, (*columns, session_id, row.seq))
+                    tx.run(SET_TEXTS, (*encrypt(*silent), session_id, row.seq))
             elif _text_columns(silent) != _text_columns(row):
                 tx.run(SET_TEXTS, (*_text_columns(silent), session_id, row.seq))
         if len(stored) < _PIECE_ROWS:
             return
-        last = stored[-1].seq
+        last = stored[-1][0]
 
 
 def _text_columns(row: EventRow) -> FrameTexts:

@@ -9,6 +9,7 @@ one row cannot be moved into another.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
-_NONCE_BYTES = 12
+NONCE_BYTES = 12
+# How many nonces are drawn at once, at most.
+_MOST_NONCES = 128
 
 
 class CipherError(ValueError):
@@ -33,16 +36,21 @@ class Cipher:
         key: The session's key, of `KEY_BYTES` bytes.
         from_seq: The first event that was encrypted, or None if that is not known.
 
+    Attributes:
+        from_seq: As given.
+        aead: The algorithm with the key. Only modules of this package use it.
+        session: What stands behind each place in the additional data: the session.
+
     Raises:
         MissingExtraError: The package `cryptography` is not installed.
     """
 
-    __slots__ = ("_aead", "_session", "from_seq")
+    __slots__ = ("aead", "from_seq", "session")
 
     def __init__(self, session_id: str, key: bytes, from_seq: int | None = None) -> None:
         self.from_seq = from_seq
-        self._session = b"\0" + session_id.encode("utf-8", "surrogatepass")
-        self._aead = _aes_gcm(key)
+        self.session = b"\0" + session_id.encode("utf-8", "surrogatepass")
+        self.aead = _aes_gcm(key)
 
     def encrypt(self, data: bytes, place: str) -> bytes:
         """Return the ciphertext of data.
@@ -52,8 +60,8 @@ class Cipher:
             place: The name of the data's place in the session, such as `items item_1`. `decrypt`
                 must be given the same one.
         """
-        nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._aead.encrypt(nonce, data, self._bound(place))
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self.aead.encrypt(nonce, data, self._bound(place))
 
     def decrypt(self, data: bytes, place: str) -> bytes:
         """Return the data of a ciphertext.
@@ -65,14 +73,30 @@ class Cipher:
         Raises:
             CipherError: The ciphertext was changed, or is for another place or another key.
         """
-        nonce, sealed = data[:_NONCE_BYTES], data[_NONCE_BYTES:]
+        nonce, sealed = data[:NONCE_BYTES], data[NONCE_BYTES:]
         try:
-            return self._aead.decrypt(nonce, sealed, self._bound(place))
+            return self.aead.decrypt(nonce, sealed, self._bound(place))
         except Exception as error:  # InvalidTag, or ValueError for a nonce that is too short
             raise CipherError("it cannot be decrypted: it was changed, or moved") from error
 
     def _bound(self, place: str) -> bytes:
-        return place.encode("utf-8", "surrogatepass") + self._session
+        return place.encode("utf-8", "surrogatepass") + self.session
+
+
+def nonces() -> Iterator[bytes]:
+    """Yield random nonces without end, for many ciphertexts in a row.
+
+    They are drawn in bulk, which costs less than drawing each: 1 at first, later `_MOST_NONCES` at
+    once. A forked child draws its own, so that no nonce is used by both.
+    """
+    many = 1
+    while True:
+        drawn, forks = os.urandom(many * NONCE_BYTES), _forks
+        for begin in range(0, len(drawn), NONCE_BYTES):
+            if _forks != forks:
+                break
+            yield drawn[begin : begin + NONCE_BYTES]
+        many = min(2 * many, _MOST_NONCES)
 
 
 def check_installed() -> None:
@@ -96,3 +120,15 @@ def _aes_gcm(key: bytes) -> AESGCM:
     except ImportError as error:
         raise MissingExtraError("cryptography", "encryption") from error
     return AESGCM(key)
+
+
+# How often this process was forked off: a generator of its parent has nonces that the parent uses.
+_forks = 0
+
+
+def _count_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+os.register_at_fork(after_in_child=_count_fork)

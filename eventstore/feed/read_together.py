@@ -17,8 +17,8 @@ from eventstore.errors import DamagedError
 from eventstore.realtime.events import EventRow, StoredEvent
 from eventstore.realtime.frames import restore
 from eventstore.segments.wrong_column import wrong_column
-from eventstore.store.database.transaction import Transaction, read
-from eventstore.store.log.decrypted_events import decrypted_events
+from eventstore.store.database.transaction import Row, Transaction, read
+from eventstore.store.log.decrypted_events import decrypted_frames
 
 #: How many new events a session may have, and how many there are in one query: audio frames have
 #: some ten kilobytes each.
@@ -82,31 +82,27 @@ def _batches(stretches: Iterable[Stretch]) -> Iterator[list[Stretch]]:
 
 def _rows(
     tx: Transaction, some: Sequence[Stretch], types: Sequence[str] | None
-) -> dict[str, list[EventRow]]:
+) -> dict[str, list[Row]]:
     where = " OR ".join([_ONE] * len(some))
     which = "" if types is None else f" AND type IN ({', '.join('?' * len(types))})"
     sql = READ_STRETCHES.format(where=where, which=which)
-    found: dict[str, list[EventRow]] = defaultdict(list)
+    found: dict[str, list[Row]] = defaultdict(list)
     parameters = (*chain.from_iterable(some), *(types or ()))
     for session_id, *row in tx.rows_with_bytes(sql, parameters):
-        found[session_id].append(EventRow._make(row))
+        found[session_id].append(tuple(row))
     return found
 
 
-def _events(tx: Transaction, session_id: str, rows: list[EventRow]) -> list[StoredEvent] | None:
+def _events(tx: Transaction, session_id: str, rows: list[Row]) -> list[StoredEvent] | None:
     try:
-        rows = decrypted_events(tx, session_id, rows)
-        if any(wrong_column(row) is not None for row in rows):
+        read_now = list(decrypted_frames(tx, session_id, rows))
+        if any(isinstance(row, EventRow) and wrong_column(row) is not None for row in read_now):
             return None
-        return [
-            StoredEvent(
-                row.seq,
-                row.at,
-                row.direction,
-                row.type,
-                restore(row.frame, row.audio_offset, row.audio),
-            )
-            for row in rows
-        ]
+        return [row if isinstance(row, StoredEvent) else _event(row) for row in read_now]
     except (DamagedError, ValueError):
         return None
+
+
+def _event(row: EventRow) -> StoredEvent:
+    text = restore(row.frame, row.audio_offset, row.audio)
+    return StoredEvent(row.seq, row.at, row.direction, row.type, text)

@@ -8,9 +8,10 @@ Called by every append, and by everything that reads frames. A frame is stored i
 * `RAW_TEXT`: `audio` has the whole text as UTF-8 with surrogates, because a database's text type
   cannot hold it (NUL, lone surrogates). `frame` is empty.
 * `RAW_BINARY`: `audio` has a binary message as it was received. `frame` is empty.
-* `BOUND`: `audio` has the frame and its audio, encrypted and bound to the row's other columns (see
+* `BOUND_TEXT`: `audio` has the frame, encrypted and bound to the row's other columns (see
   encryption/encrypt_events.py).
-* `ENCRYPTED`: The same as older versions wrote it, bound to the row's seq alone.
+* `BOUND`: The same, for a frame with audio. Older versions wrote every frame so.
+* `ENCRYPTED`: The same as still older versions wrote it, bound to the row's seq alone.
 
 Audio is cut out only if encoding its bytes again gives exactly the same characters. So the text can
 always be restored, even if the frame is no valid JSON.
@@ -32,8 +33,9 @@ RAW_TEXT = -1
 RAW_BINARY = -2
 ENCRYPTED = -3
 BOUND = -4
+BOUND_TEXT = -5
 #: The values of `audio_offset` in encrypted rows.
-ENCRYPTIONS = (ENCRYPTED, BOUND)
+ENCRYPTIONS = frozenset({ENCRYPTED, BOUND, BOUND_TEXT})
 
 #: The type of a frame that is no JSON object with a text as its `type`.
 UNREADABLE = "eventstore.unreadable"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import struct
 
 import pytest
 from support.calls import voice_call
 
 from eventstore import EventStore
-from eventstore.encryption.encrypt_events import _HEAD, _WHOLE
 from eventstore.encryption.encrypt_read_models import ENCRYPTED_SIGN, TEXT_COLUMNS
 from eventstore.errors import EventStoreError
 from eventstore.store.database.keys import KeyRing, keys_of
@@ -173,7 +173,7 @@ def test_what_older_versions_encrypted_reads_and_is_told_apart(keyed: EventStore
         cipher = tx.cipher("a")
         assert cipher is not None
         text = str(FRAMES[0].text).encode()
-        data = cipher.encrypt(_HEAD.pack(_WHOLE, len(text)) + text, "event 1")
+        data = cipher.encrypt(struct.pack("<iI", -(2**31), len(text)) + text, "event 1")
         tx.run("UPDATE events SET audio_offset = -3, audio = ? WHERE seq = 1", (data,))
     found = keyed.verify("a").done[0]
     assert (found.problems, found.protection) == ([], (len(FRAMES) - 1, 1, 0))

@@ -14,7 +14,7 @@ from eventstore.archive.verifying.verify_rows import row_problem
 from eventstore.encryption.cipher import Cipher
 from eventstore.projection.repeats import Repeats
 from eventstore.realtime.events import EventRow
-from eventstore.realtime.frames import BOUND, ENCRYPTED, STORE
+from eventstore.realtime.frames import ENCRYPTED, ENCRYPTIONS, STORE
 from eventstore.store.database.transaction import read
 from eventstore.store.log.derived_columns import DerivedColumns
 from eventstore.store.readmodels.encrypted_rows import count_plain_rows
@@ -55,10 +55,9 @@ class EventChecks:
             self.last_at = row.at
         stored = None if is_sealed else self._derived.of(row.seq)
         if stored is not None:
-            is_bound = stored.audio_offset == BOUND
-            problem = self.protect(
-                row.seq, 1, is_bound or stored.audio_offset == ENCRYPTED, is_bound
-            )
+            is_encrypted = stored.audio_offset in ENCRYPTIONS
+            is_bound = is_encrypted and stored.audio_offset != ENCRYPTED
+            problem = self.protect(row.seq, 1, is_encrypted, is_bound)
             if problem is not None:
                 return problem
         return row_problem(row, stored, self._audio_was_erased, self._repeats)

@@ -53,7 +53,9 @@ def deliver_together(
     """Append the entries of several recordings in one transaction: all of them, or none.
 
     Args:
-        groups: Recordings that have their session ids, each with its next entries.
+        groups: Recordings that have their session ids, each with the entries that follow the
+            delivered ones. These may be in the log already, if it is not known whether an append of
+            them was made: then this append is a repetition of that one, or it is a conflict.
 
     Raises:
         ConflictError: If somebody else appended to one of the sessions.

@@ -36,7 +36,7 @@ class RecorderState:
         patience: Seconds that an append may take before the spool thread takes over.
         spooling: Whether all entries go to the spool, and the writer appends from there.
         in_flight: Entries that the writer has taken and not appended yet, by recording.
-        append_started: When the writer took them, by the monotonic clock.
+        append_started: When the writer began the append that it is at, by the monotonic clock.
         unconfirmed: For each recording, the number of the last entry that may have been written
             without our knowing.
         spool_busy: Whether the spool thread has entries that are not on disk yet.

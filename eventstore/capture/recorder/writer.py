@@ -9,11 +9,10 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
-from itertools import islice
 
 from eventstore.capture.recorder.deliver import deliver_together
 from eventstore.capture.recorder.deliver_always import deliver_always, is_outage
-from eventstore.capture.recorder.pending_frames import fail
+from eventstore.capture.recorder.pending_frames import fail, size_of
 from eventstore.capture.recorder.recorder_state import LOGGER, RecorderState, by_recording
 from eventstore.capture.recorder.recover import recover_next
 from eventstore.capture.recorder.spool import orphaned_spools
@@ -25,9 +24,11 @@ from eventstore.store.sessions.log import WritableLog
 
 #: Bytes that are read from the spool at once.
 _READ_BYTES = 4 * 1024 * 1024
-#: Sessions that are appended to in one transaction: they share the cost of a commit, and locks are
-#: short.
-_SESSIONS_PER_APPEND = 50
+#: What is appended in one transaction: so many sessions at most, and so many bytes if it has more
+#: than one. They share the cost of its statements and of its commit, and locks are short.
+_SESSIONS_PER_APPEND, _BYTES_PER_APPEND = 200, 4 * 1024 * 1024
+#: With fewer sessions than these, each is appended by itself if one of them refuses its entries.
+_FEWEST_HALVED = 16
 #: Appends are so far apart that the writer works for at most one part in so many of the time, but
 #: at most so many seconds: many short appends cost more than a few long ones.
 _WORK_SHARE, _LONGEST_PAUSE = 4, 0.25
@@ -99,8 +100,10 @@ class Writer:
     def _write(self) -> None:
         state, pending = self._state, self._state.pending
         for groups in _batches(state.in_flight):
-            if state.spooling:
-                return  # the spool thread has taken the rest
+            with pending.lock:
+                if state.spooling:
+                    return  # the spool thread has taken the rest
+                state.append_started = time.monotonic()
             try:
                 self._deliver_groups(groups)
             except (DatabaseUnavailableError, SchemaError) as error:
@@ -132,12 +135,10 @@ class Writer:
         together = []
         for key, entries in groups.items():
             target = recordings[key].target
-            known = target.session_id is not None and not target.erased
-            if known and self._is_next(key, entries):
+            is_known = target.session_id is not None and not target.erased
+            if is_known and self._follows(key, entries):
                 together.append((target, entries))
-        done = (
-            {to.key for to, _ in together} if self._deliver_in_one_transaction(together) else set()
-        )
+        done = self._deliver_together(together)
         for key, entries in groups.items():
             if key not in done:
                 state.journal([recordings[key]])
@@ -145,21 +146,37 @@ class Writer:
             if entries[-1].closing:
                 note_ended(self._open(), recordings[key].target.session_id)
 
+    def _follows(self, key: str, entries: list[Entry]) -> bool:
+        """Return True if entries follow those that are known to be in the database."""
+        return entries[0].number == self._state.pending.recordings[key].delivered + 1
+
     def _is_next(self, key: str, entries: list[Entry]) -> bool:
         """Return True if entries follow the delivered ones and none of them was written already."""
-        recording = self._state.pending.recordings[key]
         first = entries[0].number
-        return first == recording.delivered + 1 and first > self._state.unconfirmed.get(key, 0)
+        return self._follows(key, entries) and first > self._state.unconfirmed.get(key, 0)
 
-    def _deliver_in_one_transaction(self, groups: list[tuple[TargetSession, list[Entry]]]) -> bool:
-        """Append in one transaction; return False, with nothing done, if one session refuses."""
+    def _deliver_together(self, groups: list[tuple[TargetSession, list[Entry]]]) -> set[str]:
+        """Append in one transaction, or in several if a session refuses its entries.
+
+        A session that refuses is looked for by halves, so that most of the others are appended
+        together all the same.
+
+        Returns:
+            The keys of the recordings whose entries are in the database. The others are appended
+            one by one then.
+        """
+        if len(groups) < 2:
+            return set()
         try:
             deliver_together(self._open(), groups)
         except Exception as error:
             if is_outage(error):
                 raise
-            return False  # the sessions are appended one by one then
-        return True
+            if len(groups) < _FEWEST_HALVED:
+                return set()
+            half = len(groups) // 2
+            return self._deliver_together(groups[:half]) | self._deliver_together(groups[half:])
+        return {target.key for target, _ in groups}
 
     def _start_spooling(self, error: Exception) -> None:
         state = self._state
@@ -187,8 +204,15 @@ class Writer:
                 self._has_orphans = recover_next(self._open(), state.spool.folder) is not None
                 return
             groups = by_recording(state.spool.read(_READ_BYTES))
-            for batch in _batches(groups):
+            for batch in _batches(self._undelivered(groups)):
                 self._deliver_groups(batch)
+                with pending.lock:
+                    waiters = [
+                        one
+                        for key, entries in batch.items()
+                        for one in state.note_delivered(key, entries)
+                    ]
+                self._resolve(waiters, [])
         except (DatabaseUnavailableError, SchemaError, OSError) as error:
             with pending.lock:
                 state.mark_unconfirmed(groups)
@@ -200,9 +224,6 @@ class Writer:
         lost = state.spool.advance()
         with pending.lock:
             state.lost += lost
-            waiters: list[Future[None]] = []
-            for key, entries in groups.items():
-                waiters += state.note_delivered(key, entries)
             finished: list[str] = []
             recovered = False
             if groups:
@@ -215,10 +236,19 @@ class Writer:
                     # database is back.
                     recovered = not len(pending) and state.take_recovery()
                     finished = pending.forget_finished(list(pending.recordings))
-        self._resolve(waiters, finished)
+        self._resolve([], finished)
         if lost:
             LOGGER.error("%s frames are lost: files of the spool are damaged or gone", lost)
         self._log_recovery(recovered)
+
+    def _undelivered(self, groups: dict[str, list[Entry]]) -> dict[str, list[Entry]]:
+        """Leave out what the writer had appended when the spool thread took its copy."""
+        recordings = self._state.pending.recordings
+        rest = {
+            key: [entry for entry in entries if entry.number > recordings[key].delivered]
+            for key, entries in groups.items()
+        }
+        return {key: entries for key, entries in rest.items() if entries}
 
     # From either
 
@@ -261,6 +291,13 @@ class Writer:
 
 def _batches(groups: dict[str, list[Entry]]) -> Iterator[dict[str, list[Entry]]]:
     """Yield groups of entries that are appended in one transaction."""
-    items = iter(list(groups.items()))
-    while batch := dict(islice(items, _SESSIONS_PER_APPEND)):
+    batch: dict[str, list[Entry]] = {}
+    size = 0
+    for key, entries in list(groups.items()):
+        size += size_of(entries)
+        if batch and (len(batch) == _SESSIONS_PER_APPEND or size > _BYTES_PER_APPEND):
+            yield batch
+            batch, size = {}, size_of(entries)
+        batch[key] = entries
+    if batch:
         yield batch

@@ -12,11 +12,11 @@ from eventstore.store.database.transaction import Transaction
 from eventstore.store.filters.filters import ResponseFilter, SessionFilter
 from eventstore.store.filters.score_conditions import score_tests
 from eventstore.store.filters.sql_conditions import (
-    MOST_COUNTED,
     Where,
     add_time,
     count_up_to,
     key_condition,
+    most_few,
 )
 
 #: SQL behind FROM whose rows `x` pass a condition (with its WHERE), and its parameters.
@@ -60,11 +60,12 @@ def narrowest(
 
     Returns:
         The source, a subquery in parentheses, and its parameters; None if every condition has
-        `MOST_COUNTED` rows or more.
+        `most_few` rows or more.
     """
-    least, lead = MOST_COUNTED, None
+    most = most_few(tx)
+    least, lead = most, None
     for found, parameters in conditions:
-        number = count_up_to(tx, found, parameters)
+        number = count_up_to(tx, found, parameters, most)
         if number < least:
             columns = ", ".join(f"x.{key}" for key in keys)
             least, lead = number, (f"(SELECT DISTINCT {columns} FROM {found})", parameters)

@@ -5,10 +5,12 @@ Called by queries/session_pages.py and queries/ranked_sessions.py.
 
 from __future__ import annotations
 
-from eventstore.store.database.transaction import Row, Transaction
+from typing import Any
+
+from eventstore.store.database.transaction import Transaction
 from eventstore.store.filters import search
 from eventstore.store.filters.forced_joins import lookup_join
-from eventstore.store.filters.sql_conditions import Where, count_up_to, is_rare, values_source
+from eventstore.store.filters.sql_conditions import Where, count_up_to, is_rare
 from eventstore.store.readmodels.words.search_tokens import Term
 
 #: The condition that a session is open. With deferred projection, the stream is closed first.
@@ -53,16 +55,21 @@ def add_status(where: Where, tx: Transaction, status: str | None) -> None:
 
 
 def add_session_text(
-    where: Where, tx: Transaction, terms: list[Term], few: list[Row] | None, lead: str
+    where: Where,
+    tx: Transaction,
+    terms: list[Term],
+    few: tuple[str, list[Any]] | None,
+    lead: str,
 ) -> None:
     """Add the condition that an item of the session says the terms.
 
     Args:
-        few: The sessions that say them, if they are few; None if each session is looked at.
+        few: A source of the sessions that say them, with its parameters, if they are few; None if
+            each session is looked at.
         lead: The alias with the session's id.
     """
     if few is not None:
-        found, values = values_source(few, SESSION_ID)
+        found, values = few
         where.add(f"{lead}.session_id IN {found}", *values)
     else:
         at_once = is_rare(tx, terms)

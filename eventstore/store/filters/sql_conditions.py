@@ -5,6 +5,7 @@ Used by all queries of lists and of usage.
 
 from __future__ import annotations
 
+from math import isqrt
 from typing import Any, NamedTuple
 
 from eventstore.errors import InvalidInputError
@@ -18,7 +19,15 @@ from eventstore.store.readmodels.words.search_tokens import Term
 
 #: Up to how many rows of an index are counted, to choose the condition to start from.
 MOST_COUNTED = 1000
+# PostgreSQL: how many looks at a row in order take as long as looking up one that passes.
+_LOOKS = 8
+# PostgreSQL: how many entries a page has, about.
+_PAGE = 20
+# PostgreSQL: more rows would need more parameters than a statement can have.
+_MOST_LISTED = 16_000
 _LISTED = 20_000
+#: PostgreSQL: about how many responses there are, as the last analysis or vacuum noted.
+ROWS_ABOUT = "SELECT reltuples FROM pg_class WHERE oid = to_regclass('responses')"
 
 
 class Where(NamedTuple):
@@ -212,19 +221,39 @@ def choose_start(
     if len(equal) == 1:
         return equal[0]
     if equal:
-        return min(equal, key=lambda condition: count_pairs_up_to(tx, condition, table))
-    for condition in conditions:
+        return min(
+            equal, key=lambda condition: count_pairs_up_to(tx, condition, table, MOST_COUNTED)
+        )
+    others = [condition for condition in conditions if condition.operator != "!="]
+    most = most_few(tx) if others else 0
+    for condition in others:
         # A query starts from a rare key. Rows with a common key are soon found in the order of
         # time.
-        if condition.operator != "!=" and count_pairs_up_to(tx, condition, table) < MOST_COUNTED:
+        if count_pairs_up_to(tx, condition, table, most) < most:
             return condition
     return None
 
 
-def count_pairs_up_to(tx: Transaction, condition: Condition, table: str) -> int:
-    """Return how many rows of metadata pass a condition, counted up to `MOST_COUNTED`."""
+def most_few(tx: Transaction) -> int:
+    """Return below which number the rows that pass a condition are few.
+
+    A page is read from few rows by looking up and sorting all of them. With more, rows are looked
+    at in the order of the list until the page is full. If R of N rows pass, that are N / R rows for
+    each entry of the page: 200,000 for a page of 20 if 1,000 of ten million pass. So PostgreSQL
+    looks up to the square root of N times a constant, at which both take as long. SQLite keeps the
+    large rows of responses in the index of their key, so that a lookup takes it many times as long.
+    """
+    if not tx.postgresql or tx.distributed:
+        return MOST_COUNTED
+    ((number,),) = tx.rows(ROWS_ABOUT)
+    few = isqrt(max(0, int(number)) * _PAGE // _LOOKS)
+    return min(max(MOST_COUNTED, few), _MOST_LISTED)
+
+
+def count_pairs_up_to(tx: Transaction, condition: Condition, table: str, most: int) -> int:
+    """Return how many rows of metadata pass a condition, counted up to a limit."""
     test, values = key_condition(condition)
-    return count_up_to(tx, f"{table} x WHERE {test}", values)
+    return count_up_to(tx, f"{table} x WHERE {test}", values, most)
 
 
 def count_up_to(
@@ -239,13 +268,16 @@ def count_up_to(
     return int(tx.rows(sql, [*parameters, limit or MOST_COUNTED])[0][0])
 
 
-def few_matching_rows(
+def few_that_say(
     tx: Transaction, terms: list[Term], names: tuple[str, ...]
-) -> list[Row] | None:
-    """Return columns of the items that say the terms, without duplicates, or None if they are many.
+) -> tuple[str, list[Any]] | None:
+    """Return a source of the items that say the terms, without duplicates, or None for many items.
 
     Args:
-        names: The columns.
+        names: The columns of the source.
+
+    Returns:
+        A subquery in parentheses with the values of the columns, and its parameters.
     """
     # Counting in the index first spares SQLite to read each item, to find that there are many.
     if not tx.postgresql and count_up_to(tx, *search.fts_matches(terms)) >= MOST_COUNTED:
@@ -253,12 +285,20 @@ def few_matching_rows(
     say = search.rows_that_say if names == ("session_id",) else search.items_that_say
     found, values = say(terms, tx.postgresql)
     columns = ", ".join(f"i.{name}" for name in names)
-    rows = tx.rows(f"SELECT {columns} FROM {found} LIMIT ?", [*values, MOST_COUNTED])
-    return (
-        None
-        if len(rows) >= MOST_COUNTED
-        else [row for row in dict.fromkeys(rows) if None not in row]
-    )
+    most = most_few(tx)
+    # To find that a common word has too many items takes time as well: 20 µs an item.
+    if most > MOST_COUNTED and _expected(tx, found, values) > most:
+        most = MOST_COUNTED
+    rows = tx.rows(f"SELECT {columns} FROM {found} LIMIT ?", [*values, most])
+    if len(rows) >= most:
+        return None
+    return values_source([row for row in dict.fromkeys(rows) if None not in row], names)
+
+
+def _expected(tx: Transaction, found: str, values: list[str]) -> int:
+    """PostgreSQL: return how many rows the planner expects behind FROM."""
+    ((plans,),) = tx.rows(f"EXPLAIN (FORMAT JSON) SELECT 1 FROM {found}", values)
+    return int(plans[0]["Plan"]["Plan Rows"])
 
 
 def is_rare(tx: Transaction, terms: list[Term]) -> bool:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from eventstore.brief import brief
 from eventstore.encryption.cipher import Cipher
-from eventstore.encryption.encrypt_events import encrypt_row
+from eventstore.encryption.encrypt_events import event_encrypter
 from eventstore.errors import ConflictError, InvalidInputError
 from eventstore.projection.fold import apply_fields
 from eventstore.projection.load_keys import SUMMED_DELTAS, load_key
@@ -148,6 +148,7 @@ def decoded_rows(
         InvalidInputError: The direction or the time of a frame is not valid.
     """
     seq = base
+    encrypt = event_encrypter(cipher) if cipher is not None else None
     for entry in frames:
         seq += 1
         try:
@@ -174,9 +175,8 @@ def decoded_rows(
             key = None  # see audio_parts.py
         else:
             key = load_key(type_, event, direction)
-        if cipher is not None:
-            row = EventRow(seq, at, direction, type_, frame, offset, length, audio)
-            frame, offset, audio = encrypt_row(cipher, row)
+        if encrypt is not None:
+            frame, offset, audio = encrypt(seq, at, direction, type_, frame, offset, length, audio)
         yield session_id, seq, at, direction, type_, frame, offset, length, key, audio
 
 

@@ -7,9 +7,10 @@ this module, from `Log.events` to `verify`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
+from typing import TypeVar
 
 from sqlalchemy import Engine
 
@@ -18,8 +19,8 @@ from eventstore.realtime.events import EventRow, StoredEvent
 from eventstore.realtime.frames import restore
 from eventstore.realtime.values import dumps
 from eventstore.segments.wrong_column import wrong_column
-from eventstore.store.database.transaction import Transaction, read
-from eventstore.store.log.decrypted_events import decrypted_events
+from eventstore.store.database.transaction import Row, Transaction, read
+from eventstore.store.log.decrypted_events import decrypted_events, decrypted_frames
 from eventstore.store.log.segments.read_segments import events_in, find_segment, sealed_events
 from eventstore.store.log.tombstones import check_not_erased
 
@@ -37,6 +38,8 @@ PIECE_OF_EVENTS = (
     " COALESCE(audio_bytes, OCTET_LENGTH(audio)), audio FROM events"
     " WHERE session_id = ? AND seq >= ? AND seq <= ?{which} ORDER BY seq"
 )
+
+_Read = TypeVar("_Read", EventRow, StoredEvent | EventRow)
 
 
 def read_events(
@@ -58,9 +61,15 @@ def read_events(
         ErasedError: The session was erased, maybe while it was read.
         MissingKeyError: The events are encrypted, and the session's key is not at hand.
     """
-    for seq, at, of_row, type_, frame, offset, _, audio in read_rows(
-        engine, session_id, first, last, types, direction
-    ):
+    span = (session_id, first, last)
+    for row in _stored(engine, *span, types, direction, decrypted_frames):
+        if isinstance(row, StoredEvent):
+            yield row
+            continue
+        wrong = wrong_column(row)
+        if wrong is not None:
+            raise DamagedError(session_id, row.seq, row.seq, wrong)
+        seq, at, of_row, type_, frame, offset, _, audio = row
         try:
             text = restore(frame, offset, audio)
         except ValueError as error:
@@ -97,20 +106,34 @@ def read_stored_rows(
 
     `verify` uses it to report such rows instead of stopping at the first one.
     """
+    return _stored(engine, session_id, first, last, types, direction, decrypted_events)
+
+
+def _stored(
+    engine: Engine,
+    session_id: str,
+    first: int,
+    last: int,
+    types: Sequence[str] | str | None,
+    direction: str | None,
+    decrypted: Callable[[Transaction, str, list[Row]], Iterator[_Read]],
+) -> Iterator[_Read | EventRow]:
+    """Yield events as they are read: sealed ones as rows, others as `decrypted` yields them."""
     while first <= last:
         with read(engine) as tx:
             packed = find_segment(tx, session_id, first)
             if packed is None:
                 which, filters = _condition(tx, session_id, types, direction)
                 piece = _read_piece(tx, session_id, first, last, which, filters)
+                read_now = decrypted(tx, session_id, piece)
         if packed is None:
             if not piece:
                 with read(engine) as tx:
                     # If it was erased meanwhile, the events so far may be half of it.
                     check_not_erased(tx, session_id)
                 return
-            yield from piece
-            first = piece[-1].seq + 1
+            yield from read_now
+            first = piece[-1][0] + 1
             continue
         is_wanted = None if types is direction is None else partial(_is_wanted, types, direction)
         rows = events_in(packed, is_wanted)
@@ -129,8 +152,8 @@ def rows_in(tx: Transaction, session_id: str, first: int, last: int) -> Iterator
         piece = _read_piece(tx, session_id, first, last, "", ())
         if not piece:
             return
-        yield from _checked(session_id, piece)
-        first = piece[-1].seq + 1
+        yield from _checked(session_id, decrypted_events(tx, session_id, piece))
+        first = piece[-1][0] + 1
 
 
 def _checked(session_id: str, rows: Iterable[EventRow]) -> Iterator[EventRow]:
@@ -178,8 +201,8 @@ def _condition(
 
 def _read_piece(
     tx: Transaction, session_id: str, first: int, last: int, which: str, filters: tuple[str, ...]
-) -> list[EventRow]:
-    """Read rows from `first` on, as many as fit into one piece."""
+) -> list[Row]:
+    """Read rows from `first` on, as many as fit into one piece. They are not yet decrypted."""
     sizes_sql = _in_bytes(tx, SIZES.format(which=which))
     sizes = tx.rows(sizes_sql, (session_id, first, last, *filters, _PIECE_ROWS))
     if not sizes:
@@ -191,8 +214,7 @@ def _read_piece(
             break
         end = seq
     sql = _in_bytes(tx, PIECE_OF_EVENTS.format(which=which))
-    rows = tx.rows_with_bytes(sql, (session_id, first, end, *filters))
-    return decrypted_events(tx, session_id, list(map(EventRow._make, rows)))
+    return tx.rows_with_bytes(sql, (session_id, first, end, *filters))
 
 
 def _in_bytes(tx: Transaction, sql: str) -> str:

@@ -26,7 +26,7 @@ from eventstore.store.filters.sql_conditions import (
     Where,
     add_session,
     choose_start,
-    few_matching_rows,
+    few_that_say,
     is_rare,
     key_condition,
     values_source,
@@ -39,6 +39,8 @@ from eventstore.store.readmodels.words.search_tokens import Term
 from eventstore.store.readmodels.words.searched_text import searched_text
 
 _ALL = "responses r"
+#: SQL of few ids, and its parameters.
+Few = tuple[str, list[Any]]
 RESPONSE_RESOURCE = "SELECT resource FROM responses WHERE session_id = ? AND response_id = ?"
 
 
@@ -142,7 +144,7 @@ def _page_source(
 ) -> tuple[str, str, list[Any]]:
     """Return SQL of a page by time from FROM on, the alias of the times, and the parameters."""
     terms = search.parse_terms(filters.text) if filters.text is not None else []
-    few = few_matching_rows(tx, terms, IDS) if terms else None
+    few = few_that_say(tx, terms, IDS) if terms else None
     where = Where([], [])
     source = _choose_source(tx, filters, few, where)
     time = source.time
@@ -174,19 +176,19 @@ class _ResponseSource(NamedTuple):
 
 
 def _choose_source(
-    tx: Transaction, filters: ResponseFilter, few: list[Row] | None, where: Where
+    tx: Transaction, filters: ResponseFilter, few: Few | None, where: Where
 ) -> _ResponseSource:
     """Return the rows to start from, and add their conditions and parameters to `where`.
 
     Args:
-        few: The ids of the responses that say what is searched for, if they are few.
+        few: A source of the ids of the responses that say what is searched for, if they are few.
     """
     # A session's pairs are in the index of its responses, so that a scope's pair can lead the query
     # too.
     scope = (filters.scope,) if filters.scope is not None else ()
     start = choose_start(tx, filters.metadata + scope)
     if few is not None and (start is None or start.operator != "="):
-        found, values = values_source(few, IDS)
+        found, values = few
         where.add("r.at IS NOT NULL")
         where.parameters.extend(values)
         return _ResponseSource(_source_by_ids(tx, filters, found), is_of_words=True)
@@ -211,10 +213,10 @@ def _choose_source(
     return _ResponseSource(sql, start)
 
 
-def _add_words(where: Where, tx: Transaction, terms: list[Term], few: list[Row] | None) -> None:
+def _add_words(where: Where, tx: Transaction, terms: list[Term], few: Few | None) -> None:
     """Add the condition that a response says what is searched for."""
     if few is not None:
-        found, values = values_source(few, IDS)
+        found, values = few
         where.add(f"(r.session_id, r.response_id) IN {found}", *values)
         return
     condition, values = search.response_says(terms, tx.postgresql, is_rare(tx, terms))
@@ -232,7 +234,9 @@ def _source_by_ids(tx: Transaction, filters: ResponseFilter, found: str) -> str:
         f"(SELECT x.at FROM {table} x WHERE {same} LIMIT 1)"
         for table in ("response_metadata", "responses")
     )
-    return f"(SELECT d.session_id, d.response_id, COALESCE({times}) AS at FROM {found} d) r"
+    # Without the fence, PostgreSQL looks each time up twice: to compare it, and to sort by it.
+    fence = " OFFSET 0" if tx.postgresql else ""
+    return f"(SELECT d.session_id, d.response_id, COALESCE({times}) AS at FROM {found} d{fence}) r"
 
 
 def _narrowed(tx: Transaction, filters: ResponseFilter) -> tuple[str, list[str]]:

@@ -28,10 +28,9 @@ from eventstore.store.filters.sql_conditions import (
     Where,
     choose_start,
     count_up_to,
-    few_matching_rows,
+    few_that_say,
     is_rare,
     key_condition,
-    values_source,
 )
 
 _COLUMNS = {
@@ -72,8 +71,8 @@ def ranked_keys(
         AmbiguousError: The cursor names responses of several sessions.
     """
     terms = search.parse_terms(filters.text) if filters.text is not None else []
-    few = few_matching_rows(tx, terms, IDS) if terms else None
-    lead = values_source(few, IDS) if few is not None else _few_responses(tx, filters)
+    few = few_that_say(tx, terms, IDS) if terms else None
+    lead = few if few is not None else _few_responses(tx, filters)
     by_score = paging.sort == "score"
     source, by = _source(tx, filters, paging, lead, where)
     if lead is not None:

@@ -35,7 +35,7 @@ from eventstore.store.filters.sql_conditions import (
     add_scope,
     add_session,
     add_time,
-    few_matching_rows,
+    few_that_say,
     values_source,
 )
 from eventstore.store.log.session_facts import no_session
@@ -124,12 +124,8 @@ def ranked_keys(
         InvalidInputError: The text to search has no word.
     """
     terms = search.parse_terms(filters.text) if filters.text is not None else []
-    few = few_matching_rows(tx, terms, SESSION_ID) if terms else None
-    lead = (
-        _FewSessions(*values_source(few, SESSION_ID))
-        if few is not None
-        else _few_sessions(tx, filters, live, costs)
-    )
+    few = few_that_say(tx, terms, SESSION_ID) if terms else None
+    lead = _FewSessions(*few) if few is not None else _few_sessions(tx, filters, live, costs)
     direction, compare = ("ASC", ">") if paging.ascends else ("DESC", "<")
     place = _place(tx, filters, paging, costs) if paging.cursor is not None else None
     statements, parameters = [], []

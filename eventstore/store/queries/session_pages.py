@@ -22,7 +22,6 @@ from eventstore.store.filters.session_conditions import (
     session_joins,
 )
 from eventstore.store.filters.sql_conditions import (
-    MOST_COUNTED,
     Where,
     add_metadata_condition,
     add_scope,
@@ -30,9 +29,9 @@ from eventstore.store.filters.sql_conditions import (
     add_time,
     choose_start,
     count_pairs_up_to,
-    few_matching_rows,
+    few_that_say,
     key_condition,
-    values_source,
+    most_few,
 )
 from eventstore.store.log.session_facts import no_session
 from eventstore.store.queries.keyed_rows import one_of, rows_by_key
@@ -140,7 +139,7 @@ def _page_keys(
     if is_ranked_sessions(filters, paging):
         return ranked_keys(tx, filters, paging, live, costs)
     terms = search.parse_terms(filters.text) if filters.text is not None else []
-    few = few_matching_rows(tx, terms, SESSION_ID) if terms else None
+    few = few_that_say(tx, terms, SESSION_ID) if terms else None
     source = _source(tx, filters, live, few)
     time = source.time
     where = Where([], [*source.parameters])
@@ -183,7 +182,7 @@ class _SessionSource(NamedTuple):
 
 
 def _source(
-    tx: Transaction, filters: SessionFilter, live: bool, few: list[Row] | None
+    tx: Transaction, filters: SessionFilter, live: bool, few: tuple[str, list[Any]] | None
 ) -> _SessionSource:
     if live:
         # Open sessions are few. Without the hint, SQLite would read all sessions of a model.
@@ -191,7 +190,7 @@ def _source(
         return _SessionSource(f"sessions s{by_index} JOIN streams t ON t.session_id = s.session_id")
     streams = ("t",) if filters.status == "ended" else ()
     if few is not None:
-        found, values = values_source(few, SESSION_ID)
+        found, values = few
         sql = f"{found} d {session_joins(tx, 'd', ('s', *streams))}"
         return _SessionSource(sql, values, lead="s" if tx.distributed else "d", says=True)
     start = _start(tx, filters)
@@ -217,7 +216,8 @@ def _start(tx: Transaction, filters: SessionFilter) -> Condition | None:
     if start is None or filters.model is None:
         return start
     # If the pair is common, the model's index is shorter, and is in order as well.
-    rare = count_pairs_up_to(tx, start, "session_metadata") < MOST_COUNTED
+    most = most_few(tx)
+    rare = count_pairs_up_to(tx, start, "session_metadata", most) < most
     return start if rare else None
 
 

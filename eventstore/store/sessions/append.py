@@ -47,6 +47,7 @@ from eventstore.store.readmodels.write_read_models import (
     write_changes,
 )
 from eventstore.store.sessions.append_arguments import Append, Appended, is_unread, read_once
+from eventstore.store.sessions.append_group import append_at_known_heads, known_head
 from eventstore.store.sessions.append_one import append_one, last_at, moving
 from eventstore.times import now
 
@@ -119,7 +120,7 @@ def _append_to_one(
         own is None and engine.dialect.name == "postgresql" and not is_known_distributed(engine)
     )
     if has_short_way and isinstance(frames, Sequence) and len(frames) == 1:
-        known = None if close else _known_head(inline, cached, expected_seq)
+        known = None if close else known_head(inline, cached, expected_seq)
         is_known, cipher = keys_of(engine).cached_cipher(session_id)
         if known is not None and is_known:
             appended = append_one(engine, session_id, known, frames, cached, cipher)
@@ -178,8 +179,16 @@ def _append_to_all(
     kept: list[tuple[InlineAppend | None, bool]] = []
     with write(engine) as tx:
         # Every transaction locks streams in this order, so that two of them cannot deadlock.
-        for one in sorted(appends, key=lambda one: one.session_id):
-            cached = states.take(one.session_id) if states is not None else None
+        taken = [
+            (one, states.take(one.session_id) if states is not None else None)
+            for one in sorted(appends, key=lambda one: one.session_id)
+        ]
+        if own is None and tx.postgresql and not tx.distributed:
+            results = append_at_known_heads(tx, states is not None, taken)
+        for one, cached in taken:
+            if one.session_id in results:
+                done.append(cached)
+                continue
             results[one.session_id], cached, projected = _append(
                 tx, states is not None, cached, one, own
             )
@@ -203,22 +212,12 @@ def _append(
     """Append within the caller's transaction, at the known head if possible."""
     session_id, frames, expected_seq, close = append
     if isinstance(frames, Sequence) and frames and not close:
-        known = _known_head(inline, cached, expected_seq)
+        known = known_head(inline, cached, expected_seq)
         if known is not None:
             done = _append_at_known_head(tx, session_id, known, frames, cached, own)
             if done is not None:
                 return done
     return _append_at_head(tx, inline, cached, append, own)
-
-
-def _known_head(inline: bool, cached: CachedState | None, expected_seq: int | None) -> int | None:
-    """Return the head that the stream should have, or None if it must be read from the database."""
-    head = expected_seq
-    if inline:
-        head = cached.state.seq if cached is not None else None
-        if expected_seq is not None and expected_seq != head:
-            return None
-    return head or None
 
 
 def _append_at_known_head(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine
 
 from eventstore.encryption.cipher import Cipher
-from eventstore.encryption.encrypt_events import encrypt_row
+from eventstore.encryption.encrypt_events import EncryptEvent, event_encrypter
 from eventstore.encryption.encrypt_segments import encrypt_segment
 from eventstore.errors import ConflictError, NotFoundError
 from eventstore.projection.load_keys import load_key
@@ -122,7 +122,8 @@ def restore_events(
     with write(engine) as tx:
         _lock(tx, session_id, sealed_seq, erasures)
         cipher = tx.cipher(session_id)
-        insert_events(tx, (_columns(session_id, row, cipher) for row in rows), few=False)
+        encrypt = event_encrypter(cipher) if cipher is not None else None
+        insert_events(tx, (_columns(session_id, row, encrypt) for row in rows), few=False)
         note_locations(tx, session_id)
         tx.run(DELETE_SEGMENTS, (session_id, 1))
         tx.run(SET_SEALED, (None, session_id))
@@ -167,7 +168,7 @@ def encrypted_segment(cipher: Cipher | None, segment: NewSegment) -> NewSegment:
     return segment._replace(data=encrypt_segment(cipher, segment[:-1], segment.data))
 
 
-def _columns(session_id: str, row: EventRow, cipher: Cipher | None) -> tuple[Any, ...]:
+def _columns(session_id: str, row: EventRow, encrypt: EncryptEvent | None) -> tuple[Any, ...]:
     """Return the columns of an event's row.
 
     The frame is not decoded again, because only the row says which audio was erased.
@@ -176,8 +177,8 @@ def _columns(session_id: str, row: EventRow, cipher: Cipher | None) -> tuple[Any
     event = None if type_ == UNREADABLE else parse_stored(frame, offset, audio)
     length = size if offset is not None and offset >= 0 else None
     key = load_key(type_, event, direction)
-    if cipher is not None:
-        frame, offset, audio = encrypt_row(cipher, row._replace(audio_bytes=length))
+    if encrypt is not None:
+        frame, offset, audio = encrypt(seq, at, direction, type_, frame, offset, length, audio)
     return session_id, seq, at, direction, type_, frame, offset, length, key, audio
 
 

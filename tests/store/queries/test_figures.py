@@ -71,7 +71,7 @@ def full(
 ) -> EventStore:
     """A store whose sessions have costs, none yet, or some that are of before."""
     if request.param != "led":
-        monkeypatch.setattr("eventstore.store.filters.narrowing.MOST_COUNTED", 3)
+        monkeypatch.setattr("eventstore.store.filters.sql_conditions.MOST_COUNTED", 3)
     # Lengths of these calls are then on many steps, and of several calls on one.
     monkeypatch.setattr("eventstore.projection.figures._LEAST_BITS", 16)
 

@@ -101,12 +101,17 @@ def test_each_filter_alone_finds_what_plain_python_finds(store: EventStore) -> N
     assert len(telling) > len(SINGLE) * 0.7
 
 
-@pytest.mark.parametrize("probe", [1, 1000])
+@pytest.mark.parametrize("probe", [(1, 1), (1, 1000), (1000, 1000)])
 @pytest.mark.parametrize("order", ["asc", "desc"])
 def test_any_mix_of_filters_finds_what_plain_python_finds(
-    store: EventStore, order: Any, probe: int, monkeypatch: pytest.MonkeyPatch
+    store: EventStore, order: Any, probe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventstore.store.filters.sql_conditions.MOST_COUNTED", probe)
+    counted, few = probe
+    monkeypatch.setattr("eventstore.store.filters.sql_conditions.MOST_COUNTED", counted)
+    monkeypatch.setattr(
+        "eventstore.store.filters.sql_conditions.most_few",
+        lambda tx: few if tx.postgresql else counted,
+    )
     known = everything(recorded(store), order)
 
     @given(options=filters(), limit=st.integers(1, 9))

@@ -84,8 +84,7 @@ def test_any_scores_are_listed_found_and_summed_as_by_plain_python(
     store: EventStore, often: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if often:  # then no list is made of the few rows that pass a condition
-        for limit in ("filters.sql_conditions", "filters.narrowing"):
-            monkeypatch.setattr(f"eventstore.store.{limit}.MOST_COUNTED", 0)
+        monkeypatch.setattr("eventstore.store.filters.sql_conditions.MOST_COUNTED", 0)
 
     @examples(6)
     @given(st.lists(GIVEN, max_size=12), st.integers(0, 12))

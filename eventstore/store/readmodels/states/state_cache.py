@@ -43,7 +43,7 @@ class StateCache:
         most_bytes: How many bytes all states may have.
     """
 
-    def __init__(self, size: int = 1024, most_bytes: int = MAX_CACHE_BYTES) -> None:
+    def __init__(self, size: int = 10_000, most_bytes: int = MAX_CACHE_BYTES) -> None:
         self._size, self._most_bytes = size, most_bytes
         self.renew()
         forks.renew_in_children(self)

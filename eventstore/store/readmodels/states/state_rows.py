@@ -12,9 +12,7 @@ from typing import Any
 
 import orjson
 
-from eventstore.encryption.cipher import Cipher, CipherError
-from eventstore.encryption.encrypt_events import decrypt_row
-from eventstore.realtime.events import EventRow
+from eventstore.encryption.encrypt_events import decrypt_rows
 from eventstore.realtime.frames import ENCRYPTIONS, UNREADABLE, parse_stored
 from eventstore.store.database.transaction import Row, Transaction
 
@@ -32,7 +30,6 @@ PART_EVENTS = (
 )
 # The column `audio_offset` of a row.
 _OFFSET = itemgetter(5)
-_ENCRYPTIONS = frozenset(ENCRYPTIONS)
 
 
 def prefix_end(prefix: str) -> str:
@@ -66,21 +63,15 @@ def read_state_rows(
 
 def decrypt_state_rows(tx: Transaction, session_id: str, rows: list[Row]) -> list[Row]:
     """Return rows with those decrypted that are encrypted."""
-    if _ENCRYPTIONS.isdisjoint(map(_OFFSET, rows)):  # This is the usual case.
+    if ENCRYPTIONS.isdisjoint(map(_OFFSET, rows)):  # This is the usual case.
         return rows
-    cipher = tx.decipher(session_id)
-    return [_decrypted_row(cipher, row) for row in rows]
-
-
-def _decrypted_row(cipher: Cipher, row: Row) -> Row:
-    seq, at, direction, type_, frame, offset, raw, *rest = row
-    if offset in _ENCRYPTIONS:
-        with suppress(CipherError):  # The fold treats it as an unreadable event.
-            stored = EventRow(seq, at, direction, type_, frame, offset, rest[0], raw)
-            found = decrypt_row(cipher, stored)
-            frame, offset, raw = found.frame, found.audio_offset, found.audio
-            raw = raw if offset is not None and offset < 0 else None
-    return seq, at, direction, type_, frame, offset, raw, *rest
+    # A row that cannot be decrypted stays as it is: the fold treats it as an unreadable event.
+    stored = ((*row[:6], row[7], row[6]) for row in rows)
+    found = decrypt_rows(tx.decipher(session_id), stored)
+    return [
+        (*new[:6], new[7] if (new[5] or 0) < 0 else None, *row[7:])
+        for new, row in zip(found, rows, strict=True)
+    ]
 
 
 def parsed_event(

@@ -331,7 +331,7 @@ def test_a_huge_piece_of_audio_is_cut_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("offset", "audio"), [(0, None), (RAW_TEXT, None), (-5, b""), (RAW_BINARY, None)]
+    ("offset", "audio"), [(0, None), (RAW_TEXT, None), (-9, b""), (RAW_BINARY, None)]
 )
 def test_a_damaged_row_is_an_error(offset: int, audio: bytes | None) -> None:
     with pytest.raises(ValueError, match="audio_offset"):

@@ -161,7 +161,7 @@ QUERIES = (
         {"MOST_COUNTED": 1, "most_few": lambda tx: 1000 if tx.postgresql else 1},
         {"MOST_COUNTED": 1, "_LISTED": 1},
     ],
-    ids=str,
+    ids=["seldom", "often", "often, and few of many", "very often"],
 )
 def test_words_phrases_and_prefixes_find_what_plain_python_finds(
     store: EventStore, limits: dict[str, Any], monkeypatch: pytest.MonkeyPatch

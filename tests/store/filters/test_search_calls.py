@@ -133,7 +133,7 @@ def test_parts_are_of_names_alone_where_somebody_speaks() -> None:
         {"MOST_COUNTED": 1, "most_few": lambda tx: 1000 if tx.postgresql else 1},
         {"MOST_COUNTED": 1, "_LISTED": 1},
     ],
-    ids=str,
+    ids=["seldom", "often", "often, and few of many", "very often"],
 )
 def test_a_call_is_found(
     store: EventStore, query: str, limits: dict[str, Any], monkeypatch: pytest.MonkeyPatch

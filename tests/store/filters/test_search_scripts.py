@@ -162,7 +162,7 @@ def test_a_snippet_shows_what_was_looked_for(said: str, query: str, shown: str |
         {"MOST_COUNTED": 1, "most_few": lambda tx: 1000 if tx.postgresql else 1},
         {"MOST_COUNTED": 1, "_LISTED": 1},
     ],
-    ids=str,
+    ids=["seldom", "often", "often, and few of many", "very often"],
 )
 def test_what_plain_python_finds_is_found(
     store: EventStore, limits: dict[str, Any], monkeypatch: pytest.MonkeyPatch

@@ -174,24 +174,25 @@ def _append_to_all(
     appends: Sequence[Append],
     own: InlineProjections | None,
 ) -> list[Appended]:
-    results: dict[str, Appended] = {}
+    results: dict[int, Appended] = {}
     done: list[CachedState | None] = []
     kept: list[tuple[InlineAppend | None, bool]] = []
     with write(engine) as tx:
         # Every transaction locks streams in this order, so that two of them cannot deadlock.
+        places = sorted(range(len(appends)), key=lambda place: appends[place].session_id)
         taken = [
-            (one, states.take(one.session_id) if states is not None else None)
-            for one in sorted(appends, key=lambda one: one.session_id)
+            (appends[place], states.take(appends[place].session_id) if states is not None else None)
+            for place in places
         ]
+        grouped: dict[str, Appended] = {}
         if own is None and tx.postgresql and not tx.distributed:
-            results = append_at_known_heads(tx, states is not None, taken)
-        for one, cached in taken:
-            if one.session_id in results:
+            grouped = append_at_known_heads(tx, states is not None, taken)
+        for place, (one, cached) in zip(places, taken, strict=True):
+            if one.session_id in grouped:
+                results[place] = grouped[one.session_id]
                 done.append(cached)
                 continue
-            results[one.session_id], cached, projected = _append(
-                tx, states is not None, cached, one, own
-            )
+            results[place], cached, projected = _append(tx, states is not None, cached, one, own)
             done.append(cached)
             kept.append((projected, one.close))
     for projected, closed in kept:
@@ -199,7 +200,7 @@ def _append_to_all(
     if states is not None:
         for cached in filter(None, done):
             states.put(cached)
-    return [results[one.session_id] for one in appends]
+    return [results[place] for place in range(len(appends))]
 
 
 def _append(

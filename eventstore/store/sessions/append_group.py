@@ -8,6 +8,7 @@ each session has its own statements.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -101,14 +102,18 @@ def append_at_known_heads(
         appends: All appends of the transaction, in the order of their ids, with cached states.
 
     Returns:
-        The results by session. The sessions that lack here are to be appended to by themselves.
+        The results by session. The sessions that lack here are to be appended to by themselves: so
+        is a session that several of the appends name.
     """
+    named = Counter(one.session_id for one, _ in appends)
     members = [
-        member for one, cached in appends if (member := _member(inline, one, cached)) is not None
+        member
+        for one, cached in appends
+        if named[one.session_id] == 1 and (member := _member(inline, one, cached)) is not None
     ]
     if len(members) < _GROUP_FROM:
         return {}
-    moved = _move(tx, members, [one.session_id for one, _ in appends], inline)
+    moved = _move(tx, members, list(named), inline)
     members = [one for one in members if one.session_id in moved]
     ciphers = {one.session_id: tx.cipher(one.session_id) for one in members}
     changes: dict[str, Changes] = {}

@@ -118,7 +118,9 @@ class Places:
                 turn.set_result(None)
 
     def _forget(self, asker: Hashable, turn: asyncio.Future[None]) -> None:
-        queue = self._queues[asker]
+        queue = self._queues.get(asker, deque())
+        if turn not in queue:
+            return  # a place came free between its cancellation and the end of its task
         queue.remove(turn)
         if not queue:
             del self._queues[asker]

@@ -205,3 +205,38 @@ def test_encrypted_sessions_in_a_group(postgres_url: str, tmp_path: Path) -> Non
         with store.engine.connect() as connection:
             plain = connection.exec_driver_sql("SELECT count(*) FROM events WHERE frame <> ''")
             assert plain.scalar() == 0
+
+
+def test_a_session_that_is_named_twice_gets_both(engine: Engine, states: StateCache | None) -> None:
+    frames = voice_call().frames[:12]
+    for id_ in ("one", "other", "twice"):
+        append(engine, states, id_, frames[:4])
+    given = [
+        Append("twice", frames[4:6]),
+        Append("one", frames[4:], 4),
+        Append("twice", frames[6:]),
+        Append("other", frames[4:], 4),
+    ]
+    done = append_together(engine, states, given)
+    assert [(one.session_id, one.first_seq, one.last_seq) for one in done] == [
+        *(("twice", 5, 6), ("one", 5, 12), ("twice", 7, 12), ("other", 5, 12)),
+    ]
+    for id_ in ("one", "other", "twice"):
+        assert [e.text for e in read_events(engine, id_, 1, 100)] == [f.text for f in frames]
+        append(engine, states, id_, frames, 12)  # a state that is kept is at the head
+        if states is not None:
+            assert changed(engine, id_) == 0
+
+
+def test_a_session_that_is_named_twice_at_one_head_is_a_conflict(
+    engine: Engine, states: StateCache | None
+) -> None:
+    frames = voice_call().frames
+    for id_ in ("one", "other", "twice"):
+        append(engine, states, id_, frames[:4])
+    given = [Append("one", frames[4:8], 4), Append("other", frames[4:8], 4)]
+    given += [Append("twice", frames[4:8], 4), Append("twice", frames[9:12], 4)]
+    with pytest.raises(ConflictError):
+        append_together(engine, states, given)
+    for id_ in ("one", "other", "twice"):
+        assert seqs_of(engine, id_) == [1, 2, 3, 4]

@@ -184,3 +184,19 @@ def test_a_turn_that_comes_with_its_cancelling_is_given_back() -> None:
         assert places._free == 2 and not places._held and not places._queues
 
     asyncio.run(run())
+
+
+def test_a_place_that_comes_free_while_a_waiting_task_ends_is_nobodys_fault() -> None:
+    async def ends_first() -> None:
+        places = Places(2, 5)
+        held = await places.take("a")
+        waiting = asyncio.create_task(places.take("a"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        held.leave()  # its turn is gone before the task knows that it was cancelled
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        for asker in ("a", "b"):
+            await asyncio.wait_for(places.take(asker), 5)
+
+    asyncio.run(ends_first())

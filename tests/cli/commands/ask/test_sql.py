@@ -51,7 +51,7 @@ def test_parameters_and_limits(terminal: Terminal, recorded: EventStore) -> None
     sql = "SELECT value FROM v_session_metadata WHERE key = :key"
     found = terminal("sql", sql, "--param", "key=customer", "--json").json
     assert found["data"] == [{"value": "42"}]
-    cut = terminal("sql", "SELECT seq FROM v_events", "--limit", "2")
+    cut = terminal("sql", "SELECT seq FROM v_events ORDER BY seq", "--limit", "2")
     assert cut.out.split() == ["seq", "1", "2"] and "There are more rows" in cut.err
     assert terminal("sql", "SELECT seq FROM v_events", "--limit", "2", "--json").json["has_more"]
     assert "No rows." in terminal("sql", "SELECT seq FROM v_events WHERE seq < 0").err

@@ -17,7 +17,7 @@ from eventstore import EventStore
 from eventstore.store.sessions.append_arguments import Append
 
 TARGET = 0.5
-SESSIONS = 5_000
+SESSIONS = 2_000
 SHORTEST, LONGEST = 200, 2_000
 WORKERS = 2
 #: Sessions of one commit while the store is filled.

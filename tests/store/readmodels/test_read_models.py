@@ -465,10 +465,10 @@ def test_a_rebuild_of_right_rows_writes_nothing(engine: Engine) -> None:
 
 def test_a_rebuild_of_right_rows_waits_for_no_writer(engine: Engine) -> None:
     append(engine, StateCache(), SESSION, voice_call().frames)
-    with write(engine) as tx, ThreadPoolExecutor(1) as rebuilding:
+    with ThreadPoolExecutor(1) as rebuilding, write(engine) as tx:
         # On SQLite this locks the whole database, on PostgreSQL the session.
         tx.run("UPDATE streams SET opened_at = opened_at WHERE session_id = ?", (SESSION,))
-        done = rebuilding.submit(project_session, engine, SESSION).result(30)
+        done = rebuilding.submit(project_session, engine, SESSION).result(20)
     assert done is not None and done.changed == 0
 
 

@@ -22,7 +22,7 @@ from eventstore.store.database.retries import write_retried
 from eventstore.store.database.transaction import Transaction, read, read_directly
 from eventstore.store.database.workers import for_each
 from eventstore.store.log.heads import check_complete
-from eventstore.store.log.insert_events import StreamHead, find_stream, lock_stream
+from eventstore.store.log.insert_events import find_stream, lock_stream
 from eventstore.store.log.session_facts import no_session
 from eventstore.store.log.tombstones import refuse_erased
 from eventstore.store.readmodels.day_invalidation import drop_all_days
@@ -93,18 +93,14 @@ def project_session(engine: Engine, session_id: str, only_stale: bool = False) -
 def _if_right(tx: Transaction, session_id: str) -> Projected | None:
     """Return the result of a session whose rows are right already; None if they may be wrong."""
     head = find_stream(tx, session_id)
-    if head is None or head.erased_at is not None or not _is_current(head):
+    if head is None or head.erased_at is not None:
         return None
-    if head.projector_version != PROJECTOR_VERSION:
+    if (head.projected_seq, head.projector_version) != (head.seq, PROJECTOR_VERSION):
         return None
     check_complete(tx, session_id, head.seq)
     state = load_state(tx, session_id, head.seq, head.closed_at is not None)
     right = rows_are_right(tx, state, head.opened_at)
     return Projected(session_id, head.seq, 0) if right else None
-
-
-def _is_current(head: StreamHead) -> bool:
-    return head.projected_seq == head.seq and head.projector_version >= PROJECTOR_VERSION
 
 
 def _project(tx: Transaction, session_id: str, only_stale: bool) -> Projected | None:
@@ -114,7 +110,7 @@ def _project(tx: Transaction, session_id: str, only_stale: bool) -> Projected | 
     if head.erased_at is not None and only_stale:
         return None
     refuse_erased(tx, session_id, head.erased_at)
-    current = _is_current(head)
+    current = head.projected_seq == head.seq and head.projector_version >= PROJECTOR_VERSION
     if only_stale and current:
         return None
     if head.projected_seq > 0:

@@ -18,6 +18,7 @@ from support.query_calls import (
     recorded,
 )
 from support.searching import matches, say, sessions
+from support.word_limits import word_limits
 
 from eventstore import EventStore, InvalidInputError
 from eventstore.store.filters.search import parse_terms
@@ -153,16 +154,7 @@ QUERIES = (
 )
 
 
-@pytest.mark.parametrize(
-    "limits",
-    [
-        {},
-        {"MOST_COUNTED": 1},
-        {"MOST_COUNTED": 1, "most_few": lambda tx: 1000 if tx.postgresql else 1},
-        {"MOST_COUNTED": 1, "_LISTED": 1},
-    ],
-    ids=["seldom", "often", "often, and few of many", "very often"],
-)
+@word_limits
 def test_words_phrases_and_prefixes_find_what_plain_python_finds(
     store: EventStore, limits: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

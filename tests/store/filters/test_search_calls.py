@@ -12,6 +12,7 @@ from support.calls import beta_tool_call
 from support.events import Call
 from support.examples import examples
 from support.searching import matches, sessions
+from support.word_limits import word_limits
 
 from eventstore import EventStore
 from eventstore.store.filters.search import parse_terms
@@ -125,16 +126,7 @@ def test_parts_are_of_names_alone_where_somebody_speaks() -> None:
         "arrives",
     ],
 )
-@pytest.mark.parametrize(
-    "limits",
-    [
-        {},
-        {"MOST_COUNTED": 1},
-        {"MOST_COUNTED": 1, "most_few": lambda tx: 1000 if tx.postgresql else 1},
-        {"MOST_COUNTED": 1, "_LISTED": 1},
-    ],
-    ids=["seldom", "often", "often, and few of many", "very often"],
-)
+@word_limits
 def test_a_call_is_found(
     store: EventStore, query: str, limits: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from support.examples import examples
 from support.rows import counts_of_said
 from support.searching import matches, say, sessions
+from support.word_limits import word_limits
 
 from eventstore import EventStore
 from eventstore.store.filters.search import parse_terms
@@ -154,16 +155,7 @@ def test_a_snippet_shows_what_was_looked_for(said: str, query: str, shown: str |
 # Integration: what is found
 
 
-@pytest.mark.parametrize(
-    "limits",
-    [
-        {},
-        {"MOST_COUNTED": 1},
-        {"MOST_COUNTED": 1, "most_few": lambda tx: 1000 if tx.postgresql else 1},
-        {"MOST_COUNTED": 1, "_LISTED": 1},
-    ],
-    ids=["seldom", "often", "often, and few of many", "very often"],
-)
+@word_limits
 def test_what_plain_python_finds_is_found(
     store: EventStore, limits: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

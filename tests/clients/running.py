@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,6 +40,14 @@ class Item:
         if who != self.who:
             return False
         return text in self.texts or (len(self.texts) > 1 and self.texts[0].startswith(text))
+
+    def is_told_behind(self, others: Sequence[Item], who: str, text: str) -> bool:
+        """Whether a client tells it behind words of another item, which came to it too late."""
+        mine = next((mine for mine in self.texts if text.endswith(f" {mine}")), None)
+        if who != self.who or mine is None:
+            return False
+        late = text.removesuffix(f" {mine}")
+        return any(late in other.texts[0] for other in others if other.who == who)
 
 
 @dataclass(frozen=True)
@@ -146,6 +155,8 @@ def differences(driver: Driver, told: list[tuple[str, str]], store: EventStore) 
         f"{place}: the client has {one}, the store {item}"
         for place, (one, item) in enumerate(zip(told, items, strict=False))
         if not item.is_told(*one)
+        # Where an answer is cut off, Pipecat may take its last words for those of a later one.
+        and not (driver.by_clock and item.is_told_behind(items[:place], *one))
     ]
     if len(told) != len(items):
         found.append(f"the client has {len(told)} items, the store {len(items)}: {told}, {items}")
@@ -153,12 +164,11 @@ def differences(driver: Driver, told: list[tuple[str, str]], store: EventStore) 
 
 
 def changes(driver: Driver, one: list[tuple[str, str]], other: list[tuple[str, str]]) -> list[str]:
-    """Where a run's items are not those of another; how much was heard, a clock may decide."""
-    if driver.by_clock and len(one) == len(other):
-        pairs = zip(one, other, strict=True)
-        return [f"{a}, {b}" for a, b in pairs if a[0] != b[0] or not _are_one_text(a[1], b[1])]
+    """Where a run's items are not those of another.
+
+    Where a clock decides what was heard, only who said something is compared; `differences` says
+    whether the words are right.
+    """
+    if driver.by_clock:
+        one, other = [(who, "") for who, _ in one], [(who, "") for who, _ in other]
     return [] if one == other else [f"{one}", f"{other}"]
-
-
-def _are_one_text(one: str, other: str) -> bool:
-    return one.startswith(other) or other.startswith(one)

@@ -5,9 +5,9 @@ Called by store/readmodels/states/state_cache.py, which limits the memory of all
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
-from sys import getsizeof
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from eventstore.common.memory_size import memory_size
 
 if TYPE_CHECKING:
     from eventstore.projection.state import SessionState
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 #: How many bytes a state keeps of an event besides its text, about.
 OF_EVENT = 100
 
-# A state is measured again when the text folded since then exceeds its size, and this many bytes.
+# A state is measured again when the text folded since then exceeds three times its size, and this
+# many bytes.
 _WORTH_MEASURING = 1 << 20
 
 
@@ -31,26 +32,6 @@ def state_size(state: SessionState, most: int) -> int:
         most: The largest size that matters to the caller. A larger state may have any result
             above this one.
     """
-    if state.measured is None or state.folded > max(_WORTH_MEASURING, state.measured):
-        state.measured, state.folded = _measured(state, most), 0
+    if state.measured is None or state.folded > max(_WORTH_MEASURING, 3 * state.measured):
+        state.measured, state.folded = memory_size(state, most), 0
     return state.measured + state.folded
-
-
-def _measured(state: SessionState, most: int) -> int:
-    """Return the bytes of a state and all values in it, each counted once; stop above `most`."""
-    left: list[Any] = [state]
-    total, seen = 0, set[int]()
-    while left and total <= most:
-        value: Any = left.pop()
-        if id(value) in seen:
-            continue
-        seen.add(id(value))
-        total += getsizeof(value)
-        if isinstance(value, dict):
-            left.extend(value)
-            left.extend(value.values())
-        elif isinstance(value, list | tuple | set | frozenset):
-            left.extend(value)
-        elif is_dataclass(value):
-            left.extend(getattr(value, field.name) for field in fields(value))
-    return total

@@ -6,21 +6,17 @@ never a row. Called inline (inline.py) and by workers (catch_up.py).
 
 from __future__ import annotations
 
-import gc
-import sys
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from threading import Lock
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
+from eventstore.common.memory_size import memory_size
 from eventstore.store.consumers.projections.projected_rows import KeyedRows, bytes_of
 
 #: How many states a process keeps, how many bytes they may have with their rows, and how many one
 #: of them may have.
 MOST_STATES, MOST_BYTES, MOST_EACH = 1_000, 64 * 1024 * 1024, 16 * 1024 * 1024
-#: What a state refers to, but does not hold alone.
-_SHARED = (type, ModuleType, FunctionType, BuiltinFunctionType, CodeType)
 
 
 @dataclass(slots=True)
@@ -47,7 +43,7 @@ class KeptState:
         So a state that grows with its session is measured a few times in all.
         """
         if self.seq >= 2 * self.measured_seq:
-            self.state_size = size_of(self.state, MOST_EACH)
+            self.state_size = memory_size(self.state, MOST_EACH)
             self.measured_seq = self.seq
 
 
@@ -90,21 +86,3 @@ class KeptStates:
         kept, size = self._kept.pop(key, (None, 0))
         self.size -= size
         return kept
-
-
-def size_of(value: object, most: int) -> int:
-    """Return how many bytes a value has with all that it refers to; more than `most` is not told.
-
-    Classes, modules and functions are left out. What several values share is counted for each.
-    """
-    seen: set[int] = set()
-    left = [value]
-    size = 0
-    while left and size <= most:
-        one = left.pop()
-        if id(one) in seen or isinstance(one, _SHARED):
-            continue
-        seen.add(id(one))
-        size += sys.getsizeof(one)
-        left.extend(gc.get_referents(one))
-    return size

@@ -30,7 +30,7 @@ from eventstore.store.filters.filters import (
 )
 from eventstore.store.queries.query_responses import responses_sql
 from eventstore.store.queries.session_pages import sessions_sql
-from eventstore.store.usage.query_scores import sums_sql
+from eventstore.store.usage.scores.sums_of_rows import sums_sql
 
 TARGET_MS = 300.0
 TIMES = 40

@@ -38,7 +38,7 @@ class ScoreQueries(Totals):
             NotFoundError: There is no such session.
             ErasedError: The session was erased.
         """
-        from eventstore.store.usage import query_scores
+        from eventstore.store.usage.scores import query_scores
 
         self.reader.check_seen(session_id)
         found = mask_value(query_scores.read_scores(self._reads, session_id))
@@ -60,10 +60,10 @@ class ScoreQueries(Totals):
         Raises:
             InvalidInputError: The grouping or a filter is wrong, or there are too many groups.
         """
-        from eventstore.store.usage import query_scores
+        from eventstore.store.usage.scores.score_sums import sum_scores
 
         checked = self._checked(ScoreFilter, filters)
-        summed = query_scores.sum_scores(self._reads, checked_grouping(by), checked)
+        summed = sum_scores(self._reads, checked_grouping(by), checked)
         return cast("ScoreReport", masked_groups(by, summed))
 
 
@@ -112,8 +112,8 @@ class Scoring(WritableLog):
         """
         from eventstore.realtime.frames import parse
         from eventstore.realtime.resources.scores import read_score, score_resource
-        from eventstore.store.usage.query_scores import check_target
-        from eventstore.store.usage.score_room import check_room
+        from eventstore.store.usage.scores.query_scores import check_target
+        from eventstore.store.usage.scores.score_room import check_room
 
         frame = frame_of_score(
             name, value, response=response, item=item, by=by, reason=reason, kind=kind, at=at

@@ -15,7 +15,7 @@ def drop_sums(store: EventStore, some: str = "1 = 1") -> None:
 
 def counts(store: EventStore) -> dict[str, int]:
     """How many rows the tables of sums have, and how many marks there are."""
-    tables = (*day_tables.OF_THE_STORE, day_tables.day_marks)
+    tables = (*day_tables.OF_THE_STORE, *day_tables.MARK_TABLES)
     with store.engine.connect() as connection:
         return {
             t.name: connection.exec_driver_sql(f"SELECT COUNT(*) FROM {t.name}").scalar_one()

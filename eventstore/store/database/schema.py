@@ -18,7 +18,7 @@ from eventstore.store.database.connections.pool import pooled
 #: users of the table wait behind it.
 LOCK_WAIT = "10s"
 #: The revision of the migration that this code needs.
-HEAD_REVISION = "0020"
+HEAD_REVISION = "0021"
 
 
 def migrations_folder() -> Path:

@@ -13,18 +13,27 @@ from secrets import randbits
 from eventstore.projection.handlers.session_billing import billed_session
 from eventstore.projection.state import SessionState
 from eventstore.store.database.tables import declared as tables
-from eventstore.store.database.tables.day_tables import DAY_SUM_TABLES, day_marks, day_of
+from eventstore.store.database.tables.day_tables import (
+    DAY_SUM_TABLES,
+    MARK_TABLES,
+    day_marks,
+    day_of,
+    score_marks,
+)
 from eventstore.store.database.transaction import Row, Transaction
+from eventstore.store.readmodels.score_rows import ScoreKey, scored_at
 from eventstore.store.readmodels.upsert import Rows
 from eventstore.times import DAY_US
 
 _AT = list(tables.usage.columns.keys()).index("at")
-# The tables from which sums by day are computed.
+_SCORE_AT = list(tables.scores.columns.keys()).index("at")
+# The tables from which sums of usage by day are computed.
 _COUNTED = ("usage", "responses", "response_metadata", "session_metadata")
 
-DAYS_OF_SESSION = (
-    f"SELECT {day_of('at')} FROM usage WHERE session_id = ?"
-    " UNION SELECT day FROM day_marks WHERE session_id = ?"
+_MARKED_BY = tuple(table.name for table in MARK_TABLES)
+DAYS_OF_SESSION = " UNION ".join(
+    [f"SELECT {day_of('at')} FROM {name} WHERE session_id = ?" for name in ("usage", "scores")]
+    + [f"SELECT day FROM {name} WHERE session_id = ?" for name in _MARKED_BY]
 )
 DROP_DAY = (
     "INSERT INTO summed_days (day, version, left_out, whole) VALUES (?, ?, NULL, 1)"
@@ -32,7 +41,7 @@ DROP_DAY = (
 )
 SUMMED_DAYS = "SELECT day FROM summed_days"
 DELETE_SUMMED_SESSIONS = "DELETE FROM summed_sessions WHERE day = ?"
-DELETE_MARKS = "DELETE FROM day_marks WHERE session_id = ?"
+DELETE_MARKS = tuple(f"DELETE FROM {name} WHERE session_id = ?" for name in _MARKED_BY)
 
 
 def random_number() -> int:
@@ -41,7 +50,7 @@ def random_number() -> int:
 
 
 def mark_rows(session_id: str, times: Iterable[int]) -> list[Row]:
-    """Return the rows of `day_marks` for changes of usage at these times.
+    """Return rows of a table of marks, for changes at these times.
 
     Args:
         times: In microseconds since 1970 UTC.
@@ -67,16 +76,37 @@ def marks_of_changes(state: SessionState, opened_at: int, usage_rows: list[Row])
     return mark_rows(state.session_id, (opened_at if at is None else at for at in times))
 
 
-def marks_of_rebuild(session_id: str, stored: Rows, expected: Rows, changed: set[str]) -> list[Row]:
-    """Return the marks for rows that a rebuild replaces.
+def marks_of_scores(state: SessionState, keys: Iterable[ScoreKey], opened_at: int) -> list[Row]:
+    """Return the marks for scores that may have changed since a state's last write.
+
+    Args:
+        keys: The keys of these scores; some may be taken back.
+        opened_at: The time of a session without times, in microseconds since 1970 UTC.
+    """
+    times = {scored_at(state, target, id_, opened_at) for target, id_, _, _ in keys}
+    if times:
+        # What is scored before it came has the time of the session until then.
+        times.add(scored_at(state, "session", "", opened_at))
+    return mark_rows(state.session_id, times)
+
+
+def marks_of_rebuild(
+    session_id: str, stored: Rows, expected: Rows, changed: set[str]
+) -> dict[str, list[Row]]:
+    """Return the marks for rows that a rebuild replaces, by table.
 
     Args:
         stored, expected: The session's rows before and after, by table.
         changed: The tables in which they differ.
     """
-    if changed.isdisjoint(_COUNTED):
-        return []
-    return mark_rows(session_id, (row[_AT] for row in (*stored["usage"], *expected["usage"])))
+
+    def marks(table: str, at: int) -> list[Row]:
+        return mark_rows(session_id, (row[at] for row in (*stored[table], *expected[table])))
+
+    return {
+        MARKS_TABLE: [] if changed.isdisjoint(_COUNTED) else marks("usage", _AT),
+        SCORE_MARKS_TABLE: marks("scores", _SCORE_AT) if "scores" in changed else [],
+    }
 
 
 def drop_days(tx: Transaction, session_id: str) -> None:
@@ -85,8 +115,9 @@ def drop_days(tx: Transaction, session_id: str) -> None:
     The sums may contain values of its metadata. A process that is summing up one of the days finds
     that the day's version has changed, and discards its result.
     """
-    _drop(tx, [row[0] for row in tx.rows(DAYS_OF_SESSION, (session_id, session_id))])
-    tx.run(DELETE_MARKS, (session_id,))
+    _drop(tx, [row[0] for row in tx.rows(DAYS_OF_SESSION, [session_id] * 4)])
+    for statement in DELETE_MARKS:
+        tx.run(statement, (session_id,))
 
 
 def drop_all_days(tx: Transaction) -> None:
@@ -107,4 +138,4 @@ def _drop(tx: Transaction, days: Iterable[int]) -> None:
         tx.run(DELETE_SUMMED_SESSIONS, (day,))
 
 
-MARKS_TABLE = day_marks.name
+MARKS_TABLE, SCORE_MARKS_TABLE = day_marks.name, score_marks.name

@@ -95,22 +95,33 @@ def taken_back(state: SessionState) -> list[Row]:
     return [(state.session_id, *key) for key in gone]
 
 
+def scored_at(state: SessionState, target: ScoreTarget, id_: str, opened_at: int) -> int:
+    """Return the time of what is scored: that of its session as long as it has not come.
+
+    Args:
+        target, id_: What is scored: its kind and its id.
+        opened_at: The time of a session without times, in microseconds since 1970 UTC.
+    """
+    at = state.first_at
+    if target == "response" and id_ in state.responses:
+        at = state.responses[id_].seen_at
+    elif target == "item" and id_ in state.items:
+        at = state.items[id_].seen_at
+    return at if at is not None else opened_at
+
+
 def _score_row(state: SessionState, key: ScoreKey, score: Score, opened_at: int) -> Row:
-    at, response_id = state.first_at, None
+    response_id = None
     if score.target == "response":
         response_id = score.target_id
-        response = state.responses.get(score.target_id)
-        at = response.seen_at if response is not None else at
     elif score.target == "item":
-        item = state.items.get(score.target_id)
-        if item is not None:
-            at, response_id = item.seen_at, _response_of(state, score.target_id)
+        response_id = _response_of(state, score.target_id)
     is_number = score.kind in ("number", "boolean")
     return (
         state.session_id,
         *key,
         score.seq,
-        at if at is not None else opened_at,
+        scored_at(state, score.target, score.target_id, opened_at),
         response_id,
         score.kind,
         float(score.value or 0) if is_number else None,

@@ -16,7 +16,7 @@ import orjson
 from sqlalchemy import Table
 
 from eventstore.store.database.tables import declared as tables
-from eventstore.store.database.tables.day_tables import day_marks
+from eventstore.store.database.tables.day_tables import MARK_TABLES
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.readmodels.words.index_words import WORDS, tsvector_of
 
@@ -100,7 +100,7 @@ def _update(table: Table) -> str:
     return f"UPDATE {table.name} SET {sets} WHERE {where}"
 
 
-_WRITTEN_TABLES = (*tables.READ_MODELS, day_marks, tables.session_costs)
+_WRITTEN_TABLES = (*tables.READ_MODELS, *MARK_TABLES, tables.session_costs)
 
 UPSERT = {table.name: _upsert(table) for table in _WRITTEN_TABLES}
 UPDATE = {name: _update(tables.metadata.tables[name]) for name in _SELDOM_CHANGED}

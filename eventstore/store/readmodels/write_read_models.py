@@ -20,8 +20,10 @@ from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.readmodels.cost_rows import HAS_COST, PRICED, needs_new_cost, reset_cost
 from eventstore.store.readmodels.day_invalidation import (
     MARKS_TABLE,
+    SCORE_MARKS_TABLE,
     marks_of_changes,
     marks_of_rebuild,
+    marks_of_scores,
 )
 from eventstore.store.readmodels.encrypted_rows import decrypted_rows, encrypted_rows
 from eventstore.store.readmodels.figure_rows import (
@@ -157,7 +159,9 @@ def _changed_rows(state: SessionState, opened_at: int, tags: ResponsePairs) -> R
         if dirty.session_billed:
             rows["usage"] += session_usage_rows(state, opened_at)
     if state.scores or dirty.scores:
-        rows["scores"] = score_rows(state, changed_score_keys(state), opened_at)
+        keys = changed_score_keys(state)
+        rows["scores"] = score_rows(state, keys, opened_at)
+        rows[SCORE_MARKS_TABLE] = marks_of_scores(state, keys, opened_at)
     if rows["usage"] or dirty.metadata or dirty.usage:
         rows[MARKS_TABLE] = marks_of_changes(state, opened_at, rows["usage"])
     return rows
@@ -249,7 +253,7 @@ def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
             tx.run_many(DELETE_ROW[name], keys)
     upsert_rows(tx, missing if cipher is None else encrypted_rows(cipher, missing))
     changed = {name for name in missing if missing[name] or stale[name]}
-    upsert_rows(tx, {MARKS_TABLE: marks_of_rebuild(state.session_id, stored, expected, changed)})
+    upsert_rows(tx, marks_of_rebuild(state.session_id, stored, expected, changed))
     if not changed.isdisjoint(PRICED) or tx.row(HAS_COST, (state.session_id,)) is None:
         upsert_rows(tx, reset_cost(expected["session_figures"][0]))
     # Encrypted texts are not indexed. Texts from before the encryption are removed from the index.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.values import MAX_KEY_LENGTH, storable
-from eventstore.store.database.tables.day_tables import day_of
+from eventstore.store.database.tables.day_tables import ALL_MARKS, LACKING, day_of
 from eventstore.store.database.transaction import Transaction
 from eventstore.store.filters.filters import ResponseFilter
 from eventstore.store.filters.forced_joins import ordered_join
@@ -86,12 +86,8 @@ def _usage(tx: Transaction, where: Where, day: int | None) -> str:
     """Return the source of all rows of `usage u`, or of those that a day's sums lack."""
     if day is None:
         return "usage u"
-    where.add("k.day = ?", day)
-    where.add(
-        "NOT EXISTS (SELECT 1 FROM summed_sessions c"
-        " WHERE c.session_id = k.session_id AND c.day = k.day)"
-    )
-    return f"day_marks k {ordered_join(tx)} usage u ON u.session_id = k.session_id"
+    where.add(LACKING, day)
+    return f"{ALL_MARKS} k {ordered_join(tx)} usage u ON u.session_id = k.session_id"
 
 
 def responses_of(tx: Transaction, filters: ResponseFilter, day: int | None = None) -> UsageSource:

@@ -8,7 +8,7 @@ from support.own_projections import NOTE
 
 from eventstore import EventStore, InvalidInputError
 from eventstore.realtime.resources import scores
-from eventstore.store.usage import score_room
+from eventstore.store.usage.scores import score_room
 
 
 def test_a_score_that_would_not_be_kept_is_refused(store: EventStore) -> None:

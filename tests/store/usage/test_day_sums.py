@@ -151,7 +151,7 @@ def test_what_goes_on_is_in_no_sums(store: EventStore) -> None:
     assert sum_days.write_day(store.engine, sum_days.read_day(store.engine, FIRST, LATER))
     assert counts(store) | {"latency_days": 0, "turn_days": 0} == {
         **{"summed_days": 1, "summed_sessions": 3, "day_marks": 1, "usage_days": 1},
-        **{"value_days": 0, "latency_days": 0, "turn_days": 0},
+        **{"value_days": 0, "latency_days": 0, "turn_days": 0, "score_days": 0, "score_marks": 0},
     }
     before = store.usage()["total"]
     # The one that goes on is read, and new ones; the sums of the others hold.

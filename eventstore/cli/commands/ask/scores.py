@@ -18,7 +18,7 @@ from eventstore.cli.options import (
 )
 from eventstore.cli.terminal.output import print_json, print_table, say
 from eventstore.realtime.resources.scores import ScoreKind, read_value
-from eventstore.store.usage.query_scores import GROUPS
+from eventstore.store.usage.scores.sums_of_rows import GROUPS
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    Float,
     Index,
     Integer,
     LargeBinary,
@@ -19,6 +20,7 @@ from sqlalchemy import (
 )
 
 from eventstore.projection.views.usage import Tokens
+from eventstore.store.database.tables.columns import VALUE_TYPE
 from eventstore.store.database.tables.declared import metadata
 from eventstore.times import DAY_US
 
@@ -57,6 +59,18 @@ day_marks = Table(
     sqlite_with_rowid=False,
 )
 
+# The same for its scores on a day. A score may come long after the day, and leaves the sums of
+# usage valid.
+score_marks = Table(
+    "score_marks",
+    metadata,
+    Column("session_id", String(128), primary_key=True),
+    _day(),
+    Column("mark", BigInteger, nullable=False),
+    Index("score_marks_day", "day"),
+    sqlite_with_rowid=False,
+)
+
 summed_days = Table(
     "summed_days",
     metadata,
@@ -69,6 +83,9 @@ summed_days = Table(
     # 1: the sums contain all sessions; 0: only those in `summed_sessions`, because the day is not
     # over.
     Column("whole", SmallInteger, nullable=False),
+    # 1: there are sums of scores; 0: there are too many kinds of them; null: an older version made
+    # the sums.
+    Column("has_scores", SmallInteger),
     sqlite_with_rowid=False,
 )
 
@@ -133,7 +150,34 @@ turn_days = Table(
     sqlite_with_rowid=False,
 )
 
+score_days = Table(
+    "score_days",
+    metadata,
+    _day(),
+    _line(),
+    Column("name", String(64), nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("scorer", String(64), nullable=False),
+    Column("model", String(256)),
+    Column("label", VALUE_TYPE, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    # Of the numbers: the sum, the least and the greatest; 0 of labels and texts.
+    Column("total", Float(53), nullable=False),
+    Column("least", Float(53), nullable=False),
+    Column("most", Float(53), nullable=False),
+    sqlite_with_rowid=False,
+)
+
 #: The tables with the sums themselves.
-DAY_SUM_TABLES = (usage_days, value_days, latency_days, turn_days)
+DAY_SUM_TABLES = (usage_days, value_days, latency_days, turn_days, score_days)
+#: The tables with marks of days, by which sums are not valid any more.
+MARK_TABLES = (day_marks, score_marks)
+#: SQL of the sessions that have marked days, whatever for.
+ALL_MARKS = f"({' UNION '.join(f'SELECT session_id, day FROM {t.name}' for t in MARK_TABLES)})"
+#: SQL behind WHERE: the sessions of marks `k` that the sums of a day lack.
+LACKING = (
+    "k.day = ? AND NOT EXISTS (SELECT 1 FROM summed_sessions c"
+    " WHERE c.session_id = k.session_id AND c.day = k.day)"
+)
 #: The tables that belong to the whole store, and not to a session.
 OF_THE_STORE = (summed_days, summed_sessions, *DAY_SUM_TABLES)

@@ -1,4 +1,4 @@
-"""Compute the sums of a day from the rows of usage. Called by refresh.py."""
+"""Compute the sums of a day from the rows of usage and scores. Called by refresh.py."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from eventstore.projection.views.usage import Tokens
+from eventstore.store.database.tables.day_tables import ALL_MARKS
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.filters.filters import ResponseFilter
 from eventstore.store.filters.forced_joins import ordered_join
@@ -21,12 +22,23 @@ VALUES_OF_KEY = 1_000
 VALUES_OF_DAY = 10_000
 #: A day with more keys gets no sums by keys.
 KEYS_OF_DAY = 1_000
+#: A day with more kinds of scores gets no sums of scores. All scores of a kind have the same name,
+#: giver, model and label.
+KINDS_OF_SCORES = 10_000
 
 _LINE = f"u.model, u.kind, u.reported, {IN_SECONDS} AS unit"
 _MEASURED = ", ".join(("MAX(u.at)", "COUNT(*)", *(f"SUM(u.{name})" for name in Tokens._fields)))
 _APART = (
-    "SELECT m.session_id FROM day_marks m JOIN streams t ON t.session_id = m.session_id"
+    f"SELECT m.session_id FROM {ALL_MARKS} m JOIN streams t ON t.session_id = m.session_id"
     " WHERE (t.closed_at IS NULL OR t.closed_at >= ?)"
+)
+# Labels of an encrypted store are ciphertexts, of which no two are equal.
+_SCORES = (
+    "SELECT n.name, n.kind, n.scorer, n.model, n.label, COUNT(*), COALESCE(SUM(n.number), 0),"
+    " COALESCE(MIN(n.number), 0), COALESCE(MAX(n.number), 0)"
+    " FROM (SELECT u.name, u.kind, u.scorer, u.model, {label} AS label, u.number"
+    " FROM scores u{where}) n"
+    f" GROUP BY n.name, n.kind, n.scorer, n.model, n.label LIMIT {KINDS_OF_SCORES + 1}"
 )
 _LINES = 4
 _MAX_AT = _LINES
@@ -38,11 +50,14 @@ class DaySums(NamedTuple):
 
     Attributes:
         rows: The rows, by table.
-        left_out: The metadata keys without sums, or True for all keys.
+        left_out: The metadata keys without sums, or True for all keys; None if these are sums of
+            scores alone.
+        has_scores: False if there are too many kinds of scores.
     """
 
     rows: dict[str, list[Row]]
-    left_out: list[str] | bool
+    left_out: list[str] | bool | None
+    has_scores: bool
 
 
 def sum_day(tx: Transaction, day: int, before: int | None = None) -> DaySums:
@@ -72,22 +87,37 @@ def sum_day(tx: Transaction, day: int, before: int | None = None) -> DaySums:
         for number, count in counts.items()
     ]
     turns = [(row[0], *map(int, row[1:])) for row in sum_turns(tx, source)]
+    scores = sum_scores_of_day(tx, day, before)
     return DaySums(
         {
             "usage_days": [(day, line, *row) for line, row in enumerate(whole)],
             "value_days": [(key, day, *pack(rows)) for key, rows in by_keys.items()],
             "latency_days": [(day, line, *row) for line, row in enumerate(answers)],
             "turn_days": [(day, line, *row) for line, row in enumerate(turns)],
+            **scores.rows,
         },
         left_out,
+        scores.has_scores,
     )
+
+
+def sum_scores_of_day(tx: Transaction, day: int, before: int | None = None) -> DaySums:
+    """Return the sums of a day's scores alone; the arguments are those of `sum_day`."""
+    within = _within(day, before)
+    label = "u.label" if tx.keys.name(tx) is None else "''"
+    found = tx.rows(_SCORES.format(label=label, where=within.sql()), within.parameters)
+    fits = len(found) <= KINDS_OF_SCORES
+    rows = [(day, line, *row) for line, row in enumerate(found if fits else ())]
+    return DaySums({"score_days": rows}, None, fits)
 
 
 def settled_sessions(tx: Transaction, day: int, before: int) -> list[str]:
     """Return the sessions whose rows `sum_day` adds up."""
     within = _within(day, before)
-    sql = f"SELECT DISTINCT u.session_id FROM usage u{within.sql()}"
-    return [row[0] for row in tx.rows(sql, within.parameters)]
+    sql = " UNION ".join(
+        f"SELECT u.session_id FROM {table} u{within.sql()}" for table in ("usage", "scores")
+    )
+    return [row[0] for row in tx.rows(sql, within.parameters * 2)]
 
 
 def unsettled_sessions(tx: Transaction, day: int, before: int) -> set[str]:

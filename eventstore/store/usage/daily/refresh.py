@@ -1,5 +1,8 @@
 """Refresh the sums by day: sum up each day that has no valid sums.
 
+A day that is over gets new sums of scores alone, if its other sums are valid: scores may come long
+after it.
+
 A day is read in one transaction and written in another one, so that appends only wait for the
 writing. If rows change in between, there is a mark that was not read, or one with another number;
 the new sums are then not valid. Only marks that were read are deleted. The version of the day tells
@@ -21,7 +24,13 @@ from eventstore.errors import EventStoreError, Failure
 from eventstore.realtime.values import dumps
 from eventstore.store.database.outages import attempt
 from eventstore.store.database.retries import retried
-from eventstore.store.database.tables.day_tables import DAY_SUM_TABLES, summed_sessions
+from eventstore.store.database.tables.day_tables import (
+    ALL_MARKS,
+    DAY_SUM_TABLES,
+    MARK_TABLES,
+    score_marks,
+    summed_sessions,
+)
 from eventstore.store.database.transaction import Row, Transaction, read, write
 from eventstore.store.readmodels.day_invalidation import DELETE_SUMMED_SESSIONS, random_number
 from eventstore.store.readmodels.upsert import insert_sql
@@ -29,6 +38,7 @@ from eventstore.store.usage.daily.compute import (
     DaySums,
     settled_sessions,
     sum_day,
+    sum_scores_of_day,
     unsettled_sessions,
 )
 from eventstore.store.usage.daily.coverage import FIRST_DAY, LAST_USAGE, read_summed_days
@@ -45,20 +55,22 @@ _ROWS, _SESSIONS, _SHARE = 2000, 20, 20
 DAY_VERSION = "SELECT version FROM summed_days WHERE day = ?"
 FEW_ROWS = f"SELECT COUNT(*) FROM (SELECT 1 FROM usage WHERE at >= ? AND at < ? LIMIT {_ROWS}) u"
 SETTLED = (
-    "SELECT COUNT(*) FROM day_marks m JOIN streams t ON t.session_id = m.session_id"
+    f"SELECT COUNT(*) FROM {ALL_MARKS} m JOIN streams t ON t.session_id = m.session_id"
     " WHERE m.day = ? AND t.closed_at < ?"
 )
 CONTAINED = "SELECT COUNT(*) FROM summed_sessions WHERE day = ?"
-MARKS_OF_DAY = "SELECT session_id, mark FROM day_marks WHERE day = ?"
-MARKED_DAYS = "SELECT DISTINCT day FROM day_marks WHERE day >= ? AND day <= ?"
+MARKS_OF_DAY = "SELECT session_id, mark FROM {table} WHERE day = ?"
+MARKED_DAYS = f"SELECT DISTINCT m.day FROM {ALL_MARKS} m WHERE m.day >= ? AND m.day <= ?"
 NEW_VERSION = (
-    "INSERT INTO summed_days (day, version, left_out, whole) VALUES (?, ?, ?, ?)"
+    "INSERT INTO summed_days (day, version, left_out, whole, has_scores) VALUES (?, ?, ?, ?, ?)"
     " ON CONFLICT (day) DO NOTHING"
 )
 NEXT_VERSION = (
-    "UPDATE summed_days SET version = ?, left_out = ?, whole = ? WHERE day = ? AND version = ?"
+    "UPDATE summed_days SET version = ?, left_out = ?, whole = ?, has_scores = ?"
+    " WHERE day = ? AND version = ?"
 )
-DELETE_MARK = "DELETE FROM day_marks WHERE day = ? AND session_id = ? AND mark = ?"
+NEXT_SCORES = "UPDATE summed_days SET version = ?, has_scores = ? WHERE day = ? AND version = ?"
+DELETE_MARK = "DELETE FROM {table} WHERE day = ? AND session_id = ? AND mark = ?"
 
 
 class DayRead(NamedTuple):
@@ -67,14 +79,14 @@ class DayRead(NamedTuple):
     Attributes:
         day: The number of days since 1970 in UTC.
         version: The version of its sums; None if it had none.
-        marks: The marks of the sessions that were summed up, in the order of sessions.
+        marks: The marks of the sessions that were summed up, in the order of sessions, by table.
         contained: The sessions that were summed up; None for all.
         sums: The new sums.
     """
 
     day: int
     version: int | None
-    marks: list[Row]
+    marks: dict[str, list[Row]]
     contained: list[str] | None
     sums: DaySums
 
@@ -104,7 +116,16 @@ def refresh_days(engine: Engine, moment: int | None = None) -> Iterator[int | Fa
 
 
 def _refresh_day(engine: Engine, day: int, before: int | None) -> bool:
-    return retried(lambda: write_day(engine, read_day(engine, day, before)))
+    def refresh() -> bool:
+        with read(engine) as tx:
+            scores_alone = before is None and _has_usage_summed(tx, day)
+        return write_day(engine, read_day(engine, day, before, scores_alone))
+
+    return retried(refresh)
+
+
+def _has_usage_summed(tx: Transaction, day: int) -> bool:
+    return any(summed.whole and summed.is_valid for summed in read_summed_days(tx, day, day))
 
 
 def days_to_sum(engine: Engine, moment: int) -> list[int]:
@@ -116,7 +137,11 @@ def days_to_sum(engine: Engine, moment: int) -> list[int]:
     with read(engine) as tx:
         marked = {row[0] for row in tx.rows(MARKED_DAYS, (first, end - 1))}
         summed = read_summed_days(tx, first, end - 1)
-        done = {day.number for day in summed if day.whole and day.is_valid}
+        done = {
+            day.number
+            for day in summed
+            if day.whole and day.is_valid and day.has_scores is not None
+        }
         used = _days_with_usage(tx, first, end, done)
         going_on = [day for day in range(end, moment // DAY_US + 1) if _is_due(tx, day, moment)]
     # A day whose rows were deleted still has sums to remove.
@@ -148,20 +173,31 @@ def _number(tx: Transaction, sql: str, *parameters: int) -> int:
     return int(tx.rows(sql, parameters)[0][0])
 
 
-def read_day(engine: Engine, day: int, before: int | None = None) -> DayRead:
+def read_day(
+    engine: Engine, day: int, before: int | None = None, scores_alone: bool = False
+) -> DayRead:
     """Return the sums of a day, with the marks of the sessions in them.
 
     Args:
         before: Leave out sessions with marks that were not closed before this time, in microseconds
             since 1970 UTC; None for none.
+        scores_alone: True for new sums of the scores, while the other sums stay as they are.
     """
+    tables = (score_marks,) if scores_alone else MARK_TABLES
     with read(engine) as tx:
         version = tx.row(DAY_VERSION, (day,))
         left = set() if before is None else unsettled_sessions(tx, day, before)
         # Appends to several sessions lock rows in the same order, so that no deadlock can occur.
-        marks = sorted(mark for mark in tx.rows(MARKS_OF_DAY, (day,)) if mark[0] not in left)
+        marks = {
+            table.name: sorted(
+                mark
+                for mark in tx.rows(MARKS_OF_DAY.format(table=table.name), (day,))
+                if mark[0] not in left
+            )
+            for table in tables
+        }
         contained = None if before is None else settled_sessions(tx, day, before)
-        sums = sum_day(tx, day, before)
+        sums = sum_scores_of_day(tx, day) if scores_alone else sum_day(tx, day, before)
     return DayRead(day, None if version is None else version[0], marks, contained, sums)
 
 
@@ -172,18 +208,27 @@ def write_day(engine: Engine, day_read: DayRead) -> bool:
         if not _claim_day(tx, day_read):
             return False
         for table in DAY_SUM_TABLES:
-            tx.run(f"DELETE FROM {table.name} WHERE day = ?", (day_read.day,))
-            tx.run_many(insert_sql(table), day_read.sums.rows[table.name])
+            if table.name in day_read.sums.rows:
+                tx.run(f"DELETE FROM {table.name} WHERE day = ?", (day_read.day,))
+                tx.run_many(insert_sql(table), day_read.sums.rows[table.name])
         tx.run(DELETE_SUMMED_SESSIONS, (day_read.day,))
         tx.run_many(insert_sql(summed_sessions), contained)
-        tx.run_many(DELETE_MARK, [(day_read.day, *mark) for mark in day_read.marks])
+        for name, marks in day_read.marks.items():
+            tx.run_many(DELETE_MARK.format(table=name), [(day_read.day, *mark) for mark in marks])
     return True
 
 
 def _claim_day(tx: Transaction, day_read: DayRead) -> bool:
     """Lock the day by changing its version; return False if another process has changed it."""
-    left_out, version = dumps(day_read.sums.left_out), random_number()
-    whole = int(day_read.contained is None)
+    sums, version = day_read.sums, random_number()
+    left_out, whole, has_scores = (
+        dumps(sums.left_out),
+        int(day_read.contained is None),
+        int(sums.has_scores),
+    )
     if day_read.version is None:
-        return tx.run(NEW_VERSION, (day_read.day, version, left_out, whole)) == 1
-    return tx.run(NEXT_VERSION, (version, left_out, whole, day_read.day, day_read.version)) == 1
+        return tx.run(NEW_VERSION, (day_read.day, version, left_out, whole, has_scores)) == 1
+    claimed = (day_read.day, day_read.version)
+    if sums.left_out is None:
+        return tx.run(NEXT_SCORES, (version, has_scores, *claimed)) == 1
+    return tx.run(NEXT_VERSION, (version, left_out, whole, has_scores, *claimed)) == 1

@@ -63,7 +63,7 @@ COLUMNS = {
     "v_response_metadata": "session_id response_id key value of_session created_at_us",
 }
 #: The statements that make the views, and the schema that they came with.
-DIGEST = ("0020", "7fcfb885f2470575")
+DIGEST = ("0021", "7fcfb885f2470575")
 
 as_migrated = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 

@@ -1,21 +1,15 @@
-"""Read a session's scores, and sum scores up by name, day, model, giver, session or metadata.
-
-Called by verbs/scores.py.
-"""
+"""SQL that sums rows of scores up. Called by score_sums.py."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine
-
 from eventstore.brief import brief
-from eventstore.errors import InvalidInputError, NotFoundError
-from eventstore.realtime.values import MAX_KEY_LENGTH, identifier, loads, storable
-from eventstore.store.database.tables.day_tables import day_of
-from eventstore.store.database.transaction import Row, Transaction, read
+from eventstore.errors import InvalidInputError
+from eventstore.realtime.values import MAX_KEY_LENGTH, storable
+from eventstore.store.database.tables.day_tables import ALL_MARKS, LACKING, day_of
+from eventstore.store.database.transaction import Transaction
 from eventstore.store.filters.filters import ScoreFilter
 from eventstore.store.filters.sql_conditions import (
     MOST_COUNTED,
@@ -27,32 +21,22 @@ from eventstore.store.filters.sql_conditions import (
     count_up_to,
     key_condition,
 )
-from eventstore.store.log.session_facts import no_session
-from eventstore.store.log.tombstones import refuse_erased
-from eventstore.store.readmodels.encrypted_rows import decrypted_texts, score_row_key
-from eventstore.times import date_of
 
 #: The groupings that name no key of metadata.
 GROUPS = ("name", "day", "model", "giver", "session")
 _OF_METADATA = "metadata:"
-#: How many groups a report has at most, and how many labels each of its entries.
-MAX_GROUPS, MAX_LABELS = 10_000, 100
+#: How many groups a report has at most.
+MAX_GROUPS = 10_000
 
-SCORES = (
-    "SELECT target, target_id, name, scorer, label, resource FROM scores WHERE session_id = ?"
-    " ORDER BY seq"
-)
-HEAD = "SELECT head_seq, projected_seq, erased_at FROM streams WHERE session_id = ?"
-_ROW_OF = {
-    "response": "SELECT 1 FROM responses WHERE session_id = ? AND response_id = ?",
-    "item": "SELECT 1 FROM items WHERE session_id = ? AND item_id = ?",
-}
 # A session's own pair wins over a response's.
 _METADATA = (
     "COALESCE(y.value, (SELECT z.value FROM response_metadata z WHERE z.session_id = c.session_id"
     " AND z.response_id = c.response_id AND z.key = ? AND z.own = 1))"
 )
 _SESSION_PAIR = " LEFT JOIN session_metadata y ON y.session_id = c.session_id AND y.key = ?"
+
+#: SQL and its parameters.
+Statement = tuple[str, list[Any]]
 
 
 class _Group(NamedTuple):
@@ -71,115 +55,18 @@ class _Group(NamedTuple):
     is_unknown: bool = False
 
 
-def read_scores(engine: Engine, session_id: str) -> list[dict[str, Any]]:
-    """Return the scores of a session, its responses and its items, in the order of the log.
-
-    Raises:
-        NotFoundError: There is no such session.
-        ErasedError: The session was erased.
-    """
-    with read(engine) as tx:
-        _head(tx, session_id)
-        return [_resource(tx, session_id, row) for row in tx.rows(SCORES, (session_id,))]
-
-
-def _head(tx: Transaction, session_id: str) -> Row:
-    row = tx.row(HEAD, (session_id,))
-    if row is None:
-        raise no_session(session_id)
-    refuse_erased(tx, session_id, row[2])
-    return row
-
-
-def _resource(tx: Transaction, session_id: str, row: Row) -> dict[str, Any]:
-    key = score_row_key(row[:4])
-    _, resource = decrypted_texts(tx, "scores", session_id, key, *row[4:])
-    found: dict[str, Any] = loads(resource)
-    return found
-
-
-def check_target(
-    engine: Engine, session_id: str, response_id: str | None, item_id: str | None
-) -> None:
-    """Check that there is a session, and the response or item of it that is to be scored.
-
-    If the session is not projected up to its last event, any response and item may be there.
-
-    Raises:
-        NotFoundError: There is no such session, response or item.
-        ErasedError: The session was erased.
-    """
-    with read(engine) as tx:
-        head = _head(tx, session_id)
-        for kind, id_ in (("response", response_id), ("item", item_id)):
-            if id_ is None or head[1] < head[0]:
-                continue
-            if tx.row(_ROW_OF[kind], (session_id, identifier(id_) or id_)) is None:
-                raise NotFoundError(f"session {session_id} has no {kind} {id_}")
-
-
-@dataclass(slots=True)
-class _Summed:
-    """The scores of one name in one group, counted by their kinds."""
-
-    count: int = 0
-    numbers: int = 0
-    total: float = 0.0
-    least: float | None = None
-    most: float | None = None
-    true: int = 0
-    false: int = 0
-    texts: int = 0
-    labelled: int = 0
-    labels: dict[str, int] = field(default_factory=dict)
-
-    def add(self, kind: str, count: int, total: float, least: float, most: float) -> None:
-        """Count scores of one kind."""
-        self.count += count
-        if kind == "number":
-            self.numbers, self.total, self.least, self.most = count, total, least, most
-        elif kind == "boolean":
-            self.true, self.false = round(total), count - round(total)
-        elif kind == "label":
-            self.labelled = count
-        else:
-            self.texts = count
-
-
-def sum_scores(engine: Engine, by: str | None, filters: ScoreFilter) -> dict[str, Any]:
-    """Return scores summed up: counts, means, shares of true and labels, by name and group.
-
-    Args:
-        by: `name`, `day` (UTC), `model`, `giver`, `session` or `metadata:KEY`; None for `name`.
-        filters: The filter on scores.
-
-    Raises:
-        InvalidInputError: `by` is not valid, or the answer would be too long.
-    """
-    summed: dict[tuple[Any, str], _Summed] = {}
-    with read(engine) as tx:
-        numbers, *labels = sums_sql(tx, by, filters)
-        for key, name, *counted in tx.rows(*numbers):
-            summed.setdefault((key, name), _Summed()).add(*counted)
-        if len(summed) > MAX_GROUPS:
-            raise InvalidInputError(
-                f"there are more than {MAX_GROUPS:,} groups; choose fewer by --since and --until"
-            )
-        for statement in labels:
-            for key, name, label, count in tx.rows(*statement):
-                of_group = summed.get((key, name))  # nodes of a cluster have no common snapshot
-                if of_group is not None and len(of_group.labels) < MAX_LABELS:
-                    of_group.labels[label] = int(count)
-    keys = sorted(summed, key=lambda one: (one[0] is None, one[0], one[1]))
-    data = [_entry(_shown(by, key), name, summed[key, name]) for key, name in keys]
-    return {"object": "list", "by": by or "name", "data": data}
-
-
-def sums_sql(tx: Transaction, by: str | None, filters: ScoreFilter) -> list[tuple[str, list[Any]]]:
-    """Return the statements that sum scores up, and their parameters.
+def sums_sql(
+    tx: Transaction, by: str | None, filters: ScoreFilter, lacking: int | None = None
+) -> list[Statement]:
+    """Return the statements that sum the rows of scores up, and their parameters.
 
     The first counts scores by group, name and kind; the second, which an encrypted store has not,
     counts labels by group and name.
+
+    Args:
+        tx: The transaction that reads.
+        by, filters: As for `sum_scores`.
+        lacking: Only the sessions that the kept sums of this day lack; None for all.
 
     Raises:
         InvalidInputError: `by` is not valid.
@@ -187,6 +74,10 @@ def sums_sql(tx: Transaction, by: str | None, filters: ScoreFilter) -> list[tupl
     group = _group_of(by)
     where = Where([], [*group.parameters])
     _add_conditions(where, tx, filters)
+    if lacking is not None:
+        where.add(
+            f"c.session_id IN (SELECT k.session_id FROM {ALL_MARKS} k WHERE {LACKING})", lacking
+        )
     index = _index_of_sums(tx, group, filters)
     numbers = "COALESCE(SUM(n.number), 0), COALESCE(MIN(n.number), 0), COALESCE(MAX(n.number), 0)"
     counts = (
@@ -282,30 +173,3 @@ def _group_of(by: str | None) -> _Group:
     if by != key and 0 < len(key) <= MAX_KEY_LENGTH and key == storable(key):
         return _Group(_METADATA, _SESSION_PAIR, (key, key), is_unknown=True)
     raise InvalidInputError(f"--by {brief(by)}: use {', '.join(GROUPS)} or metadata:KEY")
-
-
-def _shown(by: str | None, key: Any) -> str | None:
-    """Return the key of a group as it is shown."""
-    if by == "day":
-        return date_of(int(key))
-    return None if key is None or (by == "giver" and key == "") else str(key)
-
-
-def _entry(key: str | None, name: str, summed: _Summed) -> dict[str, Any]:
-    truths = summed.true + summed.false
-    return {
-        "object": "eventstore.scores",
-        "key": key,
-        "name": name,
-        "count": summed.count,
-        "numbers": summed.numbers,
-        "mean": summed.total / summed.numbers if summed.numbers else None,
-        "min": summed.least,
-        "max": summed.most,
-        "true": summed.true,
-        "false": summed.false,
-        "true_share": summed.true / truths if truths else None,
-        "labelled": summed.labelled,
-        "labels": summed.labels,
-        "texts": summed.texts,
-    }

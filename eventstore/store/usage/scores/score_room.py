@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.resources.scores import MAX_SCORES, MAX_SCORES_OF_TARGET, Score
 from eventstore.store.database.transaction import read
-from eventstore.store.usage.query_scores import read_scores
+from eventstore.store.usage.scores.query_scores import read_scores
 
 COUNT = "SELECT COUNT(*) FROM scores WHERE session_id = ?"
 

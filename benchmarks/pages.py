@@ -85,6 +85,10 @@ def _time(chance: random.Random, stored: Stored) -> Parameters:
     return {"created[gte]": f"{since:.6f}", "created[lt]": f"{until:.6f}"}
 
 
+def _days(number: int) -> Callable[[random.Random, Stored], Parameters]:
+    return lambda chance, stored: {"created[gte]": f"{now() / 1e6 - number * 86_400:.6f}"}
+
+
 def _same(**parameters: Any) -> Callable[[random.Random, Stored], Parameters]:
     return lambda chance, stored: {
         **parameters,
@@ -133,7 +137,8 @@ PAGES: dict[str, Asked] = {
     "page of responses, customer and status": Asked(
         "/responses", _page(_one_of("status", "cancelled", "failed"), _customer)
     ),
-    "page of usage": Asked("/usage", _one_of("by", "customer", "env")),
+    "page of usage, by env": Asked("/usage", _same(by="env")),
+    "page of usage, by customer": Asked("/usage", _same(by="customer")),
     "page of usage, 7 days": Asked("/usage", _same(span="7")),
     "page of usage, all": Asked("/usage", _same(span="all")),
     "page of usage, a model": Asked("/usage", _page(_model)),
@@ -204,6 +209,12 @@ LISTS: dict[str, Asked] = {
     "suggestions: models": Asked("/v1/realtime/models", lambda chance, stored: {}),
     "usage by day and model": Asked("/v1/realtime/usage", _one_of("by", "day,model")),
     "usage by customer": Asked("/v1/realtime/usage", _one_of("by", "metadata:customer")),
+    "usage by customer, a day": Asked(
+        "/v1/realtime/usage", _both(_one_of("by", "metadata:customer"), _days(1))
+    ),
+    "usage by customer, 7 days": Asked(
+        "/v1/realtime/usage", _both(_one_of("by", "metadata:customer"), _days(7))
+    ),
     "latency by day": Asked("/v1/realtime/latency", _one_of("by", "day")),
     "context": Asked("/v1/realtime/context", lambda chance, stored: {}),
     **PAGES,
@@ -256,7 +267,12 @@ def _measure(
             chosen = [{**parameters, "limit": PAGE} for parameters in chosen]
         paths = [f"{asked.path}?{urlencode(parameters)}" for parameters in chosen]
         connection.close()  # it may have idled for longer than the server keeps it
-        entries = ask(connection, paths[0])  # what the first one warms up is not measured
+        try:
+            entries = ask(connection, paths[0])  # what the first one warms up is not measured
+        except RefusedError as error:
+            progress(f"pages: {what}: {name} is refused: {error}")
+            report.notes[f"refused, {what}: {name}"] = {"why": str(error)}
+            continue
         taken: list[float] = []
         processor: list[float] = []
         processes = [*children(), *backends(store.engine)]
@@ -283,11 +299,17 @@ def _measure(
         )
 
 
+class RefusedError(RuntimeError):
+    """The server does not answer such a question."""
+
+
 def ask(connection: http.client.HTTPConnection, path: str) -> int:
     """Ask, and read the answer whole; how many entries it has."""
     connection.request("GET", path)
     answer = connection.getresponse()
     body = answer.read()
+    if answer.status in (400, 503):
+        raise RefusedError(f"{answer.status} {body[:300]!r}")
     if answer.status != 200:
         raise RuntimeError(f"{path}: {answer.status} {body[:300]!r}")
     if path.startswith("/v1/"):

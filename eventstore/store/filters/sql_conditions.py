@@ -25,6 +25,9 @@ _LOOKS = 8
 _PAGE = 20
 # PostgreSQL: more rows would need more parameters than a statement can have.
 _MOST_LISTED = 16_000
+# PostgreSQL: of how many items that say all words of a phrase, in whatever order, one says the
+# phrase at most. The planner knows the former alone.
+_OF_WORDS = 10
 # A word that nobody says, and no statistics know.
 _UNHEARD = Term(["xqzvjwkxqzvjw"], prefix=False)
 _LISTED = 20_000
@@ -289,7 +292,9 @@ def few_that_say(
     columns = ", ".join(f"i.{name}" for name in names)
     most = most_few(tx)
     # To find that a common word has too many items takes time as well: 20 µs an item.
-    if most > MOST_COUNTED and _is_surely_common(tx, found, values, most):
+    is_phrase = any(len(term.tokens) > 1 for term in terms)
+    common = most * _OF_WORDS if is_phrase else most
+    if most > MOST_COUNTED and _is_surely_common(tx, found, values, common):
         most = MOST_COUNTED
     rows = tx.rows(f"SELECT {columns} FROM {found} LIMIT ?", [*values, most])
     if len(rows) >= most:
@@ -298,7 +303,7 @@ def few_that_say(
 
 
 def _is_surely_common(tx: Transaction, found: str, values: list[str], most: int) -> bool:
-    """PostgreSQL: return True if the planner expects more rows than `most`, and knows the words.
+    """PostgreSQL: return True if the planner knows the words, and expects more rows than `most`.
 
     The planner knows the commonest words alone. It takes each other one for half as common as the
     rarest of these, which may be far more than `most` in a large store.

@@ -13,13 +13,17 @@ from eventstore.errors import InvalidInputError
 MAX_LINES, MAX_TIMES = 100_000, 1_000_000
 
 
+class TooManyLinesError(InvalidInputError):
+    """An answer would have too many lines."""
+
+
 def check_lines(rows: Sized, limit: int) -> None:
     """Check that an answer is short enough; its query asks for one row more than is allowed.
 
     Raises:
-        InvalidInputError: The answer has more rows.
+        TooManyLinesError: The answer has more rows.
     """
     if len(rows) > limit:
-        raise InvalidInputError(
+        raise TooManyLinesError(
             f"it would have more than {limit:,} lines; narrow it by time, model or metadata"
         )

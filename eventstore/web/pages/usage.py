@@ -10,9 +10,11 @@ from starlette.datastructures import QueryParams
 
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.values import script_json
+from eventstore.store.usage.answer_lines import TooManyLinesError
 from eventstore.store.usage.unpriced import not_in_cost
 from eventstore.times import DAY_US, clamp_time, now, parse_time, to_iso
 from eventstore.verbs.queries import Queries
+from eventstore.verbs.reports import UsageEntry
 from eventstore.web.pages.filters import (
     OPERATORS,
     address,
@@ -34,6 +36,9 @@ _VALUES = 50
 #: How many sums of scores each table shows.
 _ENTRIES = 200
 _PREFERRED = ("customer", "customer_id", "tenant", "user", "agent")
+#: A key with so many values is compared only if the address names it: there may be no sums by its
+#: values, so that every response is read.
+_MANY_VALUES = 1000
 
 
 @router.get("/usage")
@@ -41,19 +46,18 @@ def show_usage(request: Request, queries: ScopedQueries) -> Response:
     """Show the usage of the responses that match the address."""
     query = request.query_params
     keys = queries.metadata_keys()
-    key = query.get("by") or next((k for k in _PREFERRED if k in keys), keys[0] if keys else None)
+    key = query.get("by") or _first_key(queries, keys)
     rows = rows_of(query)
     span = _span(queries, query)
     filters: dict[str, Any] = {"metadata": conditions_of(rows), **span.filters}
     if query.get("model"):
         filters["model"] = query["model"]
     by_day = queries.usage(by="day,model", **filters)
-    values = queries.usage(by=f"metadata:{key}", **filters)["data"] if key else []
-    values.sort(key=lambda entry: (-(entry["cost_usd"] or 0), -entry["total_tokens"]))
+    values = _by_values(queries, key, filters)
     answers = queries.latency(by="day", **filters)
     shown = {
         "days": by_day["data"],
-        "values": values[:_VALUES],
+        "values": (values or [])[:_VALUES],
         "latency": answers["data"],
         "context": queries.context(**filters)["data"],
     }
@@ -67,7 +71,7 @@ def show_usage(request: Request, queries: ScopedQueries) -> Response:
         models=queries.models(),
         keys=keys,
         key=key,
-        values=len(values),
+        is_compared=values is not None,
         spans={name: address("/usage", query, span=name, **_NO_DAYS) for name in SPANS},
         span=span,
         span_names=SPANS,
@@ -78,6 +82,29 @@ def show_usage(request: Request, queries: ScopedQueries) -> Response:
         scores=_scores(queries, filters),
         data=Markup(script_json({**shown, "key": key})),  # noqa: S704 - script_json escapes
     )
+
+
+def _first_key(queries: Queries, keys: list[str]) -> str | None:
+    """Return the key of metadata that is compared if the address names none."""
+    preferred = [key for key in _PREFERRED if key in keys]
+
+    def has_few(key: str) -> bool:
+        return len(queries.metadata_values(key, limit=_MANY_VALUES)) < _MANY_VALUES
+
+    return next(filter(has_few, dict.fromkeys([*preferred, *keys])), None)
+
+
+def _by_values(
+    queries: Queries, key: str | None, filters: dict[str, Any]
+) -> list[UsageEntry] | None:
+    """Return usage by the values of a key, the highest cost first; None for too many values."""
+    if key is None:
+        return []
+    try:
+        values = queries.usage(by=f"metadata:{key}", **filters)["data"]
+    except TooManyLinesError:
+        return None
+    return sorted(values, key=lambda entry: (-(entry["cost_usd"] or 0), -entry["total_tokens"]))
 
 
 _NO_DAYS: dict[str, str | None] = {"from": None, "to": None}

@@ -7,7 +7,11 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 from support import recordings
+from support.events import Call
 from support.page_serving import PHONE, Look, Served
+
+from eventstore.store.usage import answer_lines
+from eventstore.web.pages import usage as usage_page
 
 Picture = Callable[[Page], None]
 CHARTS = ("money", "tokens", "values", "latency", "context")
@@ -88,6 +92,28 @@ def test_on_a_phone_by_night(served: Served, look: Look, picture: Picture) -> No
 def test_a_filter_that_is_none_is_told(served: Served, look: Look, path: str) -> None:
     page = look(served.url + path, expected=("400",))
     expect(page.get_by_role("alert")).to_contain_text("bad filter")
+
+
+def test_a_key_of_many_values_is_compared_where_it_is_named(
+    pages: Callable[..., Served], look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage_page, "_MANY_VALUES", 3)
+    call = Call()
+    for number in range(3):
+        metadata = {"customer": f"customer-{number}", "env": "prod"}
+        usage = {"input_tokens": number + 1, "output_tokens": 1}
+        call.created(f"resp_{number}", metadata=metadata)
+        call.done(f"resp_{number}", metadata=metadata, usage=usage)
+    served = pages({"sess_1": call.frames})
+    page = look(served.url + "/usage?span=all")
+    expect(page.locator("#chart-values-title")).to_have_text("Cost by env")
+    page = look(served.url + "/usage?span=all&by=customer")
+    assert len(table(page, "values")) == 3
+    monkeypatch.setattr(answer_lines, "MAX_LINES", 2)
+    page = look(served.url + "/usage?span=all&by=customer")
+    expect(page.get_by_text("There are too many values of customer")).to_be_visible()
+    expect(page.locator("html[data-drawn='4']")).to_be_attached()
+    assert table(page, "money") and not page.locator("#chart-values").count()
 
 
 def test_an_empty_store(pages: Callable[..., Served], look: Look) -> None:

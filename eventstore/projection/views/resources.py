@@ -89,7 +89,8 @@ def _without_transcript(content: Any) -> Any:
 def _item(state: SessionState, item: Item, deltas: bool) -> dict[str, Any]:
     """Return an item as the server described it last, completed from other events."""
     resource = dict(item.wire)
-    resource.setdefault("id", item.id)
+    if not text(resource.get("id")):
+        resource["id"] = item.id  # an event names the item, and its body another thing
     kind = resource.setdefault("type", "message")
     if resource.get("status") == "in_progress" and _is_cut_off(state, item):
         resource["status"] = "incomplete"

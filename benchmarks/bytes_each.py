@@ -25,7 +25,7 @@ SIZES = {
     ),
 }
 #: What takes less for a response is told as one.
-LEAST = 5.0
+LEAST = 20.0
 
 
 def run(databases: Databases, options: Options) -> Report:

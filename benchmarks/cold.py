@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import random
 import subprocess
+import time
 from functools import partial
 from urllib.parse import urlencode, urlsplit
 
@@ -31,6 +32,8 @@ from benchmarks.pages import (
 from benchmarks.report import Report
 from benchmarks.rounds import timed
 
+#: The path at which a server says that it is ready.
+READY = "/readyz"
 #: Questions that are asked until one is answered in time.
 MOST_ASKED = 20
 #: Lists of each kind; emptying all caches for each of them takes a while.
@@ -57,8 +60,18 @@ def run(databases: Databases, options: Options) -> Report:
     return report
 
 
+def _is_ready(connection: http.client.HTTPConnection) -> bool:
+    """Whether the server has found the database again, whose connections were ended."""
+    connection.request("GET", READY)
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status == 200
+
+
 def _measure(report: Report, what: str, asked: Asked, stored: Stored, address: str) -> None:
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=600)
+    while not _is_ready(connection):
+        time.sleep(0.1)
     chance = random.Random(what)
     taken: list[float] = []
     while len(taken) < MOST_ASKED and (len(taken) < 2 or taken[-1] > TARGET_MS):

@@ -23,9 +23,10 @@ from eventstore.times import now, to_iso
 
 #: Seconds that a session's first frames wait for the server to name the session's id.
 NAMING_WAIT = 1.0
-# Shares of the memory limit: above the first, entries go to the spool; above the second, producers
-# should slow down.
-_SPOOL_SHARE, _SLOW_DOWN_SHARE = 0.5, 0.75
+# Shares of the memory limit: above the first, the writer does not wait for more to write at once;
+# above the second, it leaves the disk and the processor to the spool thread; above the third,
+# entries go to the spool; above the fourth, producers should slow down.
+_HURRY_SHARE, _FLOOD_SHARE, _SPOOL_SHARE, _SLOW_DOWN_SHARE = 0.125, 0.25, 0.5, 0.75
 # About how many bytes an entry takes besides its text.
 _ENTRY_OVERHEAD = 250
 
@@ -122,6 +123,14 @@ class PendingFrames:
         self._memory = memory
         self._queue: list[Entry] = []
         self._naming: dict[str, ActiveRecording] = {}
+
+    def is_hurried(self) -> bool:
+        """Return True if there is enough to write, or if somebody waits for a commit."""
+        return self.urgent or self.held > _HURRY_SHARE * self._memory
+
+    def is_flooded(self) -> bool:
+        """Return True if more than a quarter of the memory limit is in use."""
+        return self.held > _FLOOD_SHARE * self._memory
 
     def is_filling(self) -> bool:
         """Return True if more than half of the memory limit is in use."""
@@ -287,7 +296,10 @@ class PendingFrames:
     def _put(self, recording: ActiveRecording, frame: Frame, closing: bool = False) -> None:
         recording.number += 1
         entry = Entry(recording.target.key, recording.number, frame, closing)
+        was_hurried = self.is_hurried()
         self.held += _ENTRY_OVERHEAD + len(frame.text)
+        if self.is_hurried() and not was_hurried:
+            self.changed.notify()
         if recording.waiting is not None:
             recording.waiting.append(entry)
             if len(recording.waiting) == 1:

@@ -20,9 +20,6 @@ from eventstore.capture.recorder.spool.spool_format import Entry, frames_in
 #: The trouble that is reported until the database itself names an error.
 SLOW_DATABASE = "the database takes long"
 LOGGER = logging.getLogger("eventstore.recorder")
-#: The spool thread is flooded if it takes more than so many bytes at once; the writer then does not
-#: read the spool, for so many seconds at most. Both at once would slow each other down.
-_FLOOD_BYTES, _FLOOD_SECONDS = 2 * 1024 * 1024, 30.0
 
 
 @dataclass
@@ -34,14 +31,13 @@ class RecorderState:
         spool: The entries on disk.
         interval: Seconds from one append to the next.
         patience: Seconds that an append may take before the spool thread takes over.
-        spooling: Whether all entries go to the spool, and the writer appends from there.
+        spooling: Whether entries go to the spool, and the writer appends from there.
         in_flight: Entries that the writer has taken and not appended yet, by recording.
         append_started: When the writer began the append that it is at, by the monotonic clock.
         unconfirmed: For each recording, the number of the last entry that may have been written
             without our knowing.
         spool_busy: Whether the spool thread has entries that are not on disk yet.
-        flood_since: When the spool thread was first flooded, by the monotonic clock; None if it is
-            not.
+        spooled_at: When the spool thread took entries last, by the monotonic clock.
         stop_deadline: When the writer shall stop at the latest, by the monotonic clock; None while
             the recorder is open.
         writer_ended: Whether the writer has stopped; the spool thread takes what is left.
@@ -58,7 +54,7 @@ class RecorderState:
     append_started: float | None = None
     unconfirmed: dict[str, int] = field(default_factory=dict)
     spool_busy: bool = False
-    flood_since: float | None = None
+    spooled_at: float = 0.0
     stop_deadline: float | None = None
     writer_ended: bool = False
     trouble: str | None = None
@@ -168,20 +164,22 @@ class RecorderState:
         self.lost += lost
         return lost
 
-    def note_spooled(self, size: int) -> None:
-        """Note how many bytes the spool thread has taken at once. With the lock held."""
-        if size < _FLOOD_BYTES:
-            self.flood_since = None
-        elif self.flood_since is None:
-            self.flood_since = time.monotonic()
-
     def is_flooded(self) -> bool:
         """Return True if the writer must not read the spool yet, to leave the disk to the other."""
-        if self.pending.spool_fails:
-            return False
-        since = self.flood_since
-        flooded = since is not None and time.monotonic() - since < _FLOOD_SECONDS
-        return flooded or self.pending.is_filling()
+        return self.pending.is_flooded() and not self.pending.spool_fails
+
+    def must_spool(self) -> bool:
+        """Return True if the spool thread must take what is in memory. With the lock held.
+
+        While the writer reads the spool, and nothing else keeps it from the database, newer entries
+        stay in memory for a while. So the writer can reach the end of the spool, however fast they
+        come.
+        """
+        if not self.spooling:
+            return self.is_slow()
+        if self.trouble != SLOW_DATABASE or self.pending.is_flooded():
+            return True
+        return time.monotonic() - self.spooled_at > self.patience
 
     def is_slow(self) -> bool:
         """Return True if an append takes too long, or memory fills. With the lock held."""

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
-from eventstore.capture.recorder.pending_frames import size_of
 from eventstore.capture.recorder.recorder_state import LOGGER, SLOW_DATABASE, RecorderState, flat
 from eventstore.capture.recorder.spool.spool_format import Entry, frames_in
 from eventstore.common import unforeseen
@@ -38,11 +38,11 @@ class SpoolThread:
             # The journal comes before a recording's frames, which may wait for the session's id.
             state.journal(begun)
             with pending.lock:
-                if not state.spooling and not over and not state.is_slow():
+                if not over and not state.must_spool():
                     continue
                 in_flight, queued = flat(state.in_flight), pending.take()
                 state.spool_busy = bool(in_flight or queued)
-                state.note_spooled(size_of([*in_flight, *queued]))
+                state.spooled_at = time.monotonic()
                 is_new = False
                 if state.spool_busy and not state.spooling:
                     is_new = state.start_spooling(SLOW_DATABASE)

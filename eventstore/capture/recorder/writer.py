@@ -99,7 +99,7 @@ class Writer:
             if state.spooling:
                 due: float | None = self._retry_at
             elif len(pending):
-                hurried = pending.urgent or stop is not None
+                hurried = pending.is_hurried() or stop is not None
                 due = clock if hurried else self._taken_at + self._pause
             else:
                 waiting = pending.seconds_to_naming()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -128,6 +130,44 @@ def test_what_half_of_a_transaction_has_written_is_not_written_again(
     for number in range(20):
         assert [text for _, text in wire(any_store, f"sess_{number}")][1:] == ["x"]
     is_in_step(any_store)
+
+
+def test_a_recorder_comes_back_from_its_spool_while_frames_go_on(
+    store: EventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database is slow once. Frames that come faster than the spool is read stay in memory."""
+    append, slow = store.append_together, threading.Event()
+
+    def appending(appends: Sequence[Append]) -> list[Appended]:
+        if slow.is_set():
+            slow.clear()
+            time.sleep(1)
+        return append(appends)
+
+    monkeypatch.setattr(store, "append_together", appending)
+    with Recorder(store, tmp_path / "spool", memory=64 << 20, patience=0.3) as recorder:
+        sessions = talk(recorder, SESSIONS)
+        wait_until(lambda: recorder.counters().behind == 0)
+        slow.set()
+        numbers = itertools.count()
+
+        def talks_on() -> bool:
+            number = next(numbers)
+            for session in sessions:
+                session.record(CLIENT, f"{number} {'x' * 20_000}")
+            return recorder.counters().spooled > 0
+
+        wait_until(talks_on)
+        wait_until(lambda: talks_on() and recorder.trouble is None)
+        spooled, number = recorder.counters().spooled, next(numbers)
+        for session in sessions:
+            session.record(CLIENT, f"{number} last")
+        wait_until(lambda: recorder.counters().behind == 0)
+        assert recorder.counters().spooled == spooled
+    for one in range(SESSIONS):
+        said = [str(text).split()[0] for _, text in wire(store, f"sess_{one}")][1:]
+        assert said == [str(n) for n in range(number + 1)]
+    is_in_step(store)
 
 
 def test_both_end_before_an_error_is_raised() -> None:

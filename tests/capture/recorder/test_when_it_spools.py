@@ -20,6 +20,11 @@ def state(tmp_path: Path) -> RecorderState:
     return RecorderState(pending, Spool(tmp_path / "spool"), interval=0.05, patience=60)
 
 
+def start_spooling(state: RecorderState, trouble: str) -> None:
+    with state.pending.lock:
+        state.start_spooling(trouble)
+
+
 def test_entries_go_to_the_spool_if_an_append_takes_long_or_memory_fills(
     state: RecorderState,
 ) -> None:
@@ -33,7 +38,7 @@ def test_entries_go_to_the_spool_if_an_append_takes_long_or_memory_fills(
 
 
 def test_new_entries_stay_in_memory_while_the_spool_is_read(state: RecorderState) -> None:
-    state.start_spooling(SLOW_DATABASE)
+    start_spooling(state, SLOW_DATABASE)
     state.spooled_at = time.monotonic()
     assert not state.must_spool() and not state.is_flooded()
     state.pending.held = MEMORY // 4 + 1
@@ -43,7 +48,7 @@ def test_new_entries_stay_in_memory_while_the_spool_is_read(state: RecorderState
 
 
 def test_all_entries_go_to_the_spool_while_the_database_is_away(state: RecorderState) -> None:
-    state.start_spooling("the database cannot be reached")
+    start_spooling(state, "the database cannot be reached")
     state.spooled_at = time.monotonic()
     assert state.must_spool()
 

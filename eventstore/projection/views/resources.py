@@ -294,10 +294,10 @@ def _output(state: SessionState, response: Response, items: list[Item], deltas: 
     untold = response.live is not None and not wire
     if response.done_seq is None or untold or not isinstance(wire, list):
         return [_item(state, item, deltas or is_settled(state, item)) for item in items]
-    by_id = {item.wire.get("id"): item for item in items}
+    by_id = {id_: item for item in items if (id_ := text(item.wire.get("id")))}
     output: list[Any] = []
     for entry in wire:
-        item = by_id.get(text(mapping(entry).get("id")))
+        item = by_id.get(text(mapping(entry).get("id")) or "")
         if item is None or not isinstance(entry, dict):
             output.append(entry)
         else:

@@ -122,7 +122,7 @@ class Recorder(ClosedAtEnd):
         self._threads = [
             Thread(target=work.run, name=f"eventstore-{name}", daemon=True)
             for name, work in (
-                ("writer", Writer(self._state, self._checked_store, _writers_of(store))),
+                ("writer", Writer(self._state, self._checked_store)),
                 ("spool", SpoolThread(self._state)),
             )
         ]
@@ -294,11 +294,6 @@ def _detach_all() -> None:
 
 _RECORDERS: weakref.WeakSet[Recorder] = weakref.WeakSet()
 os.register_at_fork(after_in_child=_detach_all)
-
-
-def _writers_of(store: WritableLog) -> int:
-    """Return how many transactions write at once: SQLite has one writer."""
-    return 2 if store.engine.dialect.name == "postgresql" else 1
 
 
 def _url_of(store: WritableLog) -> str:

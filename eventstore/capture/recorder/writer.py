@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
-from itertools import chain
 
-from eventstore.capture.recorder.at_once import both
 from eventstore.capture.recorder.deliver import deliver_together
 from eventstore.capture.recorder.deliver_always import deliver_always, is_outage
 from eventstore.capture.recorder.pending_frames import fail, size_of
@@ -29,9 +27,6 @@ _READ_BYTES = 4 * 1024 * 1024
 #: What is appended in one transaction: so many sessions at most, and so many bytes if it has more
 #: than one. They share the cost of its statements and of its commit, and locks are short.
 _SESSIONS_PER_APPEND, _BYTES_PER_APPEND = 200, 4 * 1024 * 1024
-#: From so many bytes on, PostgreSQL gets them in two transactions at once: it works at one while
-#: this process prepares the other.
-_WORTH_DIVIDING = 1024 * 1024
 #: With fewer sessions than these, each is appended by itself if one of them refuses its entries.
 _FEWEST_HALVED = 16
 #: Appends are so far apart that the writer works for at most one part in so many of the time, but
@@ -40,8 +35,6 @@ _WORK_SHARE, _LONGEST_PAUSE = 4, 0.25
 #: Seconds from one try to the next while the database is away: at first, and at most.
 _RETRY, _LONGEST_RETRY = 0.1, 2.0
 
-#: Entries by the recording's key: what is appended in one transaction.
-_Batch = dict[str, list[Entry]]
 #: A session with the entries to append.
 _Group = tuple[TargetSession, list[Entry]]
 
@@ -52,13 +45,10 @@ class Writer:
     Args:
         state: Shared with the spool thread.
         open_store: Returns the store; it is called again until it succeeds.
-        at_once: How many transactions the database works at: one, or two.
     """
 
-    def __init__(
-        self, state: RecorderState, open_store: Callable[[], WritableLog], at_once: int
-    ) -> None:
-        self._state, self._open, self._at_once = state, open_store, at_once
+    def __init__(self, state: RecorderState, open_store: Callable[[], WritableLog]) -> None:
+        self._state, self._open = state, open_store
         self._taken_at = 0.0
         self._retry_at, self._retry = 0.0, _RETRY
         self._has_orphans = True
@@ -112,17 +102,16 @@ class Writer:
 
     def _write(self) -> None:
         state, pending = self._state, self._state.pending
-        for batches in self._batches_at_once():
+        for groups in _batches(state.in_flight):
             with pending.lock:
                 if state.spooling:
                     return  # the spool thread has taken the rest
                 state.append_started = time.monotonic()
             try:
-                self._deliver_batches(batches)
+                self._deliver_groups(groups)
             except (DatabaseUnavailableError, SchemaError) as error:
                 self._start_spooling(error)
                 return
-            groups = {key: entries for batch in batches for key, entries in batch.items()}
             with pending.lock:
                 waiters: list[Future[None]] = []
                 for key, entries in groups.items():
@@ -143,28 +132,21 @@ class Writer:
         self._pause = max(state.interval, min(_WORK_SHARE * took, _LONGEST_PAUSE))
         self._log_recovery(recovered)
 
-    def _batches_at_once(self) -> list[list[_Batch]]:
-        """Return what is in flight in batches, and as many together as the database works at."""
-        at_once = self._at_once
-        batches = _batches(self._state.in_flight, at_once)
-        return [batches[first : first + at_once] for first in range(0, len(batches), at_once)]
-
-    def _deliver_batches(self, batches: Sequence[_Batch]) -> None:
-        """Append one batch, or two at once, each in a transaction of its own."""
+    def _deliver_groups(self, groups: dict[str, list[Entry]]) -> None:
         state = self._state
         recordings = state.pending.recordings
-        done = self._deliver_at_once([self._known_groups(batch) for batch in batches])
-        for key, entries in chain.from_iterable(batch.items() for batch in batches):
+        done = self._deliver_together(self._known_groups(groups))
+        for key, entries in groups.items():
             if key not in done:
                 state.journal([recordings[key]])
                 self._deliver_recording(key, entries, sure=self._is_next(key, entries))
             if entries[-1].closing:
                 note_ended(self._open(), recordings[key].target.session_id)
 
-    def _known_groups(self, batch: _Batch) -> list[_Group]:
+    def _known_groups(self, entries_of: dict[str, list[Entry]]) -> list[_Group]:
         """Return those whose session is known, and whose entries follow what the database has."""
         groups = []
-        for key, entries in batch.items():
+        for key, entries in entries_of.items():
             target = self._state.pending.recordings[key].target
             is_known = target.session_id is not None and not target.erased
             # They are written, but not noted as delivered, if an append beside theirs failed.
@@ -172,14 +154,6 @@ class Writer:
             if is_known and not is_written and self._follows(key, entries):
                 groups.append((target, entries))
         return groups
-
-    def _deliver_at_once(self, batches: Sequence[list[_Group]]) -> set[str]:
-        """Append one batch, or two at once, as `_deliver_together` does."""
-        if len(batches) == 1:
-            return self._deliver_together(batches[0])
-        one, other = batches
-        found = both(lambda: self._deliver_together(one), lambda: self._deliver_together(other))
-        return found[0] | found[1]
 
     def _follows(self, key: str, entries: list[Entry]) -> bool:
         """Return True if entries follow those that are known to be in the database."""
@@ -240,7 +214,7 @@ class Writer:
                 return
             groups = by_recording(state.spool.read(_READ_BYTES))
             for batch in _batches(self._undelivered(groups)):
-                self._deliver_batches([batch])
+                self._deliver_groups(batch)
                 with pending.lock:
                     waiters = [
                         one
@@ -324,23 +298,15 @@ class Writer:
                 self._state.spool.end(key)
 
 
-def _batches(groups: _Batch, at_once: int = 1) -> list[_Batch]:
-    """Return groups of entries in batches, each of which is appended in one transaction.
-
-    Args:
-        groups: The entries, by recording.
-        at_once: How many transactions the database gets at once, if there is much to append.
-    """
-    sizes = {key: size_of(entries) for key, entries in list(groups.items())}
-    total, most = sum(sizes.values()), _BYTES_PER_APPEND
-    if total >= _WORTH_DIVIDING:
-        most = min(most, total // at_once + 1)
-    batches: list[_Batch] = []
+def _batches(groups: dict[str, list[Entry]]) -> Iterator[dict[str, list[Entry]]]:
+    """Yield groups of entries that are appended in one transaction."""
+    batch: dict[str, list[Entry]] = {}
     size = 0
-    for key, its_size in sizes.items():
-        size += its_size
-        if not batches or len(batches[-1]) == _SESSIONS_PER_APPEND or size > most:
-            batches.append({})
-            size = its_size
-        batches[-1][key] = groups[key]
-    return batches
+    for key, entries in list(groups.items()):
+        size += size_of(entries)
+        if batch and (len(batch) == _SESSIONS_PER_APPEND or size > _BYTES_PER_APPEND):
+            yield batch
+            batch, size = {}, size_of(entries)
+        batch[key] = entries
+    if batch:
+        yield batch

@@ -56,7 +56,7 @@ def test_what_half_of_a_transaction_has_written_is_not_written_again(
 def test_frames_that_come_while_the_spool_is_read_are_written_behind_it(
     store: EventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A database is slow once. Later frames stay in memory while the spool is read, or follow it."""
+    """A database is slow once. Later frames stay in memory for a while, or go to the spool too."""
     append, slow = store.append_together, threading.Event()
 
     def appending(appends: Sequence[Append]) -> list[Appended]:

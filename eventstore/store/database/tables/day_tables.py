@@ -47,29 +47,24 @@ def _line() -> Column[int]:
     return Column("line", Integer, primary_key=True, autoincrement=False)
 
 
-# One row says that a session changed what is billed on a day after the day was summed up.
-day_marks = Table(
-    "day_marks",
-    metadata,
-    Column("session_id", String(128), primary_key=True),
-    _day(),
-    # A random number, new with each change.
-    Column("mark", BigInteger, nullable=False),
-    Index("day_marks_day", "day"),
-    sqlite_with_rowid=False,
-)
+def _marks(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("session_id", String(128), primary_key=True),
+        _day(),
+        # A random number, new with each change.
+        Column("mark", BigInteger, nullable=False),
+        Index(f"{name}_day", "day"),
+        sqlite_with_rowid=False,
+    )
 
+
+# One row says that a session changed what is billed on a day after the day was summed up.
+day_marks = _marks("day_marks")
 # The same for its scores on a day. A score may come long after the day, and leaves the sums of
 # usage valid.
-score_marks = Table(
-    "score_marks",
-    metadata,
-    Column("session_id", String(128), primary_key=True),
-    _day(),
-    Column("mark", BigInteger, nullable=False),
-    Index("score_marks_day", "day"),
-    sqlite_with_rowid=False,
-)
+score_marks = _marks("score_marks")
 
 summed_days = Table(
     "summed_days",

@@ -34,6 +34,7 @@ from eventstore.store.database.identity import (
     sees_commits,
 )
 from eventstore.store.database.retries import Result, write_retried
+from eventstore.store.database.tables.day_tables import DROP_SCORE_SUMS
 from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.times import now
 
@@ -388,6 +389,8 @@ def _take_name(tx: Transaction, name: str) -> str:
     if row is not None:
         return str(row[0])
     tx.run(INSERT_KEY_STORE_ID, (name,))
+    for statement in DROP_SCORE_SUMS:  # From now on, labels are encrypted.
+        tx.run(statement)
     return name
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -209,6 +210,24 @@ def test_labels_beyond_those_that_are_read_are_counted_by_rows(
         labels = {entry["name"]: entry["labels"] for entry in scored.score_sums()["data"]}
     assert labels == {entry["name"]: entry["labels"] for entry in before[0]["data"]}
     drop_sums(scored)
+
+
+def test_a_store_that_gets_keys_keeps_no_labels_in_sums(scored: EventStore, tmp_path: Path) -> None:
+    url = scored.engine.url.render_as_string(hide_password=False)
+    before = scored.score_sums()["data"]
+    assert any(entry["labels"] for entry in before)
+    with EventStore(url, keys=f"sqlite:///{tmp_path / 'keys.db'}") as keyed:
+        keyed.append("sess_new", call(0))
+        keyed.score("sess_new", "topic", "a secret")
+        with keyed.engine.connect() as connection:
+            assert connection.execute(text("SELECT COUNT(*) FROM score_days")).scalar_one() == 0
+        keyed.sum_days().raise_for_errors()
+        with keyed.engine.connect() as connection:
+            labels = text("SELECT COUNT(*) FROM score_days WHERE label <> ''")
+            assert connection.execute(labels).scalar_one() == 0
+        after = keyed.score_sums()["data"]
+    assert [entry["labels"] for entry in after] == [{}] * len(after)
+    assert sum(entry["count"] for entry in after) == sum(entry["count"] for entry in before) + 1
 
 
 def test_days_from_before_there_were_sums_of_scores_get_them(scored: EventStore) -> None:

@@ -165,6 +165,12 @@ score_days = Table(
 
 #: The tables with the sums themselves.
 DAY_SUM_TABLES = (usage_days, value_days, latency_days, turn_days, score_days)
+#: SQL that drops the sums of scores, which have labels, and makes a refresh that goes on discard
+#: its result.
+DROP_SCORE_SUMS = (
+    "UPDATE summed_days SET has_scores = NULL, version = version + 1",
+    "DELETE FROM score_days",
+)
 #: The tables with marks of days, by which sums are not valid any more.
 MARK_TABLES = (day_marks, score_marks)
 #: SQL of the sessions that have marked days, whatever for.

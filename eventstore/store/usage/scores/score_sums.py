@@ -120,7 +120,8 @@ def _statements(tx: Transaction, by: str | None, filters: ScoreFilter) -> Iterat
         return
     found = find_coverage(tx, filters.since, filters.until, of="scores")
     for days in found.days:
-        yield _kept_sums_sql(_KEPT_GROUPS[by], days, filters)
+        counts, labels = _kept_sums_sql(_KEPT_GROUPS[by], days, filters)
+        yield [counts] if tx.keys.name(tx) is not None else [counts, labels]
     for part in row_parts(filters, found):
         yield sums_sql(tx, by, part.filters, part.day)
 

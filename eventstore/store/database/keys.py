@@ -34,7 +34,6 @@ from eventstore.store.database.identity import (
     sees_commits,
 )
 from eventstore.store.database.retries import Result, write_retried
-from eventstore.store.database.tables.day_tables import DROP_SCORE_SUMS
 from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.times import now
 
@@ -383,6 +382,8 @@ def _take_name(tx: Transaction, name: str) -> str:
 
     Another process may have been faster, with another name.
     """
+    from eventstore.store.database.tables.day_tables import DROP_SCORE_SUMS  # slow to import
+
     if tx.postgresql:
         tx.run("LOCK TABLE key_stores IN SHARE ROW EXCLUSIVE MODE")
     row = tx.row(KEY_STORE_ID)

@@ -166,9 +166,14 @@ def differences(driver: Driver, told: list[tuple[str, str]], store: EventStore) 
 def changes(driver: Driver, one: list[tuple[str, str]], other: list[tuple[str, str]]) -> list[str]:
     """Where a run's items are not those of another.
 
-    Where a clock decides what was heard, only who said something is compared; `differences` says
-    whether the words are right.
+    How much was heard, a clock may decide, and whether late words stand before the next ones.
     """
-    if driver.by_clock:
-        one, other = [(who, "") for who, _ in one], [(who, "") for who, _ in other]
+    if driver.by_clock and len(one) == len(other):
+        pairs = zip(one, other, strict=True)
+        return [f"{a}, {b}" for a, b in pairs if a[0] != b[0] or not _are_one_text(a[1], b[1])]
     return [] if one == other else [f"{one}", f"{other}"]
+
+
+def _are_one_text(one: str, other: str) -> bool:
+    longer, shorter = (one, other) if len(one) >= len(other) else (other, one)
+    return longer.startswith(shorter) or longer.endswith(f" {shorter}")

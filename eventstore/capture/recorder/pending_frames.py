@@ -121,12 +121,13 @@ class PendingFrames:
         self.urgent = self.spool_fails = False
         self.is_closed = self.delivery_ended = self.in_forked_child = False
         self._memory = memory
+        self._hurry_from = _HURRY_SHARE * memory
         self._queue: list[Entry] = []
         self._naming: dict[str, ActiveRecording] = {}
 
     def is_hurried(self) -> bool:
         """Return True if there is enough to write, or if somebody waits for a commit."""
-        return self.urgent or self.held > _HURRY_SHARE * self._memory
+        return self.urgent or self.held > self._hurry_from
 
     def is_flooded(self) -> bool:
         """Return True if more than a quarter of the memory limit is in use."""
@@ -296,9 +297,9 @@ class PendingFrames:
     def _put(self, recording: ActiveRecording, frame: Frame, closing: bool = False) -> None:
         recording.number += 1
         entry = Entry(recording.target.key, recording.number, frame, closing)
-        was_hurried = self.is_hurried()
+        before = self.held
         self.held += _ENTRY_OVERHEAD + len(frame.text)
-        if self.is_hurried() and not was_hurried:
+        if before <= self._hurry_from < self.held:
             self.changed.notify()
         if recording.waiting is not None:
             recording.waiting.append(entry)

@@ -187,7 +187,7 @@ def read_day(
     with read(engine) as tx:
         version = tx.row(DAY_VERSION, (day,))
         left = set() if before is None else unsettled_sessions(tx, day, before)
-        # Appends to several sessions lock rows in the same order, so that no deadlock can occur.
+        # Appends to several sessions lock rows of a table in the same order.
         marks = {
             table.name: sorted(
                 mark

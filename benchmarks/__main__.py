@@ -75,7 +75,11 @@ def main() -> int:
     backends = () if set(names) <= COMPUTED else tuple(given.db or BACKENDS)
     options = Options(given.quick, backends, given.dir, given.rounds)
     options = options._replace(
-        responses=given.responses, stores=tuple(given.store), chill=given.chill
+        responses=given.responses,
+        sessions=given.sessions,
+        minutes=given.minutes,
+        stores=tuple(given.store),
+        chill=given.chill,
     )
     if given.calls:
         options = options._replace(calls=tuple(given.calls))
@@ -110,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--keep-quick", action="store_true", help="keep figures that are of a quick run")
     add("--to-before", action="store_true", help="keep what they replace as the figures before")
     add("--responses", type=int, help="how many responses stores are filled with")
+    add("--sessions", type=int, help="rebuild_many: so many sessions, in thousands")
     add(
         "--store",
         action="append",
@@ -119,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--chill", default="", help="cold: a command that empties all caches")
     add("--calls", action="append", type=int, help="plan, calls: so many live calls")
+    add("--minutes", type=int, default=0, help="calls: for how long they have gone on before")
     add("--assume", action="append", metavar="NAME=VALUE", help="plan: benchmarks/assumptions.py")
     return parser
 

@@ -29,25 +29,28 @@ def run(databases: Databases, options: Options) -> Report:
         held = 0
         for calls in options.calls or (CALLS if memory == MEMORY_MB[0] else MANY_CALLS):
             progress(f"calls: {calls} calls, {memory} MB")
-            if _measure(databases, report, calls, seconds, memory):
+            if _measure(databases, report, calls, seconds, memory, options.minutes):
                 held = calls
         report.add(f"calls that are held with {memory} MB", float(held), unit="")
     return report
 
 
-def _measure(databases: Databases, report: Report, calls: int, seconds: float, memory: int) -> bool:
+def _measure(
+    databases: Databases, report: Report, calls: int, seconds: float, memory: int, minutes: int
+) -> bool:
     """Add the figures of a number of calls, and return True if they are held."""
     with databases.fresh(POSTGRESQL) as url:
         with EventStore(url) as store:
             report.notes[POSTGRESQL] = settings_of(store.engine)
-        numbers = (str(calls), str(seconds), str(memory))
+        numbers = (str(calls), str(seconds), str(memory), str(minutes))
         spool = str(databases.path(".spool"))
         found = answer("-m", "benchmarks.live_calls", url, spool, *numbers)
-    report.notes[f"curve of {calls} calls, {memory} MB"] = found.pop("curve")
+    what = f"{calls} calls{f' of {minutes} minutes' if minutes else ''}, {memory} MB"
+    report.notes[f"curve of {what}"] = found.pop("curve")
     is_held = not found["spooled"] and not found["missed"] and found["behind_p99"] <= _P99
     committed, threads = found.pop("committed"), found.pop("threads_cores")
     report.add(
-        f"{calls} calls, {memory} MB: frames committed a second",
+        f"{what}: frames committed a second",
         committed,
         unit="",
         **{name.replace("_", " "): value for name, value in found.items()},

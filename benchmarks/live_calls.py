@@ -1,8 +1,9 @@
 """Live voice calls, handed over to one recorder at their real pace, in a process of their own.
 
-`python -m benchmarks.live_calls URL SPOOL CALLS SECONDS MEMORY` prints JSON: what was offered, what
-was committed, how far behind that was, and what it cost. MEMORY is what the recorder may hold, in
-MB.
+`python -m benchmarks.live_calls URL SPOOL CALLS SECONDS MEMORY MINUTES` prints JSON: what was
+offered, what was committed, how far behind that was, and what it cost. MEMORY is what the recorder
+may hold, in MB. MINUTES is for how long the calls have gone on before; the audio of these minutes
+is left out, because it makes no difference to a call's state.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ _AT_ONCE = 50
 #: Seconds from one sample of the curve to the next, and until all must be written at the end.
 _SAMPLE, _DEADLINE = 1.0, 60.0
 #: Each call has ids of its own; otherwise they would be taken for recordings of one call.
+_AUDIO = re.compile(r'"type": ?"(?:input_audio_buffer\.append|response\.output_audio\.delta)"')
 _IDS = re.compile(r"(\b(?:event|item|resp|call|conv|sess)_)(?=Demo|\d{4})")
 
 
@@ -82,17 +84,22 @@ class Delays:
         return sorted((done - at) / 1e6 for at, done in self.found if since <= at < until)
 
 
-def main(url: str, spool: str, calls: int, seconds: float, memory: int) -> dict[str, Any]:
+def main(
+    url: str, spool: str, calls: int, seconds: float, memory: int, minutes: int
+) -> dict[str, Any]:
     """Let calls go on for some seconds, then end; what came of it."""
-    frames = [_cut_at_ids(one) for one in sessions.voice(int(seconds * RATE) + _MOST_BEFORE + 10)]
+    older = minutes * 60 * RATE
+    voice = sessions.voice(older + int(seconds * RATE) + _MOST_BEFORE + 10)
+    before = [frame for frame in voice[:older] if not _AUDIO.search(str(frame.text))]
+    frames = [_cut_at_ids(one) for one in before + voice[older:]]
     with EventStore(url) as store, Recorder(store, spool, memory=memory << 20) as recorder:
         settle()
         begun = time.monotonic()
-        going_on = _begin(recorder, frames, calls)
+        going_on = _begin(recorder, frames, calls, len(before))
         began = time.monotonic() - begun
         progress(f"calls: {calls} calls have begun in {began:.1f} s")
         delays = Delays(recorder._state)
-        before, at, ticking = spent(store), now(), time.thread_time()
+        used, at, ticking = spent(store), now(), time.thread_time()
         threads, written = _thread_seconds(), recorder.counters()
         curve = _feed(recorder, going_on, seconds)
         after, until, ticked = spent(store), now(), time.thread_time()
@@ -116,19 +123,21 @@ def main(url: str, spool: str, calls: int, seconds: float, memory: int) -> dict[
         "recovery_seconds": recovery,
         "recovery_rate": (end.written - committed.written) / recovery,
         "memory_mb": max(sample["memory_mb"] for sample in curve),
-        "recorder_cores": (after.client - before.client) / lasted,
+        "recorder_cores": (after.client - used.client) / lasted,
         "feed_cores": (ticked - ticking) / lasted,
         "threads_cores": {
             name: (threads_after[name] - threads.get(name, 0)) / lasted for name in threads_after
         },
-        "postgresql_cores": (after.server - before.server) / lasted,
-        "wal_mb": (after.wal - before.wal) / lasted / 1e6,
+        "postgresql_cores": (after.server - used.server) / lasted,
+        "wal_mb": (after.wal - used.wal) / lasted / 1e6,
         "curve": curve,
     }
 
 
-def _begin(recorder: Recorder, frames: Sequence[tuple[Frame, list[str]]], calls: int) -> list[Call]:
-    """Begin calls, each at another place of the session, some at a time."""
+def _begin(
+    recorder: Recorder, frames: Sequence[tuple[Frame, list[str]]], calls: int, before: int
+) -> list[Call]:
+    """Begin calls, each at another place of the session behind so many frames, some at a time."""
     places = random.Random(7)
     going_on = []
     for first in range(0, calls, _AT_ONCE):
@@ -136,11 +145,11 @@ def _begin(recorder: Recorder, frames: Sequence[tuple[Frame, list[str]]], calls:
         for number in range(first, min(first + _AT_ONCE, calls)):
             its = _frames_of(frames, f"{number:05d}")
             call = Call(recorder.session(notes={"by": "tap"}), its)
-            for direction, text, _ in islice(its, 3 + places.randrange(_MOST_BEFORE)):
+            for direction, text, _ in islice(its, before + 3 + places.randrange(_MOST_BEFORE)):
                 call.recorder.record(direction, text)
             some.append(call)
         for done in [call.recorder.committed() for call in some]:
-            done.result(60)
+            done.result(300)
         going_on += some
     return going_on
 
@@ -235,4 +244,6 @@ def _memory_mb() -> float:
 
 if __name__ == "__main__":
     where, folder, *numbers = sys.argv[1:]
-    print(json.dumps(main(where, folder, int(numbers[0]), float(numbers[1]), int(numbers[2]))))
+    of_calls, lasting, megabytes, age = numbers
+    found = main(where, folder, int(of_calls), float(lasting), int(megabytes), int(age))
+    print(json.dumps(found))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 import orjson
 
@@ -69,13 +70,18 @@ def _write(path: Path, size: int) -> int:
     raise RuntimeError("the session ended")
 
 
-def peak(url: str, *arguments: str) -> tuple[float, float]:
+def peak(url: str, *arguments: str, output: IO[str] | None = None) -> tuple[float, float]:
     """Run a command; its peak resident memory in MB and the seconds it took.
+
+    Args:
+        url: The database.
+        arguments: What the command gets.
+        output: Where its output goes; None for nowhere.
 
     Raises:
         RuntimeError: it failed.
     """
-    return _run([sys.executable, "-m", "eventstore.cli.main", *arguments], url)
+    return _run([sys.executable, "-m", "eventstore.cli.main", *arguments], url, output)
 
 
 # A child's peak counts from that of the process that starts it; so a small one does that.
@@ -90,13 +96,13 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
-def _run(command: list[str], url: str) -> tuple[float, float]:
+def _run(command: list[str], url: str, output: IO[str] | None = None) -> tuple[float, float]:
     begin = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-S", "-E", "-c", LAUNCHER, *command],
         env=os.environ | {"EVENTSTORE_URL": url},
         cwd=Path(__file__).resolve().parent.parent,
-        stdout=subprocess.DEVNULL,
+        stdout=output or subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         check=False,

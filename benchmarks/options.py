@@ -19,8 +19,10 @@ class Options(NamedTuple):
         folder: where databases are made; None for the system's temporary folder.
         repeats: rounds, where not the benchmark's own number.
         calls: live calls to plan for, or to measure; none for the benchmark's own numbers.
+        minutes: how long live calls have gone on before they are measured.
         assumed: what a plan assumes otherwise, such as `days_kept=30`.
         responses: how many responses to fill with; None for the benchmark's own number.
+        sessions: how many sessions to rebuild; None for the benchmark's own number.
         stores: URLs of filled databases to measure on, in place of fresh ones; they are kept.
         chill: a command of the shell that empties all caches (the benchmark `cold`).
     """
@@ -30,8 +32,10 @@ class Options(NamedTuple):
     folder: Path | None = None
     repeats: int | None = None
     calls: tuple[int, ...] = ()
+    minutes: int = 0
     assumed: tuple[str, ...] = ()
     responses: int | None = None
+    sessions: int | None = None
     stores: tuple[str, ...] = ()
     chill: str = ""
 

@@ -1,19 +1,29 @@
-"""Rebuild of many short sessions by two processes, against two that only read their rows."""
+"""Rebuild of many short sessions by two processes, against two that only read their events.
+
+With `--sessions`, most of them are copies, whose read models the first rebuild writes, and the
+audio of voice is as small as a telephone's, so that a hundred thousand fit on a disk.
+"""
 
 from __future__ import annotations
 
 import random
-import resource
+import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from tempfile import TemporaryFile
+from typing import Any, NamedTuple
 
 from benchmarks import sessions
+from benchmarks.copied_log import PREFIX, copy_log
 from benchmarks.databases import SQLITE, Databases, driver_connection
+from benchmarks.memory import peak
 from benchmarks.options import Options
 from benchmarks.report import Report
-from benchmarks.rounds import in_turns, progress, ratio, settle
+from benchmarks.rounds import in_turns, progress, ratio, settle, timed
 from eventstore import EventStore
+from eventstore.realtime.frames import Frame
+from eventstore.segments.unpack import unpack_segment
 from eventstore.store.sessions.append_arguments import Append
 
 TARGET = 0.5
@@ -27,35 +37,52 @@ EVENTS = (
     "SELECT session_id, seq, at, direction, type, frame, audio_offset, audio_bytes, load_key,"
     " audio FROM events WHERE session_id = {} ORDER BY seq"
 )
-SEGMENTS = "SELECT * FROM segments WHERE session_id = {} ORDER BY first_seq"
+SEGMENTS = "SELECT data FROM segments WHERE session_id = {} ORDER BY first_seq"
+#: What is read of sessions in rows and of sealed ones. Events of segments are read without audio.
+OF_ROWS, OF_SEGMENTS = ("rows",), ("events", "bytes")
+
+# Audio of 24 kHz and 16 bits has six times the bytes of G.711, whose base64 is cut at a quantum.
+_AUDIO = re.compile(r'("(?:audio|delta)": ?")([A-Za-z0-9+/]{2000,})')
+_SHARE, _QUANTUM = 6, 4
+
+
+class Rebuilt(NamedTuple):
+    """What a run of `eventstore rebuild` printed, and the memory of its largest process."""
+
+    said: str
+    peak_mb: float
 
 
 def run(databases: Databases, options: Options) -> Report:
     """Measure each database, with the events in rows and in segments."""
     report = Report(
-        "rebuild_many", "rebuild --all of short sessions: a share of reading their rows"
+        "rebuild_many", "rebuild --all of short sessions: a share of reading their events"
     )
-    count = options.events(SESSIONS)
+    count = options.sessions or options.events(SESSIONS)
     report.size = f"{count:,} sessions"
     for backend in databases.backends(options.backends):
-        with databases.fresh(backend) as url:
-            ids = fill(url, count)
-            for sealed in (False, True):
-                if sealed:
-                    _seal(url, ids)
-                _measure(report, options, backend, url, ids, sealed)
+        for sealed in (False, True):
+            with databases.fresh(backend) as url:
+                _measure(report, options, backend, url, sealed)
     return report
 
 
-def fill(url: str, count: int) -> list[str]:
+def fill(url: str, count: int, telephone: bool = False) -> list[str]:
     """Append so many closed sessions, every other one of voice, and write their read models.
 
     Their lengths are spread evenly between the orders of 200 and 2,000 events.
+
+    Args:
+        url: The database.
+        count: How many sessions.
+        telephone: True if voice has audio of a sixth of the size.
     """
     lengths = random.Random(23)
     voice, text = sessions.voice(LONGEST), sessions.text(LONGEST)
+    if telephone:
+        voice = [Frame(direction, _shorter(said), at) for direction, said, at in voice]
     settle()
-    ids = [f"sess_{number:06d}" for number in range(count)]
+    ids = [f"{PREFIX}{number:06d}" for number in range(count)]
     with EventStore(url) as store:
         for start in range(0, count, TOGETHER):
             appends = []
@@ -69,6 +96,13 @@ def fill(url: str, count: int) -> list[str]:
     return ids
 
 
+def _shorter(frame: str) -> str:
+    def cut(match: re.Match[str]) -> str:
+        return match[1] + match[2][: len(match[2]) // _SHARE // _QUANTUM * _QUANTUM]
+
+    return _AUDIO.sub(cut, frame)
+
+
 def _seal(url: str, ids: Sequence[str]) -> None:
     progress("rebuild_many: sealing")
     with EventStore(url) as store:
@@ -77,47 +111,77 @@ def _seal(url: str, ids: Sequence[str]) -> None:
         raise RuntimeError(f"{failed[0]}")
 
 
-def _measure(
-    report: Report, options: Options, backend: str, url: str, ids: list[str], sealed: bool
-) -> None:
+def _measure(report: Report, options: Options, backend: str, url: str, sealed: bool) -> None:
+    count = options.sessions or options.events(SESSIONS)
     what = f"{backend}, {'sealed' if sealed else 'in rows'}"
-    sql = (SEGMENTS if sealed else EVENTS).format("?" if backend == SQLITE else "%s")
-    with EventStore(url) as store, ProcessPoolExecutor(WORKERS, get_context("spawn")) as pool:
+    details: dict[str, Any] = {"sessions": count}
+    ids = fill(url, min(count, SESSIONS), bool(options.sessions))
+    if sealed:
+        _seal(url, ids)
+    if options.sessions:
+        with driver_connection(url) as connection:
+            ids = copy_log(connection, ids, count // SESSIONS - 1)
+        first = timed(lambda: _rebuild(url, len(ids)))
+        details["sessions/s, whose rows are not there"] = len(ids) / first
+        progress(f"rebuild_many: {what}: the rows were written in {first:.0f} s")
+    peaks: list[float] = []
+    with ProcessPoolExecutor(WORKERS, get_context("spawn")) as pool:
 
-        def read() -> None:
-            halves = [(url, sql, ids[first::WORKERS]) for first in range(WORKERS)]
+        def read(of: str) -> None:
+            halves = [(url, of, ids[first::WORKERS]) for first in range(WORKERS)]
             list(pool.map(_read, halves))
 
         def rebuild() -> None:
-            done = store.rebuild(workers=WORKERS)
-            if len(done.done) != len(ids) or any(one.changed for one in done.done):
-                raise RuntimeError(f"{len(done.done)} of {len(ids)} sessions were rebuilt")
+            done = _rebuild(url, len(ids))
+            if "every row was right" not in done.said:
+                raise RuntimeError(done.said)
+            peaks.append(done.peak_mb)
 
         progress(f"rebuild_many: {what}")
-        seconds = in_turns({"read": read, "rebuild": rebuild}, options.rounds(3))
-    report.add(
-        what,
-        ratio(seconds["read"], seconds["rebuild"]),
-        None if sealed else TARGET,
-        **{
-            "sessions": len(ids),
-            "sessions/s": len(ids) / _median(seconds["rebuild"]),
-            "read, sessions/s": len(ids) / _median(seconds["read"]),
-            "MB of a worker": _peak_mb(),
-        },
-    )
+        limits = OF_SEGMENTS if sealed else OF_ROWS
+        works = {of: (lambda of=of: read(of)) for of in limits} | {"rebuild": rebuild}
+        rounds = options.rounds(1 if options.sessions else 3)
+        seconds = in_turns(works, rounds, warm_up=0 if options.sessions else 1)
+    details |= {
+        "sessions/s": len(ids) / _median(seconds["rebuild"]),
+        "MB of a process": max(peaks),
+    }
+    many = f"{count:,} sessions, " if options.sessions else ""
+    for of in limits:
+        report.add(
+            f"{many}{what}, of reading the {of}",
+            ratio(seconds[of], seconds["rebuild"]),
+            None if of == "bytes" else TARGET,
+            **details,
+            **{"read, sessions/s": len(ids) / _median(seconds[of])},
+        )
+
+
+def _rebuild(url: str, count: int) -> Rebuilt:
+    """Run the command as a process, as a user does."""
+    with TemporaryFile("w+") as output:
+        arguments = ("rebuild", "--all", "--workers", str(WORKERS))
+        megabytes, _ = peak(url, *arguments, output=output)
+        output.seek(0)
+        said = output.read()
+    if f"Rebuilt {count:,} sessions" not in said:
+        raise RuntimeError(said)
+    return Rebuilt(said, megabytes)
 
 
 def _read(given: tuple[str, str, Iterable[str]]) -> int:
-    """Read the rows of sessions, one session after the other; how many rows there were."""
-    url, sql, ids = given
+    """Read sessions one after the other; how many rows, events or segments there were."""
+    url, of, ids = given
+    mark = "?" if url.startswith(SQLITE) else "%s"
+    sql, found = (EVENTS if of == "rows" else SEGMENTS).format(mark), 0
     with driver_connection(url) as connection:
-        return sum(len(connection.execute(sql, (id_,)).fetchall()) for id_ in ids)
-
-
-def _peak_mb() -> float:
-    """The peak memory of the largest process that this one has started and that has ended."""
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        for id_ in ids:
+            rows = connection.execute(sql, (id_,)).fetchall()
+            if of == "events":
+                found += sum(1 for (data,) in rows for _ in unpack_segment(data, sound=False))
+            else:
+                found += len(rows)
+    return found
 
 
 def _median(values: list[float]) -> float:

@@ -60,10 +60,13 @@ def run(databases: Databases, options: Options) -> Report:
     )
     count = options.sessions or options.events(SESSIONS)
     report.size = f"{count:,} sessions"
+    many = f"{count:,} sessions, " if options.sessions else ""
     for backend in databases.backends(options.backends):
         for sealed in (False, True):
             with databases.fresh(backend) as url:
-                _measure(report, options, backend, url, sealed)
+                ids, details = prepare(url, options, sealed)
+                what = f"{many}{backend}, {'sealed' if sealed else 'in rows'}"
+                measure(report, options, what, url, ids, **details)
     return report
 
 
@@ -111,19 +114,40 @@ def _seal(url: str, ids: Sequence[str]) -> None:
         raise RuntimeError(f"{failed[0]}")
 
 
-def _measure(report: Report, options: Options, backend: str, url: str, sealed: bool) -> None:
+def prepare(url: str, options: Options, sealed: bool) -> tuple[list[str], dict[str, Any]]:
+    """Fill a database; the ids of its sessions, and how fast the read models of copies came."""
     count = options.sessions or options.events(SESSIONS)
-    what = f"{backend}, {'sealed' if sealed else 'in rows'}"
-    details: dict[str, Any] = {"sessions": count}
     ids = fill(url, min(count, SESSIONS), bool(options.sessions))
     if sealed:
         _seal(url, ids)
-    if options.sessions:
-        with driver_connection(url) as connection:
-            ids = copy_log(connection, ids, count // SESSIONS - 1)
-        first = timed(lambda: _rebuild(url, len(ids)))
-        details["sessions/s, whose rows are not there"] = len(ids) / first
-        progress(f"rebuild_many: {what}: the rows were written in {first:.0f} s")
+    if not options.sessions:
+        return ids, {}
+    with driver_connection(url) as connection:
+        ids = copy_log(connection, ids, count // SESSIONS - 1)
+    progress("rebuild_many: writing the read models")
+    seconds = timed(lambda: _rebuild(url, len(ids)))
+    return ids, {"sessions/s, whose rows are not there": len(ids) / seconds}
+
+
+def measure(
+    report: Report,
+    options: Options,
+    what: str,
+    url: str,
+    ids: Sequence[str],
+    **details: Any,
+) -> None:
+    """Rebuild sessions, in turns with reading their events, and add the figures.
+
+    Args:
+        report: Where they go.
+        options: The options of the run.
+        what: The database, and whether the sessions are sealed.
+        url: The database's URL.
+        ids: All of its sessions.
+        details: What else is known of them.
+    """
+    sealed = what.endswith("sealed")
     peaks: list[float] = []
     with ProcessPoolExecutor(WORKERS, get_context("spawn")) as pool:
 
@@ -143,13 +167,13 @@ def _measure(report: Report, options: Options, backend: str, url: str, sealed: b
         rounds = options.rounds(1 if options.sessions else 3)
         seconds = in_turns(works, rounds, warm_up=0 if options.sessions else 1)
     details |= {
+        "sessions": len(ids),
         "sessions/s": len(ids) / _median(seconds["rebuild"]),
         "MB of a process": max(peaks),
     }
-    many = f"{count:,} sessions, " if options.sessions else ""
     for of in limits:
         report.add(
-            f"{many}{what}, of reading the {of}",
+            f"{what}, of reading the {of}",
             ratio(seconds[of], seconds["rebuild"]),
             None if of == "bytes" else TARGET,
             **details,

@@ -1,4 +1,4 @@
-"""Estimate how much memory a value takes, with all that it refers to.
+"""Estimate how much memory a value takes, with all that it refers to, and how much there is.
 
 Called where states of sessions are kept in memory, whose bytes are limited.
 """
@@ -6,7 +6,11 @@ Called where states of sessions are kept in memory, whose bytes are limited.
 from __future__ import annotations
 
 import gc
+import os
+from contextlib import suppress
+from functools import cache
 from itertools import chain
+from pathlib import Path
 from sys import getsizeof
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
@@ -16,6 +20,27 @@ _SHARED = (type, ModuleType, FunctionType, BuiltinFunctionType, CodeType)
 
 # So many values are looked at by one call of each function, which takes half of the time of a loop.
 _AT_ONCE = 4096
+
+#: Where Linux tells a container's limit of memory: of control groups of version 2, and of 1.
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+@cache
+def machine_memory(limits: tuple[str, ...] = LIMITS) -> int:
+    """Return how many bytes of memory this machine or container has, or 0 if that is unknown.
+
+    Args:
+        limits: The files that tell a container's limit. Those that are missing, or that have no
+            number, tell none.
+    """
+    try:
+        found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    except (AttributeError, ValueError, OSError):  # Windows
+        return 0
+    for path in limits:
+        with suppress(OSError, ValueError):
+            found.append(int(Path(path).read_text()))
+    return min(found)
 
 
 def memory_size(value: object, most: int) -> int:

@@ -1,16 +1,18 @@
-"""Unit: the memory of any value is measured, each part of it once."""
+"""Unit: the memory of any value is measured, each part of it once, and that of the machine."""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given
 from support.examples import examples
 from support.json_strategies import json_values
 
-from eventstore.common.memory_size import memory_size
+from eventstore.common.memory_size import machine_memory, memory_size
 
 MOST = 10**9
 
@@ -58,3 +60,13 @@ def test_what_a_program_shares_does_not_count() -> None:
 def test_a_large_value_is_not_measured_to_its_end() -> None:
     pages = [[bytes(1000)] for _ in range(50_000)]
     assert 10**6 < memory_size(pages, 10**6) < 10 * 10**6
+
+
+def test_a_container_has_as_much_memory_as_its_limit_says(tmp_path: Path) -> None:
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    said = {"none": "max\n", "some": "536870912\n", "more": f"{2**63 - 4096}\n"}
+    for name, text in said.items():
+        (tmp_path / name).write_text(text)
+    none, some, more, missing = (str(tmp_path / name) for name in (*said, "missing"))
+    assert machine_memory((missing,)) == machine_memory((none, more)) == whole
+    assert machine_memory((none, some)) == 536870912

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from sqlalchemy import Engine
 from support.calls import voice_call
 from support.events import Call, log_events
@@ -12,6 +13,7 @@ from support.rows import read_model_rows
 from eventstore.projection.fold import fold
 from eventstore.projection.state_size import state_size
 from eventstore.realtime.frames import SERVER, Frame
+from eventstore.store.readmodels.states import state_cache
 from eventstore.store.readmodels.states.state_cache import CachedState, StateCache
 from eventstore.store.sessions.append import append
 from eventstore.store.sessions.project import project_session
@@ -72,3 +74,9 @@ def test_appends_go_on_where_no_state_is_kept(engine: Engine) -> None:
         found = read_model_rows(engine, session_id)
         project_session(engine, session_id)
         assert read_model_rows(engine, session_id) == found
+
+
+def test_a_machine_with_more_memory_keeps_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    for machine, most in ((0, 1 << 28), (1 << 30, 1 << 28), (32 << 30, 2 << 30)):
+        monkeypatch.setattr(state_cache, "machine_memory", lambda machine=machine: machine)
+        assert state_cache.most_cache_bytes() == most

@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.errors import DamagedError
+from eventstore.errors import EventStoreError
 from eventstore.realtime.events import EventRow, StoredEvent
 from eventstore.realtime.frames import restore
 from eventstore.segments.wrong_column import wrong_column
+from eventstore.store.database.outages import is_outage
 from eventstore.store.database.transaction import Row, Transaction, read
 from eventstore.store.log.decrypted_events import decrypted_frames
 
@@ -50,8 +51,8 @@ def read_together(
 ) -> dict[str, list[StoredEvent]]:
     """Return the events of stretches by session, each in its order.
 
-    A session that cannot be read so, because a row of it is damaged or its key is not at hand, is
-    left out: whoever reads it alone gets the error.
+    A session that cannot be read so, because a row of it is damaged, its key is not at hand or it
+    was erased meanwhile, is left out: whoever reads it alone gets the error.
 
     Args:
         types: Only these types; None for all.
@@ -99,7 +100,11 @@ def _events(tx: Transaction, session_id: str, rows: list[Row]) -> list[StoredEve
         if any(isinstance(row, EventRow) and wrong_column(row) is not None for row in read_now):
             return None
         return [row if isinstance(row, StoredEvent) else _event(row) for row in read_now]
-    except (DamagedError, ValueError):
+    except ValueError:
+        return None
+    except EventStoreError as error:
+        if is_outage(error):
+            raise
         return None
 
 

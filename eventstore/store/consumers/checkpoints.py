@@ -28,6 +28,12 @@ BEGIN = (
     "INSERT INTO checkpoints (session_id, consumer, seq, version, tries) VALUES (?, ?, ?, ?, 0)"
     " ON CONFLICT (session_id, consumer) DO NOTHING"
 )
+#: A session that is settled without a consumer is found by it as one that it has not finished.
+LEAVE_BEHIND = (
+    "INSERT INTO checkpoints (session_id, consumer, seq, version, tries, failed_at)"
+    " VALUES (?, ?, ?, ?, 0, ?) ON CONFLICT (session_id, consumer)"
+    " DO UPDATE SET failed_at = excluded.failed_at WHERE checkpoints.failed_at IS NULL"
+)
 MOVE = (
     "UPDATE checkpoints SET seq = ?, version = ?, worker = NULL, until = NULL, tries = 0,"
     " failed_at = NULL, retry_at = NULL, error = NULL"
@@ -105,6 +111,20 @@ def begin_checkpoint(
 ) -> None:
     """Make the checkpoint of a session, if there is none."""
     tx.run(BEGIN, (session_id, consumer, seq, version))
+
+
+def leave_behind(
+    tx: Transaction, session_id: str, consumer: str, first: tuple[int, int], at: int
+) -> None:
+    """Note that a consumer is behind in a session that all others have had.
+
+    So it finds the session when it looks for news, whatever its clock says.
+
+    Args:
+        first: The seq and the version of the checkpoint, if there is none yet.
+        at: The time, in microseconds since 1970 UTC.
+    """
+    tx.run(LEAVE_BEHIND, (session_id, consumer, *first, at))
 
 
 def claim(

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from eventstore.store.consumers.checkpoints import MOST_AHEAD, Checkpoint, begin_checkpoint
+from eventstore.store.consumers.checkpoints import MOST_AHEAD, Checkpoint, leave_behind
 from eventstore.store.consumers.consumers import Consumer, all_consumers
 from eventstore.store.database.retries import write_retried
 from eventstore.store.database.transaction import Row, Transaction, read
@@ -237,16 +237,21 @@ def _begins_now(consumer: Consumer) -> bool:
 def _settle(done: list[_Settled], begun_now: list[str], tx: Transaction) -> None:
     """Settle sessions, in the order of their ids, in which appends lock streams too.
 
-    Where subscriptions that are left out go on is noted. A subscription that began "now" needs no
-    checkpoint at the event up to which a session is settled: it goes on there without one.
+    Where consumers that are left out go on is noted. So they find the session also if they make no
+    pass, because they are followed all the time by a machine whose clock differs. A subscription
+    that began "now" needs no checkpoint at the event up to which a session is settled: it goes on
+    there without one.
     """
     plain = [one for one in done if not one.absent]
     tx.run_many(SETTLE, [(one.head, one.session_id, one.head) for one in plain])
     for one in done:
         if one.absent and tx.run(SETTLE, (one.head, one.session_id, one.head)) == 1:
             for absent in one.absent:
-                if absent.kind == "subscription" and not absent.definition.get("brief"):
-                    begin_checkpoint(tx, one.session_id, absent.name, one.fed, absent.version)
+                if not absent.definition.get("brief"):
+                    # Without a checkpoint, one that began "now" has had what was settled before,
+                    # and any other consumer nothing.
+                    first = one.fed if _begins_now(absent) else 0
+                    leave_behind(tx, one.session_id, absent.name, (first, absent.version), now())
     if begun_now:
         gone = [(one.session_id, name, one.head) for one in done for name in begun_now]
         tx.run_many(NOT_NEEDED, gone)

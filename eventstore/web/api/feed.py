@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -18,9 +18,10 @@ from sqlalchemy import Engine
 from eventstore.common.pauses import Pause
 from eventstore.errors import DatabaseUnavailableError, EventStoreError
 from eventstore.feed.acknowledgement import acknowledge, cursor, read_cursor
-from eventstore.feed.delivery import Delivery, From, Of
+from eventstore.feed.delivery import Delivery, From, Of, Wanted
 from eventstore.feed.feed import Feed
 from eventstore.feed.subscriptions import add_subscription
+from eventstore.realtime.metadata import Condition
 from eventstore.realtime.recording_lines import envelope
 from eventstore.realtime.values import dumps
 from eventstore.store.consumers.consumers import all_consumers
@@ -154,15 +155,14 @@ async def follow_feed(
     conditions = checked_filter(BasicFilter, deep_objects(request, "metadata")).metadata
     if "authorization" not in request.headers and not is_own(request):
         raise ApiError(403, "another site's page subscribes to nothing", "other_host")
-    if access.scope is not None:
-        conditions = (access.scope, *conditions)
     given = request.headers.get("last-event-id", "")
     types = tuple(type) if type is not None else None
 
     def begin() -> _Followed:
         engine, full = stores_of(request).writing.engine, f"{_prefix(access)}{name}"
-        _check(engine, access, full, of)
-        consumer = add_subscription(engine, full, of, from_, types, tuple(conditions))
+        before = _checked(engine, access, full, of)
+        wanted = _in_scope(access, conditions or before.conditions)
+        consumer = add_subscription(engine, full, of, from_, types, wanted)
         acknowledge(engine, full, read_cursor(given, full))
         feed = Feed(engine, consumer, _LEASE, once=False, fastest=_FASTEST, acknowledged=True)
         return _Followed(feed)
@@ -195,17 +195,30 @@ def _prefix(access: Access) -> str:
     return f"http.{hashlib.sha256(dumps(list(access.scope)).encode()).hexdigest()[:16]}."
 
 
-def _check(engine: Engine, access: Access, name: str, of: Of | None) -> None:
-    """Raise ApiError if a key may not follow this, or has too many subscriptions."""
+def _checked(engine: Engine, access: Access, name: str, of: Of | None) -> Wanted:
+    """Return what a subscription delivered before, or what a new one does if nothing is said.
+
+    Raises:
+        ApiError: The key may not follow it, or has too many subscriptions.
+        InvalidInputError: Another program has changed the subscription.
+    """
     with read(engine) as tx:
         found = {one.name: one.definition for one in all_consumers(tx)}
-    told = (of or found.get(name, {}).get("of") or "events") == "events"
-    if told and not may_raw(access):
+    before = Wanted.of_json(found[name]) if name in found else Wanted()
+    if (of or before.of) == "events" and not may_raw(access):
         raise ApiError(403, "this key has no right to raw frames", "missing_right")
     own = [one for one in found if one.startswith(_prefix(access))]
     if name not in found and len(own) >= MOST_SUBSCRIPTIONS:
         message = f"there are {MOST_SUBSCRIPTIONS} subscriptions already; drop one"
         raise ApiError(400, message, "too_many")
+    return before
+
+
+def _in_scope(access: Access, conditions: Sequence[Condition]) -> tuple[Condition, ...]:
+    """Return conditions that no session outside of the key's scope meets."""
+    if access.scope is None or access.scope in conditions:
+        return tuple(conditions)
+    return (access.scope, *conditions)
 
 
 class _Piece(NamedTuple):

@@ -98,6 +98,28 @@ def test_two_tenants_and_a_third_see_their_own_alone(store: EventStore, serve: S
         assert anna.delete("/feed/two").status_code == 400
 
 
+def test_who_says_no_filter_gets_what_the_subscription_was_of(
+    store: EventStore, serve: Serve
+) -> None:
+    for tenant in ("anna", "berta"):
+        store.append(tenant, call(tenant, 1).frames, close=True)
+    url, start = serve(parse_keys(FILE)), {"from": "start"}
+    seconds = httpx.Timeout(1)
+    for key, asked in ((ALL, {"tenant": "anna"}), (ANNA, {"topic": "none"})):
+        with client(url, key) as asking:
+            asking.timeout = seconds
+            metadata = {f"metadata[{name}]": value for name, value in asked.items()}
+            with Reader(asking, "some", of="sessions", **start, **metadata).connected():
+                pass
+            reader = Reader(asking, "some")
+            if key == ALL:
+                assert [id_ for id_, _ in reader.until_checkpoint(1)] == ["anna"]
+            with pytest.raises(httpx.ReadTimeout):
+                reader.until_checkpoint(1)
+    wanted = {tuple(one["metadata"]) for one in store.subscriptions()}
+    assert wanted == {("tenant=anna",), ("tenant=anna", "topic=none")}
+
+
 def test_what_is_refused(store: EventStore, serve: Serve) -> None:
     url = serve(parse_keys(FILE))
     for key, path, status in (

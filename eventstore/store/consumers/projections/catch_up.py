@@ -59,6 +59,8 @@ Resources = Callable[[Engine, str, int], dict[str, Any]]
 MOST_SECONDS = 60.0
 #: For how many microseconds a worker has a session, at least; longer while it works on it.
 LEASE = 5 * 60 * 1_000_000
+#: PostgreSQL: how long a worker waits for somebody who has locked a table of the projection.
+LIMIT_WAIT = "SET LOCAL lock_timeout = '1s'"
 _BATCH = 500
 _PAGE = 200
 #: How often a rebuild follows a session that is appended to.
@@ -270,6 +272,8 @@ class ProjectionWorker:
     ) -> int:
         own, tables = self._own, self._own.projection.tables
         lock_stream(tx, session_id)  # An erasure waits for it, and then finds these rows.
+        if tx.postgresql:
+            tx.run(LIMIT_WAIT)  # Appends to the session wait for this transaction.
         _head(tx, session_id)
         to = (head, own.version)
         if not move(tx, session_id, own.name, (known.seq, known.version), to, self.name):

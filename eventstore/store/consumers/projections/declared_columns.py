@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     inspect,
 )
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from eventstore.errors import InvalidInputError
 
@@ -40,16 +41,25 @@ def make_tables(connection: Connection, tables: Sequence[Table]) -> list[str]:
         The names of the tables that were made.
 
     Raises:
-        InvalidInputError: A table is there with other columns.
+        InvalidInputError: A table is there with other columns, or cannot be made as declared.
     """
     found, made = inspect(connection), []
     for table in tables:
         if found.has_table(table.name):
             _check_columns(connection, table)
         else:
-            table.create(connection)
+            _make(connection, table)
             made.append(table.name)
     return made
+
+
+def _make(connection: Connection, table: Table) -> None:
+    try:
+        table.create(connection)
+    except DBAPIError:
+        raise  # It is the database's word, and may be one of all tables.
+    except SQLAlchemyError as error:
+        raise InvalidInputError(f"the table {table.name} cannot be made: {error}") from error
 
 
 def declared_columns(table: Table, dialect: Dialect | None = None) -> list[str]:

@@ -9,7 +9,7 @@ projection does stops the append: its rows are written behind a savepoint.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,10 @@ MOST_SECONDS = 1.0
 MOST_FOLDED = 2_000
 #: How many events are given to a projection at once.
 _BATCH = 500
+# PostgreSQL: whoever has locked a table of the projection is waited for as long as its code.
+_BEGIN, _END = "SAVEPOINT projection", "RELEASE SAVEPOINT projection"
+_BEGIN_LIMITED = f"{_BEGIN}; SET LOCAL lock_timeout = '{MOST_SECONDS:g}s'"
+_END_LIMITED = f"{_END}; SET LOCAL lock_timeout TO DEFAULT"
 
 
 @dataclass(slots=True)
@@ -159,22 +163,17 @@ class InlineAppend:
         except ProjectionError as error:
             one.error = error
             return
-        tx.run("SAVEPOINT projection")
-        try:
-            if _move(tx, self.session_id, one, last_seq):
-                write_rows(tx, self.session_id, one.own.projection.tables, known.rows, rows)
-                known.seq, known.rows = last_seq, rows
-            else:
-                one.error = ProjectionError(
-                    one.own.name, self.session_id, "ConflictError", "runs elsewhere as well"
-                )
-        except driver_errors() as error:
-            if is_outage_of(error):
-                raise
-            one.error = _refused(one, self.session_id, error)
-        if one.error is not None:
-            tx.run("ROLLBACK TO SAVEPOINT projection")
-        tx.run("RELEASE SAVEPOINT projection")
+        tables = one.own.projection.tables
+
+        def move_and_write() -> None:
+            if not _move(tx, self.session_id, one, last_seq):
+                told = "runs elsewhere as well"
+                raise ProjectionError(one.own.name, self.session_id, "ConflictError", told)
+            write_rows(tx, self.session_id, tables, known.rows, rows)
+
+        one.error = _guarded(tx, self.session_id, one.own, move_and_write)
+        if one.error is None:
+            known.seq, known.rows = last_seq, rows
 
     def _note(self, one: _Running) -> None:
         """Note a failure, so that a worker tries the session again."""
@@ -193,9 +192,31 @@ def is_outage_of(error: BaseException) -> bool:
     return is_outage(outage)
 
 
-def _refused(one: _Running, session_id: str, error: BaseException) -> ProjectionError:
-    kind = type(error).__name__
-    return ProjectionError(one.own.name, session_id, kind, f"made rows that it refuses: {kind}")
+def _guarded(
+    tx: Transaction, session_id: str, own: RunningProjection, work: Callable[[], None]
+) -> ProjectionError | None:
+    """Use the tables of a projection behind a savepoint, and wait for none of them for long.
+
+    A table may be gone, or locked by somebody who makes an index or drops the projection.
+
+    Returns:
+        Why it failed, in which case nothing was written; None if it did not.
+    """
+    error: ProjectionError | None = None
+    tx.run(_BEGIN_LIMITED if tx.postgresql else _BEGIN)
+    try:
+        work()
+    except ProjectionError as raised:
+        error = raised
+    except driver_errors() as raised:
+        if is_outage_of(raised):
+            raise
+        kind = type(raised).__name__
+        error = ProjectionError(own.name, session_id, kind, f"was refused its rows: {kind}")
+    if error is not None:
+        tx.run("ROLLBACK TO SAVEPOINT projection")
+    tx.run(_END_LIMITED if tx.postgresql else _END)
+    return error
 
 
 def _running(
@@ -211,10 +232,14 @@ def _running(
     if head > MOST_FOLDED or (known is not None and known.worker is not None):
         return None
     running = _Running(own, KeptState(head, None, empty), begins=head == 0)
+
+    def read_stored() -> None:
+        running.kept.rows = read_rows(tx, session_id, own.projection.tables)
+
     try:
         running.kept.state = own.begin(session_id, MOST_SECONDS)
         if head:
-            running.kept.rows = read_rows(tx, session_id, own.projection.tables)
+            running.error = _guarded(tx, session_id, own, read_stored)
             running.batch = [_event(row) for row in rows_in(tx, session_id, 1, head)]
             _fold(running, session_id)
     except EventStoreError as error:

@@ -165,12 +165,20 @@ def check_projection(projection: object) -> None:
         raise _wrong(projection, "define begin, evolve and rows, or project alone")
     if whole and projection.inline:
         raise _wrong(projection, "a projection of whole sessions cannot be inline")
+    if not _are_types(projection.types):
+        raise _wrong(projection, 'its types have to be a list, such as ["response.done"], or None')
     if not isinstance(projection.tables, list | tuple) or not projection.tables:
         raise _wrong(projection, "its tables have to be a list of one table or more")
     for table in projection.tables:
         _check_table(projection, table)
     if len({table.name for table in projection.tables}) < len(projection.tables):
         raise _wrong(projection, "two of its tables have one name")
+
+
+def _are_types(types: object) -> bool:
+    if isinstance(types, list | tuple | set | frozenset):
+        return all(isinstance(one, str) for one in types)
+    return types is None
 
 
 def can_be_table(name: object) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, String
 
-from eventstore.errors import InvalidInputError
+from eventstore.errors import DatabaseUnavailableError, InvalidInputError
 from eventstore.realtime.values import dumps, sequence
 from eventstore.store.consumers.checkpoints import make_anew
 from eventstore.store.consumers.consumers import (
@@ -43,6 +43,7 @@ from eventstore.store.database.connections.driver_errors import (
 from eventstore.store.database.connections.pool import connections_of, pooled
 from eventstore.store.database.engine_options import ALLOWED, KEY_RING
 from eventstore.store.database.keys import keys_of
+from eventstore.store.database.outages import is_outage
 from eventstore.store.database.retries import retried
 from eventstore.store.database.transaction import Transaction, autocommit, read_directly
 from eventstore.times import now
@@ -67,7 +68,7 @@ def add_projection(engine: Engine, projection: Projection[Any]) -> bool:
 
     Raises:
         InvalidInputError: The projection is not declared as it must be; or a table is there with
-            other columns, or belongs to another consumer.
+            other columns, belongs to another consumer, or is refused by the database.
         DatabaseUnavailableError: The database cannot be reached.
     """
     check_projection(projection)
@@ -82,14 +83,28 @@ def add_projection(engine: Engine, projection: Projection[Any]) -> bool:
         return False
     if encrypted:
         _check_room(projection)
-    if not (are_there and _is_noted(known, projection)) and not retried(
-        lambda: _add(engine, projection)
-    ):
+    if not (are_there and _is_noted(known, projection)) and not _added(engine, projection):
         return False
     if is_distributed:
         with autocommit(engine) as tx:
             spread(tx, names)
     return True
+
+
+def _added(engine: Engine, projection: Projection[Any]) -> bool:
+    """Do what `_add` does, again if it met another process.
+
+    Raises:
+        InvalidInputError: The database refuses a table: an index has a name that is taken, or a
+            column has one that the database keeps for itself.
+    """
+    try:
+        return retried(lambda: _add(engine, projection))
+    except DatabaseUnavailableError as error:
+        if is_outage(error):
+            raise
+        told = f"the database refuses the tables of the projection {projection.name}: {error}"
+        raise InvalidInputError(told) from error
 
 
 def _warn_of_older(projection: Projection[Any], newest: int) -> None:

@@ -49,13 +49,17 @@ def _load(point: EntryPoint) -> Projection[Any]:
     try:
         found = point.load()
         made: Projection[Any] = found() if isinstance(found, type) else found
-    except Exception as error:
+        check_projection(made)
+        name = made.name
+    except BaseException as error:
+        # It may also raise SystemExit: appends of this process go on without it.
+        if isinstance(error, InvalidInputError | KeyboardInterrupt):
+            raise
         kind = type(error).__name__
         told = f"the projection {point.name} ({point.value}) cannot be loaded: {kind}"
         raise InvalidInputError(told) from error
-    check_projection(made)
-    if made.name != point.name:
-        told = f"the entry point {point.name} has a projection of the name {made.name}"
+    if name != point.name:
+        told = f"the entry point {point.name} has a projection of the name {name}"
         raise InvalidInputError(told)
     return made
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import (
+    CHAR,
     REAL,
     BigInteger,
     Boolean,
@@ -207,6 +208,8 @@ def test_what_an_append_leaves_of_a_dropped_projection_is_no_progress(database_u
         table("pg_class", Column("number", Integer)),
         table("checkpoints_unfinished", Column("number", Integer)),
         table("own_enum", Column("kind", Enum("a", "b", name="own_kind"))),
+        table("own_padded", Column("kind", CHAR(8))),
+        table("own_system_column", Column("xmin", Integer)),
         table("own_unique", Column("number", Integer, unique=True)),
         Table(
             "own_uniques",

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy import (
+    CHAR,
+    NCHAR,
     Boolean,
     Column,
     Enum,
@@ -46,6 +48,8 @@ _RESERVED = ("sqlite_", "pg_")
 _STORE_INDEXES = frozenset(
     index.name for table in tables.metadata.tables.values() for index in table.indexes
 )
+#: Columns that each table of PostgreSQL has already.
+_KEPT_NAMES = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
 _TYPES = (Integer, Float, Boolean, String, LargeBinary)
 
 
@@ -206,11 +210,17 @@ def _check_table(projection: Projection[Any], table: object) -> None:
 
 def _check_column(projection: Projection[Any], table: Table, column: Column[Any]) -> None:
     is_number = isinstance(column.type, Numeric) and not isinstance(column.type, Float)
-    # An Enum of SQLAlchemy is a type of PostgreSQL's own, which outlives its table.
-    if not isinstance(column.type, _TYPES) or is_number or isinstance(column.type, Enum):
+    # An Enum of SQLAlchemy is a type of PostgreSQL's own, which outlives its table. CHAR pads texts
+    # there, so that a row is not what was written.
+    if (
+        not isinstance(column.type, _TYPES)
+        or is_number
+        or isinstance(column.type, Enum | CHAR | NCHAR)
+    ):
         told = f"{table.name}.{column.name} is of the type {column.type!r}"
         raise _wrong(projection, f"{told}; use integers, floats, booleans, texts or bytes")
-    if not _NAME.match(column.name) or column.computed is not None or column.identity is not None:
+    is_named = _NAME.match(column.name) is not None and column.name not in _KEPT_NAMES
+    if not is_named or column.computed is not None or column.identity is not None:
         told = f"no column can be {table.name}.{brief(column.name)}"
         raise _wrong(projection, f"{told}: names are small letters, digits and underscores")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Future, wait
 from functools import partial
 from threading import Lock
 from types import TracebackType
@@ -10,6 +11,7 @@ from types import TracebackType
 from eventstore.aio.async_items import AsyncItems
 from eventstore.aio.threads import Threads
 from eventstore.common.pauses import Pause
+from eventstore.common.shared_future import awaited
 from eventstore.feed.delivery import Delivery
 from eventstore.feed.feed import Execute, Feed
 
@@ -25,6 +27,8 @@ class AsyncFeed(AsyncIterator[Delivery]):
     def __init__(self, threads: Threads, make: Callable[[], Feed]) -> None:
         self._threads, self._source = threads, _Source(make)
         self._deliveries = AsyncItems(threads, self._source.deliveries, 1)
+        #: What `run_in_transaction` reads.
+        self._handled: AsyncItems[Delivery] | None = None
 
     def __aiter__(self) -> AsyncFeed:
         return self
@@ -40,11 +44,13 @@ class AsyncFeed(AsyncIterator[Delivery]):
     async def close(self) -> None:
         """Write what was handled, and let other feeds of the subscription have the sessions.
 
-        If the database is away, they have them when the lease ends.
+        If the database is away, they have them when the lease ends. If the caller is cancelled,
+        closing goes on.
         """
         self.stop()
-        await self._deliveries.aclose()
-        await self._threads.run(self._source.close)
+        readings = [one._stop() for one in (self._deliveries, self._handled) if one is not None]
+        # These have their threads already, or get them first.
+        await awaited(self._threads.submit(partial(self._source.close, readings)))
 
     async def run(self, handle: Callable[[Delivery], Awaitable[object]]) -> None:
         """Await a function with each delivery, until the feed is stopped.
@@ -69,7 +75,8 @@ class AsyncFeed(AsyncIterator[Delivery]):
                 for the event loop. For what it is given see `Feed.run_in_transaction`.
         """
         steps = partial(self._source.steps_in_transaction, handle)
-        async with AsyncItems(self._threads, steps, 1) as handled:
+        self._handled = AsyncItems(self._threads, steps, 1)
+        async with self._handled as handled:
             async for _ in handled:
                 pass
 
@@ -119,8 +126,9 @@ class _Source:
         if self._feed is not None:
             self._feed.stop()
 
-    def close(self) -> None:
-        """Close the feed, if it was made."""
+    def close(self, readings: list[Future[None]]) -> None:
+        """Close the feed, if it was made, once no thread reads it any more."""
+        wait(readings)
         with self._lock:
             feed = self._feed
         if feed is not None:

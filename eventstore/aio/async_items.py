@@ -64,8 +64,12 @@ class AsyncItems(AsyncIterator[Item]):
             Exception: What the iterator raises as it is closed. `iter_erase` rewrites the
                 database's files then.
         """
+        await awaited(self._stop())
+
+    def _stop(self) -> Future[None]:
+        """End the reading, and return what is done once no thread works for it any more."""
         self._reading.stop()
-        await awaited(self._reading.closed)
+        return self._reading.closed
 
     async def __aenter__(self) -> AsyncItems[Item]:
         return self

@@ -339,7 +339,13 @@ class Feed:
         self._fail(session_id, unforeseen.as_store_error(self.name, error))
 
     def _fail(self, session_id: str, error: EventStoreError) -> None:
-        self._held.fail(session_id, Failure(session_id, error).kind)
+        """Note that a session failed. If the database is away, its delivery comes again after."""
+        try:
+            self._held.fail(session_id, Failure(session_id, error).kind)
+        except DatabaseUnavailableError as away:
+            if not is_outage(away):
+                raise
+            self._note_away(away)
 
     def _save_in_time(self) -> None:
         if time.monotonic() < self._next_save:

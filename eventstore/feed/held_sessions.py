@@ -201,8 +201,11 @@ class HeldSessions:
         self._held.pop(session_id, None)
 
     def fail(self, session_id: str, error: str) -> None:
-        """Let a session go, and note that its next delivery failed: it is tried again later."""
-        held = self._held.pop(session_id, None)
+        """Let a session go, and note that its next delivery failed: it is tried again later.
+
+        If that cannot be written, the worker keeps the session.
+        """
+        held = self._held.get(session_id)
         if held is None:
             return
 
@@ -213,6 +216,7 @@ class HeldSessions:
                 note_failure(tx, session_id, self._name, 0, error, now(), tries)
 
         write_retried(self._engine, note)
+        self.forget(session_id)
 
     def let_all_go(self) -> None:
         """Write all checkpoints, and let all sessions go."""

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, cast
 
 from typing_extensions import Unpack
 
+from eventstore.brief import brief
 from eventstore.common.arguments import check_text
 from eventstore.errors import InvalidInputError
 from eventstore.realtime.masking.mask import mask_value
-from eventstore.store.filters.filters import ScoreFilter, checked_filter
+from eventstore.store.filters.filters import ScoreFilter
 from eventstore.store.sessions.log import Log, WritableLog
-from eventstore.times import now
+from eventstore.times import now, parse_time
 from eventstore.verbs.analytics import Totals, checked_grouping, masked_groups
 
 if TYPE_CHECKING:
@@ -149,7 +150,11 @@ def frame_of_score(
     for argument, id_ in (("response", response), ("item", item)):
         if id_ is not None:
             check_text(argument, id_)
-    given_at = checked_filter(ScoreFilter, {"since": at}).since if at is not None else None
+    try:
+        given_at = parse_time(at)
+    except ValueError as error:
+        advice = "use ISO 8601 (2026-05-04T09:30:00Z) or epoch seconds"
+        raise InvalidInputError(f"at: {brief(at)} is no time; {advice}") from error
     return score_frame(
         name,
         value,

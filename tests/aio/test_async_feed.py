@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -171,5 +172,45 @@ def test_wrong_arguments_and_early_ends(store: EventStore, database_url: str) ->
         await stopped.close()
         await twin.drop_subscription("a")
         assert await twin.subscriptions() == []
+
+    run(database_url, follow)
+
+
+@pytest.mark.parametrize("in_transaction", [False, True])
+def test_a_task_that_is_cancelled_again_and_again_lets_its_sessions_go(
+    store: EventStore, database_url: str, in_transaction: bool
+) -> None:
+    """As anyio does, and with it FastAPI, whose streams end when their client goes."""
+    for name in ("a", "b"):
+        store.append(name, FRAMES[:5])
+
+    async def follow(twin: AsyncEventStore) -> None:
+        begun, three = itertools.count(1), asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def handle(delivery: Delivery, execute: Any) -> None:
+            if next(begun) == 3:
+                loop.call_soon_threadsafe(three.set)
+                time.sleep(0.1)  # it is cancelled meanwhile
+
+        async def read() -> None:
+            async with twin.subscribe("x", from_="start") as feed:
+                if in_transaction:
+                    await feed.run_in_transaction(handle)
+                async for _ in feed:
+                    if next(begun) == 3:
+                        three.set()
+                        await asyncio.sleep(LONG)
+
+        task = asyncio.create_task(read())
+        await three.wait()
+        while not task.done():
+            task.cancel()
+            await asyncio.sleep(0)
+        async with twin.subscribe("x", once=True) as feed:
+            rest = [(delivery.session_id, delivery.seq) async for delivery in feed]
+        first = 4 if in_transaction else 3
+        of_a = [("a", seq) for seq in range(first, 6)]
+        assert rest == [*of_a, *(("b", seq) for seq in range(1, 6))]
 
     run(database_url, follow)

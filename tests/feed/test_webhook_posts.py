@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from contextlib import nullcontext
 
 import pytest
 from support.answering import (
@@ -67,6 +68,17 @@ def test_an_app_that_answers_slowly_without_end_is_given_up_in_time(
 def test_what_is_no_answer_is_none(answer: Answer, told: str) -> None:
     with answering(answer) as server, pytest.raises(PostError, match=told):
         send(server.url)
+
+
+@pytest.mark.parametrize(("status", "told"), [(413, "status 413"), (204, None)])
+def test_an_app_may_answer_before_it_has_read_a_long_body(status: int, told: str | None) -> None:
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(f"HTTP/1.1 {status} x\r\nconnection: close\r\n\r\n".encode())
+
+    with answering(answer) as server:
+        to = parse_destination(server.url, allow_private=True)
+        with pytest.raises(PostError, match=told) if told else nullcontext():
+            post(to, {"x": "y"}, bytes(20_000_000))
 
 
 def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,5 +35,6 @@ class ClosedAtEnd(ABC):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # Closing may wait for the database. The event loop does not wait with it.
-        await asyncio.to_thread(self.close)
+        # Closing may wait for the database. The event loop does not wait with it. It goes on if the
+        # caller is cancelled, also before a thread is free for it.
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self.close))

@@ -43,7 +43,7 @@ def post(to: Destination, headers: Mapping[str, str], body: bytes) -> None:
     deadline = time.monotonic() + TIMEOUT
     try:
         with _connect(to, _addresses(to, deadline), deadline) as connection:
-            timed_http.send(connection, _head(to, headers, body) + body, deadline)
+            _send(connection, _head(to, headers, body) + body, deadline)
             status = _read_status(connection, deadline)
     except TimeoutError as error:
         raise PostError("timeout") from error
@@ -108,6 +108,23 @@ def _head(to: Destination, headers: Mapping[str, str], body: bytes) -> bytes:
     fixed = {"host": host, "connection": "close", "content-length": str(len(body))}
     lines = [f"{name}: {value}" for name, value in {**fixed, **headers}.items()]
     return "\r\n".join([f"POST {to.path} HTTP/1.1", *lines, "", ""]).encode("ascii")
+
+
+def _send(connection: socket.socket, request: bytes, deadline: float) -> None:
+    """Send a request, as much of it as the app takes.
+
+    An app may answer before it has read a long body, such as with 413, and close the connection.
+    What is read then tells the status, or fails in the same way.
+
+    Raises:
+        TimeoutError: The app did not take it in time.
+    """
+    try:
+        timed_http.send(connection, request, deadline)
+    except TimeoutError:
+        raise
+    except OSError:
+        return
 
 
 def _read_status(connection: socket.socket, deadline: float) -> int:

@@ -65,6 +65,39 @@ def test_closing_does_not_keep_the_loop(tmp_path: Path, monkeypatch: pytest.Monk
     assert done.is_set()
 
 
+@each_kind
+def test_a_recorder_whose_task_is_cancelled_again_is_closed_once_there_is_a_thread(
+    kind: Kind, tmp_path: Path
+) -> None:
+    """As anyio cancels, and with it FastAPI. All threads are busy at that moment."""
+    url = f"sqlite:///{tmp_path}/calls.db"
+
+    async def record(begun: asyncio.Event) -> None:
+        async with kind(url, tmp_path / "spool") as recorder:
+            session = recorder.session(session_id="sess_a")
+            session.record(CLIENT, "{}", now())
+            await session.committed()
+            begun.set()
+            await asyncio.sleep(LONG)
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        begun, free = asyncio.Event(), threading.Event()
+        task = asyncio.create_task(record(begun))
+        await begun.wait()
+        busy = asyncio.create_task(asyncio.to_thread(free.wait, LONG))
+        await asyncio.sleep(0)
+        while not task.done():
+            task.cancel()
+            await asyncio.sleep(0)
+        free.set()
+        await busy
+
+    asyncio.run(main())
+    with EventStore(url) as store:
+        assert [event.type for event in store.events("sess_a")][-1] == "eventstore.session.closed"
+
+
 def test_a_session_whose_frames_cannot_be_written_raises_as_it_is_awaited(tmp_path: Path) -> None:
     async def record() -> None:
         recorder = Recorder("postgresql://nobody@127.0.0.1:1/nothing", tmp_path / "spool")

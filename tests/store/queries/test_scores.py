@@ -319,7 +319,7 @@ WRONG: tuple[tuple[Json, str], ...] = (
     ({"reason": "\0"}, "the reason is no text"),
     ({"response": "resp_1", "item": "item_1"}, "not both"),
     ({"response": 7}, "response is 7"),
-    ({"at": "yesterday"}, "no time"),
+    ({"at": "yesterday"}, "^at: 'yesterday' is no time"),
 )
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 from support.calls import voice_call
-from support.page_serving import Look, Served
+from support.page_serving import LAPTOP, PHONE, Look, Served
 
 from eventstore import Frame
 from eventstore.web.server.access import parse_keys
@@ -95,6 +95,25 @@ def test_lists_and_sums_have_scores(
     row = page.locator(".scores details").first.locator("tbody tr").first
     assert [cell.inner_text() for cell in row.locator("td").all()][1:4] == ["helpful", "1", "0.25"]
     picture(page)
+
+
+@pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=["laptop", "phone"])
+def test_sums_stand_below_their_headings_and_words_are_whole(
+    pages: Callable[..., Served], look: Look, size: dict[str, int]
+) -> None:
+    served = pages(calls())
+    served.store.score("sess_1", "helpful", 0.25)
+    served.store.score("sess_1", "solved", True)
+    served.store.score("sess_2", "topic", "x" * 128)
+    page = look(f"{served.url}/usage?span=all", size=size)
+    table = page.locator(".scores table").first
+    headings = [one.bounding_box() for one in table.locator("th").all()]
+    for row in table.locator("tbody tr").all():
+        cells = [one.bounding_box() for one in row.locator("td").all()]
+        assert [one and one["x"] for one in cells] == [one and one["x"] for one in headings]
+        name = row.locator("bdi").nth(1)
+        assert name.evaluate("e => e.getClientRects().length") == 1, name.inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
 
 
 @contextmanager

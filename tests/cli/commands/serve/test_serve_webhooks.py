@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import threading
@@ -12,7 +13,7 @@ import httpx
 import pytest
 from support.calls import voice_call
 from support.examples import some
-from support.postgres import PostgresServer
+from support.postgres import KEEPER_OF_DATA, PostgresServer, stoppable_cluster
 from support.shut_database import shut
 from support.terminal import Terminal, ended, service, told_by
 from support.webhook_app import SECRET, App, app
@@ -123,6 +124,40 @@ def test_a_database_that_goes_away_and_comes_back(
     assert [id_ for _, id_ in app.told()] == ["s0", "s1", "s2", "s3"]
     with EventStore(own_postgres_url) as store:
         assert store.subscriptions()[0]["failed"] == 0
+
+
+def test_a_database_server_that_is_stopped_while_a_webhook_is_sent(app: App) -> None:
+    stopped = threading.Event()
+    app.before = lambda body: stopped.wait(30)
+    app.statuses = [204, 500, 503]
+    with stoppable_cluster({"synchronous_commit": "on"}) as server:
+        if server is None:
+            pytest.skip("there are no binaries of PostgreSQL")
+        with EventStore(server.url(), check_schema=False) as store:
+            store.init()
+        on = ("--webhooks-on", "session.ended,response.done")
+        with EventStore(server.url()) as store, service(*serving(store, app), *on) as process:
+            told_by(process)
+            url = told_by(process).split()[2]
+            for number in range(3):
+                store.append(f"s{number}", FRAMES, close=True)
+            wait(lambda: len(app.got) == 3)
+            server.stop()
+            stopped.set()
+            time.sleep(2)
+            assert httpx.get(f"{url}/readyz").status_code == 503
+            server.start(KEEPER_OF_DATA)
+            wait(lambda: len({headers["webhook-id"] for headers, _ in app.got}) == 9)
+            code, said = ended(process, signal.SIGTERM)
+        with EventStore(server.url()) as store:
+            (status,) = store.subscriptions()
+            assert (status["behind"], status["failed"], store.dead_letters()) == (0, 0, [])
+    assert code == 0 and not any("fault" in line for line in said)
+    for number in range(3):
+        link = f"{url}/sessions/s{number}"
+        told = [json.loads(body) for _, body in app.got if json.loads(body)["link"] == link]
+        ids = [one["data"]["id"] for one in told]
+        assert [id_ for id_, _ in itertools.groupby(ids)] == ["resp_1", "resp_2", f"s{number}"]
 
 
 def test_two_servers_share_the_webhooks(store: EventStore, app: App) -> None:

@@ -104,16 +104,15 @@ def test_who_says_no_filter_gets_what_the_subscription_was_of(
     for tenant in ("anna", "berta"):
         store.append(tenant, call(tenant, 1).frames, close=True)
     url, start = serve(parse_keys(FILE)), {"from": "start"}
-    seconds = httpx.Timeout(1)
     for key, asked in ((ALL, {"tenant": "anna"}), (ANNA, {"topic": "none"})):
         with client(url, key) as asking:
-            asking.timeout = seconds
             metadata = {f"metadata[{name}]": value for name, value in asked.items()}
             with Reader(asking, "some", of="sessions", **start, **metadata).connected():
                 pass
             reader = Reader(asking, "some")
             if key == ALL:
                 assert [id_ for id_, _ in reader.until_checkpoint(1)] == ["anna"]
+            asking.timeout = httpx.Timeout(1)  # There is nothing more to come.
             with pytest.raises(httpx.ReadTimeout):
                 reader.until_checkpoint(1)
     wanted = {tuple(one["metadata"]) for one in store.subscriptions()}

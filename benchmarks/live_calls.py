@@ -144,12 +144,15 @@ def _begin(
         some = []
         for number in range(first, min(first + _AT_ONCE, calls)):
             its = _frames_of(frames, f"{number:05d}")
-            call = Call(recorder.session(notes={"by": "tap"}), its)
-            for direction, text, _ in islice(its, before + 3 + places.randrange(_MOST_BEFORE)):
-                call.recorder.record(direction, text)
-            some.append(call)
-        for done in [call.recorder.committed() for call in some]:
-            done.result(300)
+            some.append(Call(recorder.session(notes={"by": "tap"}), its))
+        left = {call: before + 3 + places.randrange(_MOST_BEFORE) for call in some}
+        while left:
+            for call, count in left.items():
+                for direction, text, _ in islice(call.frames, min(count, _MOST_BEFORE)):
+                    call.recorder.record(direction, text)
+            for done in [call.recorder.committed() for call in left]:
+                done.result(60)
+            left = {call: n - _MOST_BEFORE for call, n in left.items() if n > _MOST_BEFORE}
         going_on += some
     return going_on
 

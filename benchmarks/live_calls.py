@@ -3,7 +3,8 @@
 `python -m benchmarks.live_calls URL SPOOL CALLS SECONDS MEMORY MINUTES` prints JSON: what was
 offered, what was committed, how far behind that was, and what it cost. MEMORY is what the recorder
 may hold, in MB. MINUTES is for how long the calls have gone on before; the audio of these minutes
-is left out, because it makes no difference to a call's state.
+is left out, because it makes no difference to a call's state. Garbage is collected as seldom as in
+the relay's recorder.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from benchmarks import sessions
 from benchmarks.frame_cost import spent
 from benchmarks.rounds import progress, settle
 from eventstore import EventStore
+from eventstore.capture.recorder.process.recorder_child import collect_garbage_seldom
 from eventstore.capture.recorder.recorder import Recorder
 from eventstore.capture.recorder.recorder_state import RecorderState
 from eventstore.capture.recorder.session_recorder import SessionRecorder
@@ -94,6 +96,7 @@ def main(
     frames = [_cut_at_ids(one) for one in before + voice[older:]]
     with EventStore(url) as store, Recorder(store, spool, memory=memory << 20) as recorder:
         settle()
+        collect_garbage_seldom()
         begun = time.monotonic()
         going_on = _begin(recorder, frames, calls, len(before))
         began = time.monotonic() - begun

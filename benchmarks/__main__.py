@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--keep-quick", action="store_true", help="keep figures that are of a quick run")
     add("--to-before", action="store_true", help="keep what they replace as the figures before")
     add("--responses", type=int, help="how many responses stores are filled with")
-    add("--sessions", type=int, help="rebuild_many: so many sessions, in thousands")
+    add("--sessions", type=int, help="rebuild_many: so many, a multiple of 2,000")
     add(
         "--store",
         action="append",

@@ -92,7 +92,7 @@ def collect_garbage_seldom() -> None:
     """Have this process look for garbage seldom: frames that wait and states of calls are none.
 
     To search frames all the time took a tenth of the work. To search the states of 600 calls of
-    five minutes takes 0.9 s, in which memory fills, and was done every five seconds.
+    five minutes takes 0.9 s, in which memory fills.
     """
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

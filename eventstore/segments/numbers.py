@@ -28,7 +28,7 @@ def pack_numbers(values: Sequence[int]) -> bytes:
     return bytes([used]) + planes[:used].tobytes()
 
 
-def unpack_numbers(data: bytes | memoryview, count: int) -> tuple[list[int], int]:
+def unpack_numbers(data: bytes | memoryview, count: int) -> tuple[NDArray[np.int64], int]:
     """Return the integers that `pack_numbers` packed.
 
     Args:
@@ -50,8 +50,8 @@ def unpack_numbers(data: bytes | memoryview, count: int) -> tuple[list[int], int
     planes = np.zeros((count, _WIDTH), dtype=np.uint8)
     planes[:, :used] = np.frombuffer(data, np.uint8, used * count, 1).reshape(used, count).T
     folded = planes.view("<u8").reshape(count)
-    array: NDArray[np.int64] = (folded >> 1).astype(np.int64) ^ -(folded & 1).astype(np.int64)
-    return array.tolist(), size
+    array = (folded >> 1).astype(np.int64) ^ -(folded & 1).astype(np.int64)
+    return array, size
 
 
 def successive_differences(values: Sequence[int]) -> list[int]:

@@ -6,12 +6,13 @@ bytes may be damaged or crafted, so that every number and type is checked.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator
-from itertools import accumulate, chain, compress, repeat
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, compress, repeat
+from typing import Any, NamedTuple
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from eventstore.realtime.events import EventRow
 from eventstore.realtime.frames import DIRECTIONS, MAX_TYPE, RAW_BINARY
@@ -23,6 +24,23 @@ from eventstore.segments.numbers import unpack_numbers
 from eventstore.segments.pack import CONSTANT, RANDOM
 from eventstore.segments.row_kinds import RowKind
 from eventstore.segments.text_columns import SEPARATOR, join_columns
+
+
+class _Numbers(NamedTuple):
+    """The numbers of a segment's rows.
+
+    Attributes:
+        kinds: The kind of each row.
+        counts: How many rows there are of each kind.
+        times: The time of each row.
+        sizes: The sizes of the chunks of each block of audio.
+    """
+
+    kinds: list[int]
+    counts: list[int]
+    times: Sequence[int | None]
+    sizes: list[list[int]]
+
 
 #: A function that returns True if rows of a direction and a type are wanted.
 WantedRows = Callable[[str, str], bool]
@@ -43,6 +61,7 @@ def unpack_container(
     wanted: WantedRows | None = None,
     sound: bool = True,
     frame_bytes: int | None = None,
+    framed: WantedRows | None = None,
 ) -> Iterator[EventRow]:
     """Yield the events of a segment, in order.
 
@@ -52,13 +71,14 @@ def unpack_container(
         sound: True to unpack the audio that was cut out of frames. Otherwise `audio` is None, and
             only its size is told.
         frame_bytes: The size of the frames on the wire, as the log says, or None if unknown.
+        framed: Called as `wanted` is: rows for which it returns False have an empty frame.
 
     Raises:
         SegmentError: A block that must be read is damaged, or is not that of a segment.
     """
     room = room_for(sum(len(b.data) for b in container.blocks), container.events, frame_bytes)
     try:
-        yield from _rows(container, wanted, sound, room)
+        yield from _rows(container, wanted, framed, sound, room)
     except SegmentError:
         raise
     except Exception as error:  # decoders raise errors of many classes for crafted bytes
@@ -66,15 +86,23 @@ def unpack_container(
 
 
 def _rows(
-    container: SegmentContainer, wanted: WantedRows | None, sound: bool, room: int
+    container: SegmentContainer,
+    wanted: WantedRows | None,
+    framed: WantedRows | None,
+    sound: bool,
+    room: int,
 ) -> Iterator[EventRow]:
     sounds = [place for place, block in enumerate(container.blocks) if block.name == "sound"]
     kinds = [_kind(len(sounds), *kind) for kind in orjson.loads(_read(container, "kinds", room))]
     if not len(sounds) <= len(kinds) <= container.events:
         raise ValueError("there are more kinds than events")
     taken = [wanted is None or wanted(kind.direction, kind.type) for kind in kinds]
-    numbers, times, sizes = _numbers(container, kinds, len(sounds), room)
-    texts = _texts(container, kinds, numbers, taken, room)
+    numbers, counts, times, sizes = _numbers(container, kinds, len(sounds), room)
+    said = [
+        is_taken and (framed is None or framed(kind.direction, kind.type))
+        for kind, is_taken in zip(kinds, taken, strict=True)
+    ]
+    texts = _texts(container, kinds, counts, said, room)
     users: list[list[RowKind]] = [[] for _ in sounds]
     for kind, is_taken in zip(kinds, taken, strict=True):
         if is_taken and kind.sound is not None:
@@ -139,50 +167,60 @@ def _kind(
     return RowKind(direction, type_, offset, sound, tuple(pieces))
 
 
-def _numbers(
-    container: SegmentContainer, kinds: list[RowKind], sounds: int, room: int
-) -> tuple[list[int], list[int | None], list[list[int]]]:
-    """Return the kind and the time of each row, and the sizes of the chunks of each audio block."""
+def _numbers(container: SegmentContainer, kinds: list[RowKind], sounds: int, room: int) -> _Numbers:
+    """Return the block of numbers, unpacked and checked."""
     data, place = memoryview(_read(container, "rows", room)), 0
 
-    def column(count: int) -> list[int]:
+    def column(count: int) -> NDArray[np.int64]:
         nonlocal place
         found, size = unpack_numbers(data[place:], count)
         place += size
         return found
 
-    numbers = column(container.events)
-    if min(numbers, default=0) < 0:
+    of_rows = column(container.events)
+    if of_rows.min() < 0 or of_rows.max() >= len(kinds):
         raise ValueError("there are no such kinds of rows")
-    unknown = column(container.events)
-    if not {0, 1}.issuperset(unknown):
-        raise ValueError("a time is neither known nor unknown")
-    known = list(accumulate(column(container.events - sum(unknown))))
-    if known and not (max(map(abs, known)) <= MAX_INT):
-        raise ValueError("there are no such times")
-    ordered = iter(known)
-    times = [None if none else next(ordered) for none in unknown]
-    counts = [0] * sounds
-    for number, count in Counter(numbers).items():
-        block = kinds[number].sound
-        if block is not None:
-            counts[block] += count
-    sizes = [column(count) for count in counts]
-    if not all(0 <= size <= MAX_SIZE for size in chain.from_iterable(sizes)):
+    counts = np.bincount(of_rows, minlength=len(kinds)).tolist()
+    times = _times(column, container.events)
+    of_blocks = [0] * sounds
+    for kind, count in zip(kinds, counts, strict=True):
+        if kind.sound is not None:
+            of_blocks[kind.sound] += count
+    sizes = [column(count) for count in of_blocks]
+    if not all(((size >= 0) & (size <= MAX_SIZE)).all() for size in sizes):
         raise ValueError("there are no such sizes")
-    return numbers, times, sizes
+    return _Numbers(of_rows.tolist(), counts, times, [size.tolist() for size in sizes])
+
+
+def _times(column: Callable[[int], NDArray[np.int64]], events: int) -> Sequence[int | None]:
+    """Return the time of each row, or None if it is unknown.
+
+    Args:
+        column: Returns the next so many numbers of the block.
+        events: The number of rows.
+    """
+    unknown = column(events)
+    if not ((unknown == 0) | (unknown == 1)).all():
+        raise ValueError("a time is neither known nor unknown")
+    # Sums of Python's integers do not overflow.
+    known = list(accumulate(column(events - int(unknown.sum())).tolist()))
+    if known and max(map(abs, known)) > MAX_INT:
+        raise ValueError("there are no such times")
+    if len(known) == events:
+        return known
+    ordered = iter(known)
+    return [None if none else next(ordered) for none in unknown.tolist()]
 
 
 def _texts(
     container: SegmentContainer,
     kinds: list[RowKind],
-    numbers: list[int],
-    taken: list[bool],
+    counts: list[int],
+    wanted: list[bool],
     room: int,
 ) -> list[Iterator[str]]:
-    """Return the frames of each kind's rows. Kinds that are not taken get empty texts."""
+    """Return the frames of each kind's rows. Kinds that are not wanted get empty texts."""
     marks = _read(container, "columns", room)
-    counts = Counter(numbers)
     texts, ids = _needed(kinds, counts, marks)
     values = (
         _Column(_read(container, "values", room), texts),
@@ -191,8 +229,7 @@ def _texts(
     of_columns = iter(marks)
     found: list[Iterator[str]] = []
     said = 0
-    for number, (kind, is_taken) in enumerate(zip(kinds, taken, strict=True)):
-        count = counts[number]
+    for kind, count, is_wanted in zip(kinds, counts, wanted, strict=True):
         columns: list[str | list[str]] = []
         size = sum(map(len, kind.skeleton))
         for _ in range(len(kind.skeleton) - 1):
@@ -205,21 +242,21 @@ def _texts(
         # Constant values are stored once, but each row's frame contains them.
         said += size * count
         check_room(said, room)
-        found.append(join_columns(kind.skeleton, columns, count) if is_taken else repeat(""))
+        found.append(join_columns(kind.skeleton, columns, count) if is_wanted else repeat(""))
     return found
 
 
-def _needed(kinds: list[RowKind], counts: Counter[int], marks: bytes) -> tuple[int, int]:
+def _needed(kinds: list[RowKind], counts: list[int], marks: bytes) -> tuple[int, int]:
     """Return how many texts the blocks `values` and `ids` must have for these columns."""
     if sum(len(kind.skeleton) - 1 for kind in kinds) != len(marks):
         raise ValueError("there are other columns than the kinds have")
     place = texts = ids = 0
-    for number, kind in enumerate(kinds):
+    for kind, count in zip(kinds, counts, strict=True):
         of_kind = marks[place : place + len(kind.skeleton) - 1]
         place += len(of_kind)
         random, constant = of_kind.count(RANDOM), of_kind.count(CONSTANT)
-        ids += random * counts[number]
-        texts += constant + (len(of_kind) - constant - random) * counts[number]
+        ids += random * count
+        texts += constant + (len(of_kind) - constant - random) * count
     return texts, ids
 
 

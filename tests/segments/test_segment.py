@@ -142,7 +142,8 @@ def test_values_of_json_are_cut_out() -> None:
 @given(INTEGERS)
 def test_numbers_come_back(numbers: list[int]) -> None:
     data = pack_numbers(numbers)
-    assert unpack_numbers(data + b"more", len(numbers)) == (numbers, len(data))
+    found, size = unpack_numbers(data + b"more", len(numbers))
+    assert (found.tolist(), size) == (numbers, len(data))
     assert list(accumulate(successive_differences(numbers))) == numbers
 
 
@@ -232,14 +233,16 @@ def test_blocks_that_contradict_each_other_are_an_error() -> None:
     rows, data = segment()
     assert list(unpack_segment(replaced(data, "values", lambda values: values))) == rows
     block = audio_codec.decompress(read_container(data).blocks[1].data, "zstd", ROOM)
-    kinds, size = unpack_numbers(block, len(rows))
-    # As an index, it is the last kind's as well.
+    numbers, size = unpack_numbers(block, len(rows))
+    kinds = numbers.tolist()
     last = kinds.index(max(kinds))
-    no_kind = pack_numbers([*kinds[:last], -1, *kinds[last + 1 :]])
+    # As an index, -1 is the last kind's as well.
+    no_kinds = [pack_numbers([*kinds[:last], no, *kinds[last + 1 :]]) for no in (-1, 2**62)]
     for name, change in (
         ("values", lambda values: values.rpartition(b"\0")[0]),
         ("ids", lambda ids: ids.rpartition(b"\0")[0]),
-        ("rows", lambda numbers: no_kind + numbers[size:]),
+        ("rows", lambda numbers: no_kinds[0] + numbers[size:]),
+        ("rows", lambda numbers: no_kinds[1] + numbers[size:]),
         ("rows", lambda numbers: numbers[:-1]),
         ("sound", lambda sound: sound[:-1]),
     ):

@@ -15,13 +15,14 @@ from support.examples import examples
 from support.rows import views
 from support.strategies import delivered_twice, mutated, streams
 
+from eventstore.archive.seal import seal_session
 from eventstore.projection.fold import apply, fold
 from eventstore.projection.handlers.session import close_session
 from eventstore.projection.state import LogEvent, SessionState
 from eventstore.realtime.catalogue import TEXT_DELTAS
 from eventstore.realtime.frames import Frame
 from eventstore.store.database.transaction import read
-from eventstore.store.readmodels.states import load_state as module
+from eventstore.store.readmodels.states import state_rows as module
 from eventstore.store.readmodels.states.load_state import load_state
 from eventstore.store.sessions.append import append
 
@@ -144,25 +145,47 @@ def test_nothing_loaded_counts_as_changed(engine: Engine) -> None:
     assert not loaded_at(engine, SESSION, len(call.frames)).dirty
 
 
-def test_deltas_of_finished_parts_are_not_read(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    call = beta_tool_call()
-    append(engine, None, SESSION, call.frames)
-    folded: list[str] = []
+@pytest.fixture
+def folded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The types of all events that loads of states fold."""
+    types: list[str] = []
     advance = module.apply_fields
 
     def noting(state: SessionState, seq: int, at: int | None, *event: object) -> None:
-        folded.append(str(event[1]))
+        types.append(str(event[1]))
         advance(state, seq, at, *event)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "apply_fields", noting)
+    return types
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_deltas_of_finished_parts_are_not_read(
+    engine: Engine, folded: list[str], sealed: bool
+) -> None:
+    call = beta_tool_call()
+    append(engine, None, SESSION, call.frames, close=True)
+    if sealed:
+        seal_session(engine, SESSION)
     loaded_at(engine, SESSION, len(call.frames))
     deltas = [type_ for type_ in folded if type_ in TEXT_DELTAS]
     written = [event.type for event in log_events(call.frames) if event.type in TEXT_DELTAS]
     assert len(written) == 7
     # No more than to learn when the first text came.
     assert len(deltas) <= 4
+
+
+def test_a_sealed_call_goes_on_as_if_each_delta_had_been_folded(engine: Engine) -> None:
+    call = cut_off_call().created("resp_9").begins_speech("resp_9", "item_9")
+    call.says("resp_9", "item_9", "one ", "two ")
+    append(engine, None, SESSION, call.frames, close=True)
+    seal_session(engine, SESSION)
+    sealed = len(call.frames)
+    call.says("resp_9", "item_9", "two ", "three ").created("resp_10")
+    events = log_events(call.frames)
+    for seq in range(1, sealed + 1):
+        loaded = goes_on(loaded_at(engine, SESSION, seq), events)
+        assert views(loaded) == views(fold(SESSION, events)), seq
 
 
 def audio_delta(item_id: str | None, response_id: str | None, index: int = 0) -> Frame:
@@ -223,17 +246,8 @@ def test_audio_deltas_summed_up(engine: Engine, stream: list[Frame]) -> None:
         assert views(goes_on(loaded, events)) == views(fold(SESSION, events)), seq
 
 
-def test_audio_deltas_are_not_read_one_by_one(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_audio_deltas_are_not_read_one_by_one(engine: Engine, folded: list[str]) -> None:
     append(engine, None, SESSION, [ANNOUNCED, *[audio_delta("item_1", "resp_1")] * 50])
-    advance, folded = module.apply_fields, []
-
-    def noting(*event: object) -> None:
-        folded.append(event)
-        advance(*event)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(module, "apply_fields", noting)
     audio = loaded_at(engine, SESSION, 51).items["item_1"].parts[0].audio
     assert audio is not None
     assert (audio.first_seq, audio.last_seq, audio.chunks, audio.bytes) == (2, 51, 50, 600)

@@ -206,7 +206,10 @@ def _damaged(packed: StoredSegment, error: Exception) -> DamagedError:
 
 
 def events_in(
-    packed: StoredSegment, wanted: WantedRows | None = None, sound: bool = True
+    packed: StoredSegment,
+    wanted: WantedRows | None = None,
+    sound: bool = True,
+    framed: WantedRows | None = None,
 ) -> Iterator[EventRow]:
     """Yield the events of a segment, in order; see `unpack_container`.
 
@@ -214,6 +217,7 @@ def events_in(
         wanted: Takes the direction and the type of events, and returns True if they are asked for;
             None for all.
         sound: False reads the size of the audio that was cut out of frames, but not the audio.
+        framed: False for events whose frames are not needed: they are empty.
 
     Raises:
         DamagedError: The segment cannot be read.
@@ -231,9 +235,25 @@ def events_in(
         container = read_container(data)
         if (container.first, container.events) != (packed.first_seq, events):
             raise SegmentError("it holds other events")
-        yield from unpack_container(container, wanted, sound, packed.frame_bytes)
+        yield from unpack_container(container, wanted, sound, packed.frame_bytes, framed)
     except (SegmentError, CipherError) as error:
         raise _damaged(packed, error) from error
+
+
+def segments_between(
+    tx: Transaction, session_id: str, first: int, last: int
+) -> Iterator[StoredSegment]:
+    """Yield the segments that have events from `first` to `last`, in order.
+
+    Raises:
+        DamagedError: The row of one has values that no segment can have.
+    """
+    while first <= last:
+        packed = find_segment(tx, session_id, first)
+        if packed is None:
+            return
+        yield packed
+        first = packed.last_seq + 1
 
 
 def sealed_events(
@@ -244,9 +264,5 @@ def sealed_events(
     Raises:
         DamagedError, DatabaseUnavailableError, MissingKeyError: As for `events_in`.
     """
-    while first <= last:
-        packed = find_segment(tx, session_id, first)
-        if packed is None:
-            return
+    for packed in segments_between(tx, session_id, first, last):
         yield from (row for row in events_in(packed, sound=sound) if first <= row.seq <= last)
-        first = packed.last_seq + 1

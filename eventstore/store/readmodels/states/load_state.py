@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from itertools import chain
 
 from eventstore.projection.content import AudioSpan
-from eventstore.projection.fold import apply_fields
 from eventstore.projection.handlers.conversation import (
     accepts_arguments,
     accepts_heard,
@@ -38,11 +37,13 @@ from eventstore.store.readmodels.states.audio_parts import (
     may_repeat,
     remember_open_parts,
 )
+from eventstore.store.readmodels.states.sealed_state import SealedLog, state_row
 from eventstore.store.readmodels.states.state_rows import (
     PART_EVENTS,
     PIECE_ROWS,
     STATE_EVENT_COLUMNS,
     decrypt_state_rows,
+    fold_row,
     parsed_event,
     prefix_end,
     read_state_rows,
@@ -112,8 +113,7 @@ def load_state(
     sealed, folded = _sealed_and_folded(tx, session_id)
     try:
         if sealed:
-            state = SessionState(session_id)
-            _fold_on(tx, state, seq)
+            state = _fold_sealed(tx, session_id, seq)
         else:
             state = _fold_unsealed(tx, session_id, seq, folded, projects)
     except (TypeError, AttributeError):
@@ -156,6 +156,17 @@ def _fold_unsealed(
     return state
 
 
+def _fold_sealed(tx: Transaction, session_id: str, seq: int) -> SessionState:
+    """Return the state of a session with segments. Events behind them are all folded."""
+    state, sealed = SessionState(session_id), SealedLog(tx, session_id)
+    sealed.fold(state, seq)
+    _fold_on(tx, state, seq)
+    last_at = state.last_at
+    _finish_texts(tx, state, seq, sealed)
+    state.seq, state.last_at = seq, last_at
+    return state
+
+
 def find_and_mark_repeats(tx: Transaction, session_id: str, seq: int) -> None:
     """Mark the repeated audio deltas of a session whose rows up to a seq were inserted again."""
     if may_repeat(tx, session_id, 0, seq):
@@ -186,15 +197,12 @@ def _fold_on(tx: Transaction, state: SessionState, seq: int) -> list[int]:
         The seqs of audio deltas that were delivered twice, except those in segments.
     """
     for sealed in sealed_events(tx, state.session_id, state.seq + 1, seq, sound=False):
-        at, direction, type_, frame, offset, size, audio = sealed[1:]
-        # A row of the table has no audio length if the whole frame is stored as bytes.
-        length = size if offset is not None and offset >= 0 else None
-        _fold_row(state, (sealed.seq, at, direction, type_, frame, offset, audio, length))
+        fold_row(state, state_row(sealed))
     repeated: list[int] = []
     for row in chain.from_iterable(
         state_row_pieces(tx, ALL_EVENTS, (state.session_id,), state.seq, seq)
     ):
-        _fold_row(state, row)
+        fold_row(state, row)
         if state.repeats.last == row[0] and row[3] in SUMMED_DELTAS:
             repeated.append(row[0])
     return repeated
@@ -224,7 +232,7 @@ def _fold_by_parts(tx: Transaction, session_id: str, seq: int) -> SessionState |
             state, parsed_event(type_, frame, offset, raw)
         ):
             state.input_bytes = _input_bytes(tx, state, seq_)
-        _fold_row(state, row[:EVENT_COLUMNS])
+        fold_row(state, row[:EVENT_COLUMNS])
         if len(row) > EVENT_COLUMNS and not add_audio_span(state, audio, row):
             return None
     if state.live is not None and (parts or _transcript_keys(tx, session_id, seq)):
@@ -250,12 +258,6 @@ def _merged(many: Iterator[Row], few: list[Row]) -> Iterator[Row]:
             yield few.pop()
         yield row
     yield from reversed(few)
-
-
-def _fold_row(state: SessionState, row: Row) -> None:
-    seq, at, direction, type_, frame, offset, raw, length = row
-    event = parsed_event(type_, frame, offset, raw)
-    apply_fields(state, seq, at, direction, type_, event, length or 0, frame)
 
 
 class _FirstTexts:
@@ -303,10 +305,12 @@ def _read_first_texts(texts: _FirstTexts, state: SessionState, before: int) -> N
         found = texts.between(state.seq, before)
         if found is None:
             return
-        _fold_row(state, found)
+        fold_row(state, found)
 
 
-def _finish_texts(tx: Transaction, state: SessionState, seq: int) -> None:
+def _finish_texts(
+    tx: Transaction, state: SessionState, seq: int, sealed: SealedLog | None = None
+) -> None:
     """Fold all text deltas of the parts that never finished.
 
     Deltas of a Live session have no rows of their own: they are within other events, or are
@@ -324,11 +328,13 @@ def _finish_texts(tx: Transaction, state: SessionState, seq: int) -> None:
             part.transcript_deltas.clear()
     awaiting, state.awaiting_text = state.awaiting_text, set()
     for first, last in _delta_ranges(state, unfinished, seq):
+        for row in sealed.text_deltas(first, last) if sealed is not None else ():
+            fold_row(state, row)
         while True:
             where = (state.session_id, first, last)
             rows = read_state_rows(tx, state.session_id, TEXT_DELTA_EVENTS, where)
             for row in rows:
-                _fold_row(state, row)
+                fold_row(state, row)
             if len(rows) < PIECE_ROWS:
                 break
             first = rows[-1][0]
@@ -345,7 +351,7 @@ def _finish_transcripts(tx: Transaction, state: SessionState, seq: int) -> None:
             for row in chain.from_iterable(
                 state_row_pieces(tx, PART_EVENTS, (state.session_id, key), 0, seq)
             ):
-                _fold_row(state, row)
+                fold_row(state, row)
 
 
 def _transcript_keys(tx: Transaction, session_id: str, seq: int) -> list[str]:

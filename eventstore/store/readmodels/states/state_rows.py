@@ -13,6 +13,8 @@ from typing import Any
 import orjson
 
 from eventstore.encryption.encrypt_events import decrypt_rows
+from eventstore.projection.fold import apply_fields
+from eventstore.projection.state import SessionState
 from eventstore.realtime.frames import ENCRYPTIONS, UNREADABLE, parse_stored
 from eventstore.store.database.transaction import Row, Transaction
 
@@ -89,3 +91,10 @@ def parsed_event(
     with suppress(ValueError):  # The text of a changed row may not be JSON.
         return parse_stored(frame, offset, raw)
     return None
+
+
+def fold_row(state: SessionState, row: Row) -> None:
+    """Change a state by the event of a row of `STATE_EVENT_COLUMNS`."""
+    seq, at, direction, type_, frame, offset, raw, length = row
+    event = parsed_event(type_, frame, offset, raw)
+    apply_fields(state, seq, at, direction, type_, event, length or 0, frame)

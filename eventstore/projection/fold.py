@@ -28,7 +28,7 @@ from eventstore.projection.repeats import ITEM_DELTAS
 from eventstore.projection.state import LogEvent, SessionState
 from eventstore.projection.state_size import OF_EVENT
 from eventstore.realtime import catalogue
-from eventstore.realtime.frames import SERVER, STORE, UNREADABLE
+from eventstore.realtime.frames import CLIENT, SERVER, STORE, UNREADABLE
 from eventstore.realtime.live_catalogue import LIVE_NO_EFFECT
 from eventstore.realtime.protocols import LIVE, told_protocol
 from eventstore.realtime.session_clock import correction
@@ -127,8 +127,8 @@ def apply_fields(
     if at is not None and direction != STORE:
         state.last_at = at
         if type_ not in catalogue.UNTIMED:
-            if state.timed_at is not None:
-                _correct_clock(state, at - state.timed_at)
+            if state.timed_at is not None and (shift := correction(at - state.timed_at)):
+                _correct_clock(state, shift)
             state.timed_at = at
     if type_ in catalogue.INPUT_AUDIO:
         state.input_bytes += audio_bytes
@@ -157,7 +157,7 @@ def _apply_by_type(state: SessionState, event: LogEvent) -> None:
         return
     if body is None:
         return
-    if _is_made_up(state, event) or (
+    if (event.direction == CLIENT and _is_made_up(state, event)) or (
         type_ not in ITEM_DELTAS and is_repeated_event(state, event, body)
     ):
         return
@@ -216,18 +216,11 @@ def _is_made_up(state: SessionState, event: LogEvent) -> bool:
     return True
 
 
-def _correct_clock(state: SessionState, step: int) -> None:
-    """Note a jump of the wall clock.
-
-    Args:
-        state: The state, at the event after the jump.
-        step: The difference of the arrivals of that event and the one before, in microseconds.
-    """
-    shift = correction(step)
-    if shift:
-        state.clock_shift += shift
-        state.jumps.append((state.seq, state.clock_shift))
-        state.dirty.session = True
+def _correct_clock(state: SessionState, shift: int) -> None:
+    """Note a jump of the wall clock at the state's event, by a correction in microseconds."""
+    state.clock_shift += shift
+    state.jumps.append((state.seq, state.clock_shift))
+    state.dirty.session = True
 
 
 def _count(state: SessionState, event: LogEvent) -> None:

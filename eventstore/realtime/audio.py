@@ -55,14 +55,12 @@ def ga_format(value: Any, rate: int | None = None) -> dict[str, Any] | None:
     name = text(mapping(value).get("type")) if isinstance(value, dict) else text(value)
     if name is None:
         return None
-    named = _PCM_AT_RATE.fullmatch(name)
-    if named is not None:
-        return {"type": "audio/pcm", "rate": int(named[1])}
-    if name == _QWEN_PCM:
-        return PCM_FORMAT
     ga = FORMATS_BY_BETA_NAME.get(name, name)
     if ga not in BETA_NAMES_BY_FORMAT:
-        return None
+        named = _PCM_AT_RATE.fullmatch(name)
+        if named is not None:
+            return {"type": "audio/pcm", "rate": int(named[1])}
+        return PCM_FORMAT if name == _QWEN_PCM else None
     if ga != "audio/pcm":
         return {"type": ga}
     stated = integer(mapping(value).get("rate")) or rate or PCM_RATE

@@ -125,10 +125,9 @@ def _describe(
     state: SessionState, event: LogEvent, response: Response, wire: dict[str, Any]
 ) -> None:
     """Update a response with the object that a server's event has of it."""
-    before = output_format(response.wire)
-    response.wire = state.merged(event, response.wire, wire)
-    if output_format(response.wire) != before:
-        # The length of audio in the rows of items depends on the format.
+    before, response.wire = response.wire, state.merged(event, response.wire, wire)
+    # The length of audio in the rows of items depends on the format.
+    if response.output and output_format(response.wire) != output_format(before):
         state.dirty.items.update(response.output)
 
 

@@ -17,6 +17,7 @@ _MAX_TOKENS = 10**12
 # Longer than any call, and small enough to sum up.
 _MAX_SECONDS = 10**9
 _INVALID = -1
+_KINDS = ("text_tokens", "audio_tokens", "image_tokens")
 
 #: A response with more input tokens is `LARGE`, or `HUGE`: some models have other prices then.
 LARGE_INPUT, HUGE_INPUT = 32_000, 100_000
@@ -49,6 +50,8 @@ class Reported(IntFlag):
 
 
 NOT_REPORTED = Reported(0)
+# Plain numbers, because combining members of an enum takes a microsecond each.
+_TOKENS, _OPEN, _UNSOUND, _SECONDS, _LARGE, _HUGE, _AUDIO, _IMAGE = map(int, Reported)
 
 
 class Tokens(NamedTuple):
@@ -89,6 +92,15 @@ def billed_tokens(usage: dict[str, Any] | None, writes_text: bool = False) -> To
     return read_usage(usage, writes_text).tokens
 
 
+def billed_sums(usage: dict[str, Any] | None) -> tuple[int, int, int]:
+    """Return the input, the output and all tokens of a usage object, as `read_usage` does."""
+    if not usage:
+        return 0, 0, 0
+    input_ = max(_number(usage, "input_tokens") or 0, 0)
+    output = max(_number(usage, "output_tokens") or 0, 0)
+    return input_, output, max(_number(usage, "total_tokens") or 0, 0) or input_ + output
+
+
 def read_usage(usage: dict[str, Any] | None, writes_text: bool = False) -> Usage:
     """Read a usage object of a response, a transcription or a session, in any server's shape.
 
@@ -99,18 +111,20 @@ def read_usage(usage: dict[str, Any] | None, writes_text: bool = False) -> Usage
     if not usage:
         return Usage(Tokens(), NOT_REPORTED)
     usage = _in_shape_of_realtime(usage)
-    input_, output, total = (_number(usage, f"{n}_tokens") for n in ("input", "output", "total"))
+    input_, output = _number(usage, "input_tokens"), _number(usage, "output_tokens")
+    total = _number(usage, "total_tokens")
     inputs, cached = _inputs(mapping(usage.get("input_token_details")), input_ or 0)
     if writes_text and not usage.get("output_token_details"):
         outputs = [output or 0, 0]
     else:
         outputs = _outputs(mapping(usage.get("output_token_details")), output or 0)
-    told = (input_, output, total, *inputs, *cached, *outputs)
+    told = [input_, output, total, *inputs, *cached, *outputs]
     audio_ms = _audio_ms(usage)
-    tokens = Tokens(*(max(number or 0, 0) for number in (*told, audio_ms)))
+    numbers = [number if number is not None and number > 0 else 0 for number in (*told, audio_ms)]
     if not total:
-        tokens = tokens._replace(total_tokens=tokens.input_tokens + tokens.output_tokens)
-    has_tokens = all(number is not None and number >= 0 for number in (input_, output))
+        numbers[2] = numbers[0] + numbers[1]
+    tokens = Tokens._make(numbers)
+    has_tokens = input_ is not None and input_ >= 0 and output is not None and output >= 0
     return Usage(tokens, _reported(tokens, has_tokens, _INVALID not in told, audio_ms is not None))
 
 
@@ -124,21 +138,21 @@ def open_tokens(tokens: Tokens) -> OpenTokens:
 
 
 def _reported(tokens: Tokens, has_tokens: bool, is_valid: bool, has_length: bool) -> Reported:
-    reported = Reported.SECONDS if has_length else NOT_REPORTED
+    reported = _SECONDS if has_length else 0
     if not has_tokens:
-        return reported
-    reported |= Reported.TOKENS
+        return Reported(reported)
+    reported |= _TOKENS
     if not is_valid or not _is_sound(tokens):
-        return reported | Reported.UNSOUND
+        return Reported(reported | _UNSOUND)
     if any(open_tokens(tokens)):
-        reported |= Reported.OPEN
+        reported |= _OPEN
     if tokens.input_audio or tokens.output_audio:
-        reported |= Reported.AUDIO
+        reported |= _AUDIO
     if tokens.input_image:
-        reported |= Reported.IMAGE
-    if tokens.input_tokens > HUGE_INPUT:
-        return reported | Reported.HUGE
-    return reported | Reported.LARGE if tokens.input_tokens > LARGE_INPUT else reported
+        reported |= _IMAGE
+    if tokens.input_tokens > LARGE_INPUT:
+        reported |= _HUGE if tokens.input_tokens > HUGE_INPUT else _LARGE
+    return Reported(reported)
 
 
 def _is_sound(tokens: Tokens) -> bool:
@@ -155,10 +169,10 @@ def _is_sound(tokens: Tokens) -> bool:
 
 def _inputs(details: dict[str, Any], total: int) -> tuple[list[int], list[int]]:
     """Return the input tokens by kind, and the cached tokens: first all, then by kind."""
-    kinds = [_number(details, f"{kind}_tokens") or 0 for kind in ("text", "audio", "image")]
+    kinds = [_number(details, name) or 0 for name in _KINDS]
     cached = _number(details, "cached_tokens")
     split = mapping(details.get("cached_tokens_details"))
-    by_kind = [_number(split, f"{kind}_tokens") or 0 for kind in ("text", "audio", "image")]
+    by_kind = [_number(split, name) or 0 for name in _KINDS] if split else [0, 0, 0]
     if cached is None:
         cached = _INVALID if _INVALID in by_kind else sum(by_kind)
     elif not split and total in kinds and cached <= total:
@@ -169,9 +183,8 @@ def _inputs(details: dict[str, Any], total: int) -> tuple[list[int], list[int]]:
 
 def _outputs(details: dict[str, Any], total: int) -> list[int]:
     """Return the numbers of output tokens that are text, and that are audio."""
-    text, audio, reasoning = (
-        _number(details, f"{kind}_tokens") or 0 for kind in ("text", "audio", "reasoning")
-    )
+    text, audio = _number(details, "text_tokens") or 0, _number(details, "audio_tokens") or 0
+    reasoning = _number(details, "reasoning_tokens") or 0
     # Reasoning is billed as text. Some servers count it within the text tokens, others beside them.
     if min(text, audio, reasoning) >= 0 and text + audio + reasoning == total:
         text += reasoning
@@ -197,6 +210,8 @@ def _number(of: dict[str, Any], name: str) -> int | None:
     value = of.get(name)
     if value is None:
         return None
+    if type(value) is int:  # nearly always
+        return value if 0 <= value <= _MAX_TOKENS else _INVALID
     found = integer(value)
     return found if found is not None and 0 <= found <= _MAX_TOKENS else _INVALID
 

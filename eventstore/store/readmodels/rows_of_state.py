@@ -23,7 +23,7 @@ from eventstore.projection.latency import answer_us, answered_from
 from eventstore.projection.state import BilledUsage, Item, Response, SessionState
 from eventstore.projection.views import resources
 from eventstore.projection.views.session_resource import session_resource
-from eventstore.projection.views.usage import billed_tokens, read_usage
+from eventstore.projection.views.usage import billed_sums, read_usage
 from eventstore.realtime.resources.outcomes import reason_of
 from eventstore.realtime.values import (
     column_text,
@@ -119,7 +119,7 @@ def response_row(state: SessionState, response: Response, opened_at: int) -> Row
     resource = resources.response_resource(state, response, live=False)
     notes = resource["eventstore"]
     config = notes["config"]
-    tokens = billed_tokens(mapping(resource.get("usage")))
+    sums = billed_sums(mapping(resource.get("usage")))
     format_ = config["audio_format"]
     limit = config["max_output_tokens"]
     created_at, speech_ended_at = answered_from(state, response)
@@ -143,9 +143,7 @@ def response_row(state: SessionState, response: Response, opened_at: int) -> Row
         response.first_audio_at,
         response.done_at,
         speech_ended_at,
-        tokens.input_tokens,
-        tokens.output_tokens,
-        tokens.total_tokens,
+        *sums,
         dumps(resource),
         _known(answer_us(state, response)),
         _microseconds(notes["duration_ms"]),

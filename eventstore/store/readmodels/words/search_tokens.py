@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import NamedTuple
 from unicodedata import category, is_normalized, normalize
 
@@ -67,10 +67,14 @@ def index_tokens(text: str, is_call: bool = False) -> list[str]:
         is_call: True if the text describes a tool call. Names such as `getWeather` are then also
             found by their parts, whose tokens come last.
     """
-    if text.isascii() and not is_call:  # The usual case, without the places of tokens.
-        words = _ASCII.findall(text[:_MOST_CHARACTERS].lower())
+    if is_call:
+        return [token for token, _, _ in _tokens(text, is_call)]
+    # The usual case, without the places of tokens.
+    text = text[:_MOST_CHARACTERS]
+    if text.isascii():
+        words = _ASCII.findall(text.lower())
         return [word[:_LONGEST] for word in words[:MOST_TOKENS]]
-    return [token for token, _, _ in _tokens(text, is_call)]
+    return [token for token, _, _ in islice(_cut(_folded(text)[0]), MOST_TOKENS)]
 
 
 def query_tokens(text: str, prefix: bool = False) -> Term | None:
@@ -175,17 +179,23 @@ def _words(text: str) -> Iterator[Token]:
             yield word[0][:_LONGEST], word.start(), word.end()
         return
     folded, places = _folded(text)
+    for token, start, stop in _cut(folded):
+        yield token, *_span(places, start, stop)
+
+
+def _cut(folded: str) -> Iterator[Token]:
+    """Yield the tokens of a text in its normal form, each with its place in that form."""
     classes = folded.translate(_CLASSES)
     for run in _RUN.finditer(classes):
         start, stop = run.span()
         if classes[start] == _LETTER:
-            yield folded[start : min(stop, start + _LONGEST)], *_span(places, start, stop)
+            yield folded[start : min(stop, start + _LONGEST)], start, stop
             continue
         # Combining marks of other scripts are skipped.
         chars = [place for place in range(start, stop) if classes[place] == _UNSPACED]
         for first, second in pairwise(chars):
-            yield folded[first] + folded[second], *_span(places, first, second + 1)
-        yield folded[chars[-1]], *_span(places, chars[-1], chars[-1] + 1)
+            yield folded[first] + folded[second], first, second + 1
+        yield folded[chars[-1]], chars[-1], chars[-1] + 1
 
 
 #: Where each character of a folded text begins and ends in the original text; None if nothing

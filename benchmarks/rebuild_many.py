@@ -66,7 +66,8 @@ def run(databases: Databases, options: Options) -> Report:
             with databases.fresh(backend) as url:
                 ids, details = prepare(url, options, sealed)
                 what = f"{many}{backend}, {'sealed' if sealed else 'in rows'}"
-                measure(report, options, what, url, ids, **details)
+                limits = OF_SEGMENTS if sealed else OF_ROWS
+                measure(report, options, what, url, ids, limits, **details)
     return report
 
 
@@ -135,6 +136,7 @@ def measure(
     what: str,
     url: str,
     ids: Sequence[str],
+    limits: Sequence[str],
     **details: Any,
 ) -> None:
     """Rebuild sessions, in turns with reading their events, and add the figures.
@@ -145,9 +147,9 @@ def measure(
         what: The database, and whether the sessions are sealed.
         url: The database's URL.
         ids: All of its sessions.
+        limits: What is read of them to compare: `OF_ROWS`, or `OF_SEGMENTS` if they are sealed.
         details: What else is known of them.
     """
-    sealed = what.endswith("sealed")
     peaks: list[float] = []
     with ProcessPoolExecutor(WORKERS, get_context("spawn")) as pool:
 
@@ -162,7 +164,6 @@ def measure(
             peaks.append(done.peak_mb)
 
         progress(f"rebuild_many: {what}")
-        limits = OF_SEGMENTS if sealed else OF_ROWS
         works = {of: (lambda of=of: read(of)) for of in limits} | {"rebuild": rebuild}
         rounds = options.rounds(1 if options.sessions else 3)
         seconds = in_turns(works, rounds, warm_up=0 if options.sessions else 1)

@@ -15,6 +15,7 @@ from eventstore.encryption.encrypt_read_models import TABLES_WITHOUT_ROWS
 from eventstore.projection.dirty import Dirty
 from eventstore.projection.state import Response, SessionState
 from eventstore.realtime.resources.scores import ScoreTarget
+from eventstore.store.database.many_queries import rows_of_each
 from eventstore.store.database.tables import declared as tables
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.readmodels.cost_rows import HAS_COST, PRICED, needs_new_cost, reset_cost
@@ -204,6 +205,7 @@ class _Compared(NamedTuple):
         stored, expected: The rows that are there, and those of the state.
         missing, stale: What `differences` returns of them.
         tags: The state's responses with their metadata.
+        has_cost: True if the session has a row of costs.
     """
 
     stored: Rows
@@ -211,19 +213,22 @@ class _Compared(NamedTuple):
     missing: Rows
     stale: Rows
     tags: ResponsePairs
+    has_cost: bool
 
 
 def _compared(
     tx: Transaction, state: SessionState, opened_at: int, cipher: Cipher | None
 ) -> _Compared:
-    stored = {name: tx.rows(sql, (state.session_id,)) for name, sql in READ.items()}
+    queries = [(sql, (state.session_id,)) for sql in (*READ.values(), HAS_COST)]
+    *found, costs = rows_of_each(tx, queries)
+    stored = dict(zip(READ, found, strict=True))
     if cipher is not None:
         stored = decrypted_rows(cipher, stored)
     tags = _tags(state, state.responses)
     expected = _all_rows(state, opened_at, tags)
     if cipher is not None:
         expected |= {name: [] for name in TABLES_WITHOUT_ROWS}
-    return _Compared(stored, expected, *differences(stored, expected), tags)
+    return _Compared(stored, expected, *differences(stored, expected), tags, bool(costs))
 
 
 def rows_are_right(tx: Transaction, state: SessionState, opened_at: int) -> bool:
@@ -233,9 +238,7 @@ def rows_are_right(tx: Transaction, state: SessionState, opened_at: int) -> bool
     """
     cipher = tx.cipher(state.session_id)
     found = _compared(tx, state, opened_at, cipher)
-    if any(found.missing.values()) or any(found.stale.values()):
-        return False
-    if tx.row(HAS_COST, (state.session_id,)) is None:
+    if any(found.missing.values()) or any(found.stale.values()) or not found.has_cost:
         return False
     return is_indexed(tx, state.session_id, found.expected["items"] if cipher is None else [])
 
@@ -247,14 +250,14 @@ def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
         How many rows were wrong, missing or too many.
     """
     cipher = tx.cipher(state.session_id)
-    stored, expected, missing, stale, tags = _compared(tx, state, opened_at, cipher)
+    stored, expected, missing, stale, tags, has_cost = _compared(tx, state, opened_at, cipher)
     for name, keys in stale.items():
         if keys:
             tx.run_many(DELETE_ROW[name], keys)
     upsert_rows(tx, missing if cipher is None else encrypted_rows(cipher, missing))
     changed = {name for name in missing if missing[name] or stale[name]}
     upsert_rows(tx, marks_of_rebuild(state.session_id, stored, expected, changed))
-    if not changed.isdisjoint(PRICED) or tx.row(HAS_COST, (state.session_id,)) is None:
+    if not changed.isdisjoint(PRICED) or not has_cost:
         upsert_rows(tx, reset_cost(expected["session_figures"][0]))
     # Encrypted texts are not indexed. Texts from before the encryption are removed from the index.
     index_all(tx, state, expected["items"] if cipher is None else [])

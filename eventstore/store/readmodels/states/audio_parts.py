@@ -17,6 +17,7 @@ from eventstore.projection.load_keys import AUDIO_KEY
 from eventstore.projection.repeats import EVENT_ID_MEMBER
 from eventstore.projection.state import SessionState
 from eventstore.realtime.values import identifier
+from eventstore.store.database.many_queries import Query
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.readmodels.states.state_rows import (
     PART_EVENTS,
@@ -24,7 +25,6 @@ from eventstore.store.readmodels.states.state_rows import (
     STATE_EVENT_COLUMNS,
     parsed_event,
     prefix_end,
-    read_state_rows,
     state_row_pieces,
 )
 
@@ -46,13 +46,14 @@ FORGET_KEY = "UPDATE events SET load_key = NULL WHERE session_id = ? AND seq = ?
 EVENT_COLUMNS = STATE_EVENT_COLUMNS.count(",") + 1
 
 
-def audio_parts(tx: Transaction, session_id: str, seq: int) -> list[Row]:
-    """Return the first audio delta of each content part up to a seq, with the sums over all.
+def audio_parts_query(session_id: str, seq: int) -> Query:
+    """Return the query for the first audio delta of each content part up to a seq.
 
-    The rows are ordered by seq, the last one first. Deltas of one part that name different
+    Its rows are those of `STATE_EVENT_COLUMNS`, then the load key, and the sums over all deltas of
+    the part. They are ordered by seq, the last one first. Deltas of one part that name different
     responses count as several parts.
     """
-    return read_state_rows(tx, session_id, AUDIO_PARTS, (session_id, seq, session_id))
+    return AUDIO_PARTS, (session_id, seq, session_id)
 
 
 def add_audio_span(state: SessionState, audio: dict[tuple[str, int], AudioSpan], row: Row) -> bool:
@@ -61,7 +62,7 @@ def add_audio_span(state: SessionState, audio: dict[tuple[str, int], AudioSpan],
     Args:
         state: The state after this delta.
         audio: Where the audio lies, by item id and content index; it is added to.
-        row: A row of `audio_parts`.
+        row: A row of `audio_parts_query`.
 
     Returns:
         False if the item is not part of a response, so that the other deltas must be folded as
@@ -87,7 +88,7 @@ def remember_open_parts(
     Only then does it recognise a later delta that was delivered twice.
 
     Args:
-        parts: The rows of `audio_parts` from which the state was made.
+        parts: The rows of `audio_parts_query` from which the state was made.
         last: The state's seq.
     """
     for row in parts:

@@ -10,9 +10,9 @@ archive/erase_audio.py.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import chain
+from typing import NamedTuple
 
 from eventstore.projection.content import AudioSpan
 from eventstore.projection.handlers.conversation import (
@@ -26,17 +26,19 @@ from eventstore.projection.handlers.speech import needs_input_bytes
 from eventstore.projection.load_keys import SUMMED_DELTAS, TRANSCRIPT_KEY, transcript_part
 from eventstore.projection.state import PROJECTOR_VERSION, Item, SessionState
 from eventstore.realtime.catalogue import INPUT_AUDIO, TEXT_DELTAS
+from eventstore.store.database.many_queries import rows_of_each
 from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.log.read_events import rows_in
 from eventstore.store.log.segments.read_segments import sealed_events
 from eventstore.store.readmodels.states.audio_parts import (
     EVENT_COLUMNS,
     add_audio_span,
-    audio_parts,
+    audio_parts_query,
     clear_load_keys,
     may_repeat,
     remember_open_parts,
 )
+from eventstore.store.readmodels.states.first_texts import FirstTexts, read_first_texts
 from eventstore.store.readmodels.states.sealed_state import SealedLog, state_row
 from eventstore.store.readmodels.states.state_rows import (
     PART_EVENTS,
@@ -44,18 +46,12 @@ from eventstore.store.readmodels.states.state_rows import (
     STATE_EVENT_COLUMNS,
     decrypt_state_rows,
     fold_row,
+    listed,
     parsed_event,
     prefix_end,
     read_state_rows,
     state_row_pieces,
 )
-
-_PART_ADDED = "response.content_part.added"
-
-
-def _listed(types: frozenset[str]) -> str:
-    return ", ".join(f"'{type_}'" for type_ in sorted(types))
-
 
 EVENTS_IN_ORDER = (
     f"SELECT {STATE_EVENT_COLUMNS} FROM events WHERE session_id = ? AND load_key = '' AND seq > ?"
@@ -71,25 +67,14 @@ ALL_EVENTS = (
 )
 TEXT_DELTA_EVENTS = (
     f"SELECT {STATE_EVENT_COLUMNS} FROM events WHERE session_id = ? AND seq > ? AND seq < ?"
-    f" AND type IN ({_listed(TEXT_DELTAS)}) ORDER BY seq LIMIT {PIECE_ROWS}"
-)
-NEXT_TEXT_DELTA = (
-    f"SELECT {STATE_EVENT_COLUMNS} FROM events WHERE session_id = ? AND seq > ? AND seq < ?"
-    f" AND type IN ({_listed(TEXT_DELTAS)}) ORDER BY seq LIMIT 1"
-)
-# PostgreSQL: the first text delta behind each of many parts, in one round trip.
-FIRST_TEXT_DELTAS = (
-    f"SELECT part, {STATE_EVENT_COLUMNS}"
-    " FROM unnest(?::bigint[], ?::bigint[]) AS parts(part, next_part)"
-    " CROSS JOIN LATERAL (SELECT * FROM events WHERE session_id = ? AND seq > part"
-    f" AND seq < next_part AND type IN ({_listed(TEXT_DELTAS)}) ORDER BY seq LIMIT 1) AS found"
+    f" AND type IN ({listed(TEXT_DELTAS)}) ORDER BY seq LIMIT {PIECE_ROWS}"
 )
 INPUT_BYTES = (
     "SELECT COALESCE(SUM(audio_bytes), 0) FROM events WHERE session_id = ? AND seq > ?"
-    f" AND seq < ? AND type IN ({_listed(INPUT_AUDIO)})"
+    f" AND seq < ? AND type IN ({listed(INPUT_AUDIO)})"
 )
 STREAM = "SELECT sealed_seq, projected_seq, projector_version FROM streams WHERE session_id = ?"
-FIRST_EVENT_AT = "SELECT at FROM events WHERE session_id = ? AND seq = 1"
+FIRST_EVENT_AT = "SELECT at FROM events WHERE session_id = ? AND seq = 1 AND seq <= ?"
 LAST_FOLDED_AT = (
     "SELECT at FROM events WHERE session_id = ? AND seq <= ? AND at IS NOT NULL"
     " AND direction <> 'store' ORDER BY seq DESC LIMIT 1"
@@ -149,10 +134,7 @@ def _fold_unsealed(
         repeated = _fold_on(tx, state, seq)
         if projects:
             clear_load_keys(tx, session_id, repeated)
-    first, last = tx.row(FIRST_EVENT_AT, (session_id,)), tx.row(LAST_FOLDED_AT, (session_id, seq))
-    state.seq = seq
-    state.first_at = first[0] if first is not None and seq > 0 else None
-    state.last_at = last[0] if last is not None else None
+        state.seq = seq
     return state
 
 
@@ -214,20 +196,21 @@ def _fold_by_parts(tx: Transaction, session_id: str, seq: int) -> SessionState |
     Returns:
         The state; None if every delta must be folded, because the item of one is not in a response.
     """
-    state = SessionState(session_id)
+    read = _read_first(tx, session_id, seq)
+    state, parts = SessionState(session_id), read.parts
     audio: dict[tuple[str, int], AudioSpan] = {}
-    texts = _FirstTexts(tx, session_id)
+    texts = FirstTexts(tx, session_id)
 
     def in_order() -> Iterator[Row]:
-        for piece in state_row_pieces(tx, EVENTS_IN_ORDER, (session_id,), 0, seq):
+        where = (session_id,)
+        for piece in state_row_pieces(tx, EVENTS_IN_ORDER, where, 0, seq, read.in_order):
             texts.read_ahead(piece)
             yield from piece
 
-    parts = audio_parts(tx, session_id, seq)
     for row in _merged(in_order(), parts.copy()):
         seq_, _, _, type_, frame, offset, raw = row[:7]
         if state.awaiting_text and seq_ > state.seq + 1:
-            _read_first_texts(texts, state, seq_)
+            read_first_texts(texts, state, seq_)
         if type_ == "input_audio_buffer.committed" and needs_input_bytes(
             state, parsed_event(type_, frame, offset, raw)
         ):
@@ -235,17 +218,55 @@ def _fold_by_parts(tx: Transaction, session_id: str, seq: int) -> SessionState |
         fold_row(state, row[:EVENT_COLUMNS])
         if len(row) > EVENT_COLUMNS and not add_audio_span(state, audio, row):
             return None
-    if state.live is not None and (parts or _transcript_keys(tx, session_id, seq)):
+    if state.live is not None and (parts or read.transcripts):
         return None  # Deltas of Realtime count until an event proves that the session is Live.
     for (item_id, index), span in audio.items():
         state.items[item_id].parts[index].audio = span
     if state.awaiting_text and seq > state.seq:
-        _read_first_texts(texts, state, seq + 1)
+        read_first_texts(texts, state, seq + 1)
     _finish_texts(tx, state, seq)
-    _finish_transcripts(tx, state, seq)
+    _finish_transcripts(tx, state, read.transcripts, seq)
     remember_open_parts(tx, state, parts, seq)
     state.input_bytes = _input_bytes(tx, state, seq + 1)
+    state.seq, state.first_at, state.last_at = seq, read.first_at, read.last_at
     return state
+
+
+class _FirstRead(NamedTuple):
+    """What is read first of a session without segments.
+
+    Attributes:
+        parts: The rows of `audio_parts_query`.
+        in_order: The first piece of the events that are folded in their order.
+        transcripts: The load keys of parts of the user's speech that have deltas of a transcript.
+        first_at, last_at: The times of the first and of the last event.
+    """
+
+    parts: list[Row]
+    in_order: list[Row]
+    transcripts: list[str]
+    first_at: int | None
+    last_at: int | None
+
+
+def _read_first(tx: Transaction, session_id: str, seq: int) -> _FirstRead:
+    parts, in_order, keys, first, last = rows_of_each(
+        tx,
+        (
+            audio_parts_query(session_id, seq),
+            (EVENTS_IN_ORDER, (session_id, 0, seq)),
+            (TRANSCRIPT_KEYS, (session_id, seq)),
+            (FIRST_EVENT_AT, (session_id, seq)),
+            (LAST_FOLDED_AT, (session_id, seq)),
+        ),
+    )
+    return _FirstRead(
+        decrypt_state_rows(tx, session_id, parts),
+        decrypt_state_rows(tx, session_id, in_order),
+        [key for (key,) in keys],
+        first[0][0] if first else None,
+        last[0][0] if last else None,
+    )
 
 
 def _merged(many: Iterator[Row], few: list[Row]) -> Iterator[Row]:
@@ -258,54 +279,6 @@ def _merged(many: Iterator[Row], few: list[Row]) -> Iterator[Row]:
             yield few.pop()
         yield row
     yield from reversed(few)
-
-
-class _FirstTexts:
-    """Finds the first text delta of responses whose time of the first text is not known yet.
-
-    PostgreSQL gets one query for many parts, to save round trips. SQLite has no round trips, and is
-    faster with one query for each part.
-    """
-
-    def __init__(self, tx: Transaction, session_id: str) -> None:
-        self._tx, self._session_id = tx, session_id
-        self._parts: list[int] = []
-        self._ends: list[int] = []
-        self._found: dict[int, Row] = {}
-
-    def read_ahead(self, piece: list[Row]) -> None:
-        """PostgreSQL: find the first text delta behind each part that begins in these rows."""
-        self._parts = [row[0] for row in piece if self._tx.postgresql and row[3] == _PART_ADDED]
-        if not self._parts:
-            return
-        self._ends = [*self._parts[1:], piece[-1][0] + 1]
-        where = (self._parts, self._ends, self._session_id)
-        rows = self._tx.rows(FIRST_TEXT_DELTAS, where)
-        deltas = decrypt_state_rows(self._tx, self._session_id, [row[1:] for row in rows])
-        self._found = {row[0]: delta for row, delta in zip(rows, deltas, strict=True)}
-
-    def between(self, after: int, before: int) -> Row | None:
-        """Return the first text delta between two seqs, both excluded, or None."""
-        place = bisect_right(self._parts, after) - 1
-        if place >= 0 and after < self._ends[place]:
-            known = self._found.get(self._parts[place])
-            if known is not None and after < known[0]:
-                return known if known[0] < before else None
-            if known is None:
-                after = self._ends[place] - 1
-        if after + 1 >= before:
-            return None
-        where = (self._session_id, after, before)
-        return next(iter(read_state_rows(self._tx, self._session_id, NEXT_TEXT_DELTA, where)), None)
-
-
-def _read_first_texts(texts: _FirstTexts, state: SessionState, before: int) -> None:
-    """Fold the text deltas before seq `before` for which a response is waiting."""
-    while state.awaiting_text:
-        found = texts.between(state.seq, before)
-        if found is None:
-            return
-        fold_row(state, found)
 
 
 def _finish_texts(
@@ -341,9 +314,13 @@ def _finish_texts(
     state.awaiting_text, state.growing = awaiting, None
 
 
-def _finish_transcripts(tx: Transaction, state: SessionState, seq: int) -> None:
-    """Fold the transcript deltas of the user's speech that has no final transcript."""
-    for key in _transcript_keys(tx, state.session_id, seq):
+def _finish_transcripts(tx: Transaction, state: SessionState, keys: list[str], seq: int) -> None:
+    """Fold the transcript deltas of the user's speech that has no final transcript.
+
+    Args:
+        keys: The load keys of the parts that have such deltas.
+    """
+    for key in keys:
         item_id, index = transcript_part(key)
         item = state.items.get(item_id)
         part = item.parts.get(index) if item is not None else None
@@ -352,10 +329,6 @@ def _finish_transcripts(tx: Transaction, state: SessionState, seq: int) -> None:
                 state_row_pieces(tx, PART_EVENTS, (state.session_id, key), 0, seq)
             ):
                 fold_row(state, row)
-
-
-def _transcript_keys(tx: Transaction, session_id: str, seq: int) -> list[str]:
-    return [key for (key,) in tx.rows(TRANSCRIPT_KEYS, (session_id, seq))]
 
 
 def _may_hold_deltas(item: Item, seq: int) -> bool:

@@ -34,22 +34,36 @@ PART_EVENTS = (
 _OFFSET = itemgetter(5)
 
 
+def listed(types: frozenset[str]) -> str:
+    """Return event types as a list in SQL."""
+    return ", ".join(f"'{type_}'" for type_ in sorted(types))
+
+
 def prefix_end(prefix: str) -> str:
     """Return the first text that sorts behind all texts with a prefix."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 
 def state_row_pieces(
-    tx: Transaction, sql: str, where: tuple[str, ...], after: int, last: int
+    tx: Transaction,
+    sql: str,
+    where: tuple[str, ...],
+    after: int,
+    last: int,
+    known: list[Row] | None = None,
 ) -> Iterator[list[Row]]:
     """Yield the rows of a query in lists of at most `PIECE_ROWS`.
 
     Args:
         where: The first parameters of the query; the first of them is the session.
         after, last: The rows have seqs above `after`, and up to `last`.
+        known: The first list, if it has been read already.
     """
     while True:
-        rows = read_state_rows(tx, where[0], sql, (*where, after, last))
+        rows = known
+        if rows is None:
+            rows = read_state_rows(tx, where[0], sql, (*where, after, last))
+        known = None
         yield rows
         if len(rows) < PIECE_ROWS:
             return

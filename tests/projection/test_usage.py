@@ -13,6 +13,7 @@ from support.strategies import json_values, usages
 from eventstore.projection.views.usage import (
     Reported,
     Tokens,
+    billed_sums,
     billed_tokens,
     open_tokens,
     read_usage,
@@ -112,12 +113,13 @@ def test_absent_usage_is_nothing(usage: dict[str, Any] | None) -> None:
 def test_any_usage_is_read_as_whole_numbers_that_a_column_holds(usage: dict[str, Any]) -> None:
     tokens = billed_tokens(usage)
     assert all(type(count) is int and 0 <= count <= MAX_INTEGER for count in tokens)
+    assert billed_sums(usage) == tokens[:3]
 
 
 @given(json_values())
 def test_any_json_is_read_as_usage(value: Any) -> None:
     if isinstance(value, dict):
-        billed_tokens(value)
+        assert billed_sums(value) == billed_tokens(value)[:3]
 
 
 def test_sums_that_no_column_holds_are_bounded() -> None:

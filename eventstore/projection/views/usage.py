@@ -98,7 +98,8 @@ def billed_sums(usage: dict[str, Any] | None) -> tuple[int, int, int]:
         return 0, 0, 0
     input_ = max(_number(usage, "input_tokens") or 0, 0)
     output = max(_number(usage, "output_tokens") or 0, 0)
-    return input_, output, max(_number(usage, "total_tokens") or 0, 0) or input_ + output
+    total = _number(usage, "total_tokens")
+    return input_, output, max(total, 0) if total else input_ + output
 
 
 def read_usage(usage: dict[str, Any] | None, writes_text: bool = False) -> Usage:

@@ -28,7 +28,7 @@ from eventstore.projection.repeats import ITEM_DELTAS
 from eventstore.projection.state import LogEvent, SessionState
 from eventstore.projection.state_size import OF_EVENT
 from eventstore.realtime import catalogue
-from eventstore.realtime.frames import CLIENT, SERVER, STORE, UNREADABLE
+from eventstore.realtime.frames import SERVER, STORE, UNREADABLE
 from eventstore.realtime.live_catalogue import LIVE_NO_EFFECT
 from eventstore.realtime.protocols import LIVE, told_protocol
 from eventstore.realtime.session_clock import correction
@@ -157,7 +157,7 @@ def _apply_by_type(state: SessionState, event: LogEvent) -> None:
         return
     if body is None:
         return
-    if (event.direction == CLIENT and _is_made_up(state, event)) or (
+    if _is_made_up(state, event) or (
         type_ not in ITEM_DELTAS and is_repeated_event(state, event, body)
     ):
         return

@@ -25,23 +25,6 @@ from eventstore.segments.pack import CONSTANT, RANDOM
 from eventstore.segments.row_kinds import RowKind
 from eventstore.segments.text_columns import SEPARATOR, join_columns
 
-
-class _Numbers(NamedTuple):
-    """The numbers of a segment's rows.
-
-    Attributes:
-        kinds: The kind of each row.
-        counts: How many rows there are of each kind.
-        times: The time of each row.
-        sizes: The sizes of the chunks of each block of audio.
-    """
-
-    kinds: list[int]
-    counts: list[int]
-    times: Sequence[int | None]
-    sizes: list[list[int]]
-
-
 #: A function that returns True if rows of a direction and a type are wanted.
 WantedRows = Callable[[str, str], bool]
 
@@ -165,6 +148,22 @@ def _kind(
     if not pieces or not all(type(piece) is str for piece in pieces) or "\0" in type_:
         raise ValueError("a kind of rows has no text")
     return RowKind(direction, type_, offset, sound, tuple(pieces))
+
+
+class _Numbers(NamedTuple):
+    """The numbers of a segment's rows.
+
+    Attributes:
+        kinds: The kind of each row.
+        counts: How many rows there are of each kind.
+        times: The time of each row.
+        sizes: The sizes of the chunks of each block of audio.
+    """
+
+    kinds: list[int]
+    counts: list[int]
+    times: Sequence[int | None]
+    sizes: list[list[int]]
 
 
 def _numbers(container: SegmentContainer, kinds: list[RowKind], sounds: int, room: int) -> _Numbers:

@@ -211,9 +211,7 @@ def _number(of: dict[str, Any], name: str) -> int | None:
     value = of.get(name)
     if value is None:
         return None
-    if type(value) is int:  # nearly always
-        return value if 0 <= value <= _MAX_TOKENS else _INVALID
-    found = integer(value)
+    found = value if type(value) is int else integer(value)
     return found if found is not None and 0 <= found <= _MAX_TOKENS else _INVALID
 
 

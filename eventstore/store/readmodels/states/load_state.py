@@ -143,9 +143,7 @@ def _fold_sealed(tx: Transaction, session_id: str, seq: int) -> SessionState:
     state, sealed = SessionState(session_id), SealedLog(tx, session_id)
     sealed.fold(state, seq)
     _fold_on(tx, state, seq)
-    last_at = state.last_at
     _finish_texts(tx, state, seq, sealed)
-    state.seq, state.last_at = seq, last_at
     return state
 
 
@@ -299,7 +297,8 @@ def _finish_texts(
         for part in item.parts.values():
             part.text_deltas.clear()
             part.transcript_deltas.clear()
-    awaiting, state.awaiting_text = state.awaiting_text, set()
+    before = state.awaiting_text, state.seq, state.last_at  # which these earlier events change
+    state.awaiting_text = set()
     for first, last in _delta_ranges(state, unfinished, seq):
         for row in sealed.text_deltas(first, last) if sealed is not None else ():
             fold_row(state, row)
@@ -311,7 +310,8 @@ def _finish_texts(
             if len(rows) < PIECE_ROWS:
                 break
             first = rows[-1][0]
-    state.awaiting_text, state.growing = awaiting, None
+    state.awaiting_text, state.seq, state.last_at = before
+    state.growing = None
 
 
 def _finish_transcripts(tx: Transaction, state: SessionState, keys: list[str], seq: int) -> None:

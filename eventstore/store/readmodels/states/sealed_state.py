@@ -18,7 +18,7 @@ from eventstore.store.database.transaction import Row, Transaction
 from eventstore.store.log.segments.read_segments import StoredSegment, events_in, segments_between
 from eventstore.store.readmodels.states.state_rows import fold_row
 
-# Types whose frames are never looked at.
+# Types whose frames are never looked at, input audio among them.
 _UNREAD = SKIPPED_BY_REBUILD - TEXT_DELTAS
 
 
@@ -58,16 +58,15 @@ class SealedLog:
                 last_at = at
             if seq == 1:
                 first_at = at
-            if type_ in INPUT_AUDIO:
-                if offset is not None and offset >= 0:
-                    state.input_bytes += size or 0
+            if type_ in INPUT_AUDIO and offset is not None and offset >= 0:
+                state.input_bytes += size or 0
+            if type_ in _UNREAD:
                 continue
             if type_ in TEXT_DELTAS:
                 keep(row)
                 if not state.awaiting_text:
                     continue
-            if type_ not in _UNREAD:
-                fold_row(state, state_row(row))
+            fold_row(state, state_row(row))
         state.seq, state.first_at, state.last_at = min(segment.last_seq, last), first_at, last_at
 
     def text_deltas(self, after: int, before: int) -> Iterator[Row]:

@@ -59,7 +59,7 @@ def state_row_pieces(
         after, last: The rows have seqs above `after`, and up to `last`.
         known: The first list, if it has been read already.
     """
-    while True:
+    while after < last:
         rows = known
         if rows is None:
             rows = read_state_rows(tx, where[0], sql, (*where, after, last))

@@ -35,7 +35,7 @@ from eventstore.store.sessions.erase_session import (
     digest_to_keep,
     lock_to_erase,
 )
-from eventstore.store.sessions.project import SET_PROJECTED
+from eventstore.store.sessions.project_session import SET_PROJECTED
 from eventstore.store.sessions.put_segments import replace_segments
 from eventstore.times import now
 

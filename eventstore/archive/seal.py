@@ -7,12 +7,14 @@ Each segment is unpacked and compared before its events are deleted. Called by `
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Engine
 
 from eventstore.archive.segment_packing import buffered_segments, segments_of_rows
 from eventstore.errors import EventStoreError, InvalidInputError
+from eventstore.store.database.outages import attempt
 from eventstore.store.database.retries import retried
 from eventstore.store.database.transaction import read, write
 from eventstore.store.database.workers import for_each
@@ -121,7 +123,12 @@ def seal_sessions(
     Args:
         workers: How many processes share the work.
     """
-    return for_each(engine, seal_session, session_ids, workers)
+    return for_each(engine, _seal_each, session_ids, workers)
+
+
+def _seal_each(engine: Engine, session_ids: Sequence[str]) -> Iterator[Sealed | EventStoreError]:
+    for session_id in session_ids:
+        yield attempt(f"session {session_id}", partial(seal_session, engine, session_id))
 
 
 def unseal_session(engine: Engine, session_id: str) -> int:

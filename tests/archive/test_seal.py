@@ -37,7 +37,7 @@ from eventstore.store.log.read_events import read_events
 from eventstore.store.readmodels.states.load_state import load_state
 from eventstore.store.readmodels.states.state_cache import StateCache
 from eventstore.store.sessions.append import append
-from eventstore.store.sessions.project import project_session
+from eventstore.store.sessions.project_session import project_session
 
 SEALS = int(os.environ.get("KILLS", "4"))
 TESTS = Path(__file__).parents[1]

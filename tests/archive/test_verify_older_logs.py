@@ -11,7 +11,7 @@ from eventstore import EventStore, Frame
 from eventstore.archive.seal import seal_session
 from eventstore.archive.verifying.verify import verify_session
 from eventstore.store.database.transaction import read, write
-from eventstore.store.sessions.project import project_session
+from eventstore.store.sessions.project_session import project_session
 
 APPEND = "session.input_audio.append"
 UNCUT = (

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from sqlalchemy import Engine, text
 
 from eventstore import EventStore
+from eventstore.errors import EventStoreError
+from eventstore.store.database.outages import attempt
 
 _FLIP = {
     "sqlite": "UPDATE segments SET data = CAST(X'00' || data AS BLOB) WHERE session_id = :s",
@@ -30,8 +34,13 @@ def poison(store: EventStore, session_id: str, mend: bool = False) -> None:
         )
 
 
-def length_or_death(engine: Engine, session_id: str) -> int:
-    """The length of an id; its process is killed at `sess_killer`, and `sess_odd` raises."""
+def lengths_or_death(engine: Engine, ids: Sequence[str]) -> Iterator[int | EventStoreError]:
+    """The lengths of ids; the process is killed at `sess_killer`, and `sess_odd` raises."""
+    for session_id in ids:
+        yield attempt(session_id, partial(_length_or_death, session_id))
+
+
+def _length_or_death(session_id: str) -> int:
     if session_id == "sess_killer":
         os.kill(os.getpid(), signal.SIGKILL)
     if session_id == "sess_odd":

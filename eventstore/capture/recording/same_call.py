@@ -44,7 +44,7 @@ from eventstore.store.queries.recordings_of_call import (
     read_stream_times,
 )
 from eventstore.store.sessions.append import append
-from eventstore.store.sessions.project import project_session
+from eventstore.store.sessions.project_session import project_session
 
 if TYPE_CHECKING:
     from eventstore.store.sessions.log import WritableLog

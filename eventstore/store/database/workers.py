@@ -7,7 +7,7 @@ kills its process, the other sessions are still done.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -20,10 +20,9 @@ from eventstore.store.database import engine as engines
 from eventstore.store.database.connections.pool import connections_of
 from eventstore.store.database.engine_options import allowed_locations_of
 from eventstore.store.database.keys import keys_of
-from eventstore.store.database.outages import attempt
 
 Result = TypeVar("Result")
-Work = Callable[[Engine, str], Result]
+Work = Callable[[Engine, Sequence[str]], Iterable[Result | EventStoreError]]
 
 _MOST_AT_ONCE = 50
 #: After so many deaths of a process in a row, each with another session, the work is given up.
@@ -36,17 +35,17 @@ _engine: Engine | None = None
 def for_each(
     engine: Engine, work: Work[Result], ids: Sequence[str], workers: int
 ) -> Iterator[Result | EventStoreError]:
-    """Call a function for each session, in this process or in several others.
+    """Call a function for sessions, in this process or with some of them in each of several others.
 
     Args:
         engine: The engine of the database.
-        work: A function at the top level of a module, so that other processes can import it.
+        work: A function at the top level of a module, so that other processes can import it. It
+            returns a result, or an error, for each of the sessions that it gets, in their order.
         ids: The sessions.
         workers: How many processes; 1 means this process alone.
 
     Yields:
-        What the function returns for each session, or the error that it raised, in the order of
-        `ids`.
+        The result or the error of each session, in the order of `ids`.
 
     Raises:
         EventStoreError: The whole database is away, full or locked, or no process can work.
@@ -56,14 +55,9 @@ def for_each(
     connections = connections_of(engine)
     connections.check()  # Worker processes would open a closed database again.
     if workers <= 1 or len(ids) <= 1:
-        for session_id in ids:
-            yield _attempt(engine, work, session_id)
+        yield from work(engine, ids)
         return
     yield from _SharedWork(engine, work, workers).results(ids)
-
-
-def _attempt(engine: Engine, work: Work[Result], session_id: str) -> Result | EventStoreError:
-    return attempt(f"session {session_id}", lambda: work(engine, session_id))
 
 
 class _SharedWork(Generic[Result]):
@@ -98,7 +92,9 @@ class _SharedWork(Generic[Result]):
         """Yield the results of groups of sessions in order, until a process dies."""
         pool = self._pool(self._workers)
         try:
-            tasks = [pool.submit(_work_with_all, self._work, group) for group in groups]
+            tasks: list[Future[list[Result | EventStoreError]]] = [
+                pool.submit(_work_with_all, self._work, group) for group in groups
+            ]
             for task in tasks:
                 yield task.result()
         except BrokenProcessPool:
@@ -166,5 +162,4 @@ def collect_garbage_seldom() -> None:
 def _work_with_all(work: Work[Result], ids: Sequence[str]) -> list[Result | EventStoreError]:
     if _engine is None:
         raise RuntimeError("a worker without an engine")
-    engine = _engine
-    return [_attempt(engine, work, session_id) for session_id in ids]
+    return list(work(_engine, ids))

@@ -1,36 +1,27 @@
-"""Write the read models of sessions that are behind, and rebuild those of others.
+"""Write the read models of all sessions that are behind, and rebuild those of others.
 
-Each session has a transaction of its own. Called by `EventStore.project` and `EventStore.rebuild`
-(verbs/upkeep.py).
+Called by `EventStore.project` and `EventStore.rebuild` (verbs/read_models.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from sqlalchemy import Engine
 
-from eventstore.errors import (
-    ErasedError,
-    EventStoreError,
-    Failure,
-)
+from eventstore.errors import ErasedError, EventStoreError, Failure
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.store.consumers.projections.catch_up import Projected
 from eventstore.store.database.outages import attempt
 from eventstore.store.database.retries import write_retried
-from eventstore.store.database.transaction import Transaction, read, read_directly
+from eventstore.store.database.transaction import read
 from eventstore.store.database.workers import for_each
-from eventstore.store.log.heads import check_complete
-from eventstore.store.log.insert_events import find_stream, lock_stream
-from eventstore.store.log.session_facts import no_session
-from eventstore.store.log.tombstones import refuse_erased
 from eventstore.store.readmodels.day_invalidation import drop_all_days
-from eventstore.store.readmodels.states.load_state import load_state
-from eventstore.store.readmodels.write_read_models import rows_are_right, write_all
+from eventstore.store.sessions.project_session import TOGETHER, find_right, project_together
 from eventstore.store.sessions.projection_failures import (
     COUNTS_STILL,
-    clear_failure,
     due_sessions,
     note_projection_failure,
 )
@@ -54,7 +45,6 @@ COUNT_BEHIND = (
     " WHERE projected_seq < head_seq AND erased_at IS NULL UNION SELECT session_id FROM streams"
     " WHERE projector_version < ? AND erased_at IS NULL) b"
 )
-SET_PROJECTED = "UPDATE streams SET projected_seq = ?, projector_version = ? WHERE session_id = ?"
 SESSION_IDS = (
     "SELECT session_id FROM streams WHERE session_id > ? AND erased_at IS NULL"
     " ORDER BY session_id LIMIT ?"
@@ -63,64 +53,6 @@ SESSION_IDS = (
 _BATCH = 500
 #: How many sessions that failed before are tried again by one call of `catch_up`.
 _RETRIES = 20
-
-
-def project_session(engine: Engine, session_id: str, only_stale: bool = False) -> Projected | None:
-    """Replace a session's read models by those of its log, in one transaction.
-
-    Readers see either the old rows or the new ones. The rows are compared first, without locking
-    the session: most of those that are rebuilt are right, and appends go on meanwhile.
-
-    Args:
-        only_stale: True leaves a session alone if its rows are current.
-
-    Returns:
-        The result; None if nothing had to be done.
-
-    Raises:
-        NotFoundError: There is no such session.
-        ErasedError: The session was erased.
-        DamagedError: The log lacks events that it had when the session was projected before. The
-            rows then know more than the log, and stay as they are.
-    """
-    if not only_stale:
-        with read_directly(engine) as tx:
-            if (done := _if_right(tx, session_id)) is not None:
-                return done
-    return write_retried(engine, lambda tx: _project(tx, session_id, only_stale))
-
-
-def _if_right(tx: Transaction, session_id: str) -> Projected | None:
-    """Return the result of a session whose rows are right already; None if they may be wrong."""
-    head = find_stream(tx, session_id)
-    if head is None or head.erased_at is not None:
-        return None
-    if (head.projected_seq, head.projector_version) != (head.seq, PROJECTOR_VERSION):
-        return None
-    check_complete(tx, session_id, head.seq)
-    state = load_state(tx, session_id, head.seq, head.closed_at is not None)
-    right = rows_are_right(tx, state, head.opened_at)
-    return Projected(session_id, head.seq, 0) if right else None
-
-
-def _project(tx: Transaction, session_id: str, only_stale: bool) -> Projected | None:
-    head = lock_stream(tx, session_id)
-    if head is None:
-        raise no_session(session_id)
-    if head.erased_at is not None and only_stale:
-        return None
-    refuse_erased(tx, session_id, head.erased_at)
-    current = head.projected_seq == head.seq and head.projector_version >= PROJECTOR_VERSION
-    if only_stale and current:
-        return None
-    if head.projected_seq > 0:
-        check_complete(tx, session_id, head.seq)
-    state = load_state(tx, session_id, head.seq, head.closed_at is not None, projects=True)
-    changed = write_all(tx, state, head.opened_at)
-    if not current or head.projector_version != PROJECTOR_VERSION:
-        tx.run(SET_PROJECTED, (head.seq, PROJECTOR_VERSION, session_id))
-        clear_failure(tx, session_id)
-    return Projected(session_id, head.seq, changed)
 
 
 def sessions_behind(
@@ -161,38 +93,35 @@ def catch_up(engine: Engine, waits: bool = False) -> Iterator[Projected | Failur
     failed: set[str] = set()
     while True:
         found = False
-        for session_id in _waiting(engine, failed=not waits):
-            if session_id in failed:
-                continue
-            found = True
-            yield from _catch_up_one(engine, session_id, failed)
+        for page in _waiting(engine, failed=not waits):
+            ids = [session_id for session_id in page if session_id not in failed]
+            found = found or bool(ids)
+            yield from _catch_up_with(engine, ids, failed)
         if not found:
             break
     for session_id in due_sessions(engine, _RETRIES) if waits else ():
         if session_id not in failed:
-            yield from _catch_up_one(engine, session_id, failed)
+            yield from _catch_up_with(engine, [session_id], failed)
 
 
-def _waiting(engine: Engine, failed: bool) -> Iterator[str]:
+def _waiting(engine: Engine, failed: bool) -> Iterator[list[str]]:
     """Yield the ids of sessions that are behind, page by page."""
     after = ""
     while found := sessions_behind(engine, after=after, failed=failed):
-        yield from found
+        yield found
         after = found[-1]
 
 
-def _catch_up_one(
-    engine: Engine, session_id: str, failed: set[str]
+def _catch_up_with(
+    engine: Engine, ids: list[str], failed: set[str]
 ) -> Iterator[Projected | Failure]:
-    done = attempt(
-        f"session {session_id}", lambda: project_session(engine, session_id, only_stale=True)
-    )
-    if isinstance(done, EventStoreError):
-        note_projection_failure(engine, session_id, done)
-        failed.add(session_id)
-        yield Failure(session_id, done)
-    elif done is not None:
-        yield done
+    for session_id, done in project_together(engine, ids, only_stale=True):
+        if isinstance(done, EventStoreError):
+            note_projection_failure(engine, session_id, done)
+            failed.add(session_id)
+            yield Failure(session_id, done)
+        elif done is not None:
+            yield done
 
 
 def all_session_ids(engine: Engine) -> Iterator[str]:
@@ -207,10 +136,38 @@ def all_session_ids(engine: Engine) -> Iterator[str]:
         last = rows[-1][0]
 
 
+def rebuild_each(
+    engine: Engine, ids: Sequence[str]
+) -> Iterator[Projected | EventStoreError | None]:
+    """Yield what a rebuild did with each session, or its error, in the order of `ids`."""
+    for start in range(0, len(ids), TOGETHER):
+        group = ids[start : start + TOGETHER]
+        done: dict[str, Projected | EventStoreError | None] = {}
+        left = deque(group)
+        for session_id, result in _rebuild_group(engine, group):
+            done[session_id] = result
+            while left and left[0] in done:
+                yield done[left.popleft()]
+
+
+def _rebuild_group(
+    engine: Engine, ids: Sequence[str]
+) -> Iterator[tuple[str, Projected | EventStoreError | None]]:
+    """Compare the rows of sessions, and then write those of all that are wrong."""
+    wrong: list[str] = []
+    for session_id in ids:
+        right = attempt(f"session {session_id}", partial(find_right, engine, session_id))
+        if right is None:
+            wrong.append(session_id)
+        else:
+            yield session_id, right
+    yield from project_together(engine, wrong)
+
+
 def rebuild(
     engine: Engine, ids: list[str], workers: int = 1, named: bool = True
 ) -> Iterator[Projected | Failure]:
-    """Rebuild sessions, each in one transaction. A session that fails does not stop the others.
+    """Rebuild sessions. A session that fails does not stop the others.
 
     A rebuild of all sessions also drops the sums by day at its end. They may have been computed
     from rows that were wrong.
@@ -224,7 +181,7 @@ def rebuild(
     Yields:
         Each session that was rebuilt, or why it could not be, in the order of `ids`.
     """
-    done = for_each(engine, project_session, ids, workers)
+    done = for_each(engine, rebuild_each, ids, workers)
     for session_id, result in zip(ids, done, strict=True):
         if isinstance(result, ErasedError) and not named:
             continue  # It was erased after the ids were listed.

@@ -25,7 +25,7 @@ from eventstore.store.log.heads import (
 from eventstore.store.log.tombstones import refuse_erased
 from eventstore.store.readmodels.states.load_state import load_state
 from eventstore.store.readmodels.write_read_models import write_all
-from eventstore.store.sessions.project import SET_PROJECTED
+from eventstore.store.sessions.project_session import SET_PROJECTED
 
 LAST_EVENT_AT = (
     "SELECT at FROM events WHERE session_id = ? AND at IS NOT NULL AND direction <> ?"

@@ -37,7 +37,7 @@ from eventstore.store.readmodels.states import load_state
 from eventstore.store.readmodels.states.state_cache import StateCache
 from eventstore.store.readmodels.words import search_index
 from eventstore.store.sessions import append as appender
-from eventstore.store.sessions import project
+from eventstore.store.sessions import project_session
 from eventstore.store.sessions.append import append
 from eventstore.store.sessions.project import catch_up
 
@@ -316,7 +316,7 @@ def test_rows_put_at_once_name_their_session() -> None:
 
 
 def test_projecting_one_session_names_it() -> None:
-    assert "WHERE session_id = ?" in project.SET_PROJECTED
+    assert "WHERE session_id = ?" in project_session.SET_PROJECTED
 
 
 def test_the_statements_were_read() -> None:

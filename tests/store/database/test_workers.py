@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import Engine
-from support.poison import length_or_death
+from support.poison import lengths_or_death
 
 from eventstore.errors import EventStoreError, UnforeseenError, WorkerDiedError
 from eventstore.store.database import workers
@@ -14,7 +14,7 @@ from eventstore.store.database.workers import for_each
 def test_a_worker_that_is_killed_takes_no_other_session_with_it(engine: Engine) -> None:
     ids = [f"sess_{number}" for number in range(12)]
     ids[5], ids[7] = "sess_killer", "sess_odd"
-    results = dict(zip(ids, for_each(engine, length_or_death, ids, 2), strict=True))
+    results = dict(zip(ids, for_each(engine, lengths_or_death, ids, 2), strict=True))
     assert isinstance(results.pop("sess_killer"), WorkerDiedError)
     odd = results.pop("sess_odd")
     assert isinstance(odd, UnforeseenError) and odd.kind == "KeyError"
@@ -23,7 +23,7 @@ def test_a_worker_that_is_killed_takes_no_other_session_with_it(engine: Engine) 
 
 
 def test_a_fault_is_of_one_session_without_processes_too(engine: Engine) -> None:
-    results = list(for_each(engine, length_or_death, ["sess_odd", "sess_1"], 1))
+    results = list(for_each(engine, lengths_or_death, ["sess_odd", "sess_1"], 1))
     assert isinstance(results[0], EventStoreError) and results[1] == len("sess_1")
 
 
@@ -32,4 +32,4 @@ def test_processes_that_all_die_are_given_up(
 ) -> None:
     monkeypatch.setattr(workers, "_MOST_DEATHS", 2)
     with pytest.raises(EventStoreError, match="died one after the other"):
-        list(for_each(engine, length_or_death, ["sess_killer"] * 8, 2))
+        list(for_each(engine, lengths_or_death, ["sess_killer"] * 8, 2))

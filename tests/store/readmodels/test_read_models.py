@@ -26,7 +26,8 @@ from eventstore.store.log.read_events import read_events
 from eventstore.store.readmodels.states.load_state import load_state
 from eventstore.store.readmodels.states.state_cache import StateCache
 from eventstore.store.sessions.append import append
-from eventstore.store.sessions.project import catch_up, project_session, rebuild, sessions_behind
+from eventstore.store.sessions.project import catch_up, rebuild, sessions_behind
+from eventstore.store.sessions.project_session import project_session
 
 _numbers = itertools.count(1)
 

@@ -16,7 +16,7 @@ from eventstore.realtime.frames import SERVER, Frame
 from eventstore.store.readmodels.states import state_cache
 from eventstore.store.readmodels.states.state_cache import CachedState, StateCache
 from eventstore.store.sessions.append import append
-from eventstore.store.sessions.project import project_session
+from eventstore.store.sessions.project_session import project_session
 
 MB = 1_000_000
 #: A call that goes on.

@@ -33,7 +33,7 @@ from eventstore.store.log.read_events import read_events
 from eventstore.store.readmodels.states.state_cache import StateCache
 from eventstore.store.sessions.append import append
 from eventstore.store.sessions.append_arguments import Appended
-from eventstore.store.sessions.project import project_session
+from eventstore.store.sessions.project_session import project_session
 
 TESTS = Path(__file__).resolve().parents[2]
 PROCESSES = 4

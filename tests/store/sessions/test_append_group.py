@@ -23,7 +23,7 @@ from eventstore.store.log.read_events import read_events
 from eventstore.store.readmodels.states.state_cache import StateCache
 from eventstore.store.sessions.append import append, append_together
 from eventstore.store.sessions.append_arguments import Append, Appended
-from eventstore.store.sessions.project import project_session
+from eventstore.store.sessions.project_session import project_session
 
 STREAMS = [*SAMPLE_STREAMS, voice_call().frames]
 STREAM = (

@@ -26,7 +26,7 @@ from eventstore.store.log import insert_events
 from eventstore.store.readmodels.states.state_cache import StateCache
 from eventstore.store.sessions.append import append, append_together
 from eventstore.store.sessions.append_arguments import Append
-from eventstore.store.sessions.project import project_session
+from eventstore.store.sessions.project_session import project_session
 
 Statement = tuple[str, Sequence[Any]]
 SAMPLES = [*SAMPLE_STREAMS, voice_call().frames]

@@ -28,7 +28,7 @@ from eventstore.store.log.tombstones import (
     refuse_erased,
 )
 from eventstore.store.readmodels.states.load_state import load_state
-from eventstore.store.readmodels.write_read_models import write_all
+from eventstore.store.readmodels.write_read_models import rows_of, write_all
 from eventstore.store.sessions.erase_session import (
     COUNT_RESPONSES,
     Erased,
@@ -143,6 +143,6 @@ def _project(tx: Transaction, session_id: str) -> None:
     head = lock_stream(tx, session_id)
     if head is not None:
         state = load_state(tx, session_id, head.seq, head.closed_at is not None, projects=True)
-        write_all(tx, state, head.opened_at)
+        write_all(tx, state, rows_of(state, head.opened_at))
         tx.run(SET_PROJECTED, (head.seq, PROJECTOR_VERSION, session_id))
         begin_anew(tx, session_id)

@@ -198,13 +198,34 @@ def _tag_rows(state: SessionState, tags: ResponsePairs, opened_at: int) -> list[
     ]
 
 
-class _Compared(NamedTuple):
-    """A session's rows beside those of a state, by table.
+class RowsOfState(NamedTuple):
+    """All rows that a session should have.
 
     Attributes:
-        stored, expected: The rows that are there, and those of the state.
+        rows: The rows, by table, as they are if the session is not encrypted.
+        tags: The responses with their metadata.
+    """
+
+    rows: Rows
+    tags: ResponsePairs
+
+
+def rows_of(state: SessionState, opened_at: int) -> RowsOfState:
+    """Return all rows that a session should have by its state.
+
+    Args:
+        opened_at: When its stream was opened, in microseconds since 1970 UTC.
+    """
+    tags = _tags(state, state.responses)
+    return RowsOfState(_all_rows(state, opened_at, tags), tags)
+
+
+class _Compared(NamedTuple):
+    """A session's rows beside those that it should have, by table.
+
+    Attributes:
+        stored, expected: The rows that are there, and those that should be.
         missing, stale: What `differences` returns of them.
-        tags: The state's responses with their metadata.
         has_cost: True if the session has a row of costs.
     """
 
@@ -212,45 +233,43 @@ class _Compared(NamedTuple):
     expected: Rows
     missing: Rows
     stale: Rows
-    tags: ResponsePairs
     has_cost: bool
 
 
-def _compared(
-    tx: Transaction, state: SessionState, opened_at: int, cipher: Cipher | None
-) -> _Compared:
-    queries = [(sql, (state.session_id,)) for sql in (*READ.values(), HAS_COST)]
+def _compared(tx: Transaction, session_id: str, expected: Rows, cipher: Cipher | None) -> _Compared:
+    queries = [(sql, (session_id,)) for sql in (*READ.values(), HAS_COST)]
     *found, costs = rows_of_each(tx, queries)
     stored = dict(zip(READ, found, strict=True))
     if cipher is not None:
         stored = decrypted_rows(cipher, stored)
-    tags = _tags(state, state.responses)
-    expected = _all_rows(state, opened_at, tags)
-    if cipher is not None:
-        expected |= {name: [] for name in TABLES_WITHOUT_ROWS}
-    return _Compared(stored, expected, *differences(stored, expected), tags, bool(costs))
+        expected = expected | {name: [] for name in TABLES_WITHOUT_ROWS}
+    return _Compared(stored, expected, *differences(stored, expected), bool(costs))
 
 
-def rows_are_right(tx: Transaction, state: SessionState, opened_at: int) -> bool:
-    """Return True if a session's rows equal those of a state, so that `write_all` writes nothing.
+def rows_are_right(tx: Transaction, session_id: str, expected: Rows) -> bool:
+    """Return True if a session has the rows that it should have, so that `write_all` writes none.
 
     It only reads, so that it locks no session.
     """
-    cipher = tx.cipher(state.session_id)
-    found = _compared(tx, state, opened_at, cipher)
+    cipher = tx.cipher(session_id)
+    found = _compared(tx, session_id, expected, cipher)
     if any(found.missing.values()) or any(found.stale.values()) or not found.has_cost:
         return False
-    return is_indexed(tx, state.session_id, found.expected["items"] if cipher is None else [])
+    return is_indexed(tx, session_id, found.expected["items"] if cipher is None else [])
 
 
-def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
-    """Make a session's rows equal to those of a state. Rows that are right are not written again.
+def write_all(tx: Transaction, state: SessionState, wanted: RowsOfState) -> int:
+    """Give a session the rows of its state. Rows that are right are not written again.
+
+    Args:
+        wanted: What `rows_of` returns of the state.
 
     Returns:
         How many rows were wrong, missing or too many.
     """
     cipher = tx.cipher(state.session_id)
-    stored, expected, missing, stale, tags, has_cost = _compared(tx, state, opened_at, cipher)
+    found = _compared(tx, state.session_id, wanted.rows, cipher)
+    stored, expected, missing, stale, has_cost = found
     for name, keys in stale.items():
         if keys:
             tx.run_many(DELETE_ROW[name], keys)
@@ -262,7 +281,7 @@ def write_all(tx: Transaction, state: SessionState, opened_at: int) -> int:
     # Encrypted texts are not indexed. Texts from before the encryption are removed from the index.
     index_all(tx, state, expected["items"] if cipher is None else [])
     state.written.clear()
-    mark_written(state, tags)
+    mark_written(state, wanted.tags)
     return sum(
         len({PRIMARY_KEY_OF[name](row) for row in missing[name]}.union(stale[name]))
         for name in missing

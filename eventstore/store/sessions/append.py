@@ -43,6 +43,7 @@ from eventstore.store.readmodels.states.state_cache import CachedState, StateCac
 from eventstore.store.readmodels.write_read_models import (
     Changes,
     changes_of,
+    rows_of,
     write_all,
     write_changes,
 )
@@ -308,7 +309,7 @@ def _append_at_head(
         if current:
             write_changes(tx, state, changes_of(state, head.opened_at))
         else:
-            write_all(tx, state, head.opened_at)
+            write_all(tx, state, rows_of(state, head.opened_at))
         projected, version = last_seq, PROJECTOR_VERSION
     elif close or last_seq == 0:
         # This marks the session as behind, so that a worker writes that it exists or is closed.

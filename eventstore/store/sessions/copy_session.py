@@ -17,7 +17,7 @@ from eventstore.store.log.insert_events import decoded_rows, insert_events
 from eventstore.store.log.segments.left_bytes import note_locations
 from eventstore.store.log.segments.read_segments import StoredSegment, bytes_of
 from eventstore.store.readmodels.states.load_state import load_state
-from eventstore.store.readmodels.write_read_models import write_all
+from eventstore.store.readmodels.write_read_models import rows_of, write_all
 from eventstore.store.sessions.delete_rows import delete_rows
 from eventstore.store.sessions.put_segments import NewSegment, insert_segments
 
@@ -132,7 +132,7 @@ def insert_session(
     insert_events(tx, rows, few=False)
     closed = facts.closed_at is not None
     state = load_state(tx, session_id, facts.head_seq, closed, projects=True)
-    write_all(tx, state, facts.opened_at)
+    write_all(tx, state, rows_of(state, facts.opened_at))
     tx.run(SET_PROJECTED_SEQ, (facts.head_seq, session_id))
     return True
 

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 from sqlalchemy import Engine
 
 from eventstore.errors import ErasedError, EventStoreError, Failure
 from eventstore.projection.state import PROJECTOR_VERSION
 from eventstore.store.consumers.projections.catch_up import Projected
-from eventstore.store.database.outages import attempt
 from eventstore.store.database.retries import write_retried
 from eventstore.store.database.transaction import read
 from eventstore.store.database.workers import for_each
 from eventstore.store.readmodels.day_invalidation import drop_all_days
-from eventstore.store.sessions.project_session import TOGETHER, find_right, project_together
+from eventstore.store.sessions.project_session import TOGETHER, Done, project_together
 from eventstore.store.sessions.projection_failures import (
     COUNTS_STILL,
     due_sessions,
@@ -136,32 +134,15 @@ def all_session_ids(engine: Engine) -> Iterator[str]:
         last = rows[-1][0]
 
 
-def rebuild_each(
-    engine: Engine, ids: Sequence[str]
-) -> Iterator[Projected | EventStoreError | None]:
-    """Yield what a rebuild did with each session, or its error, in the order of `ids`."""
+def rebuild_each(engine: Engine, ids: Sequence[str]) -> Iterator[Done]:
+    """Yield what a rebuild did with each session, in the order of `ids`."""
     for start in range(0, len(ids), TOGETHER):
-        group = ids[start : start + TOGETHER]
-        done: dict[str, Projected | EventStoreError | None] = {}
-        left = deque(group)
-        for session_id, result in _rebuild_group(engine, group):
+        left = deque(ids[start : start + TOGETHER])
+        done: dict[str, Done] = {}
+        for session_id, result in project_together(engine, tuple(left)):
             done[session_id] = result
             while left and left[0] in done:
                 yield done[left.popleft()]
-
-
-def _rebuild_group(
-    engine: Engine, ids: Sequence[str]
-) -> Iterator[tuple[str, Projected | EventStoreError | None]]:
-    """Compare the rows of sessions, and then write those of all that are wrong."""
-    wrong: list[str] = []
-    for session_id in ids:
-        right = attempt(f"session {session_id}", partial(find_right, engine, session_id))
-        if right is None:
-            wrong.append(session_id)
-        else:
-            yield session_id, right
-    yield from project_together(engine, wrong)
 
 
 def rebuild(

@@ -24,7 +24,7 @@ from eventstore.store.log.heads import (
 )
 from eventstore.store.log.tombstones import refuse_erased
 from eventstore.store.readmodels.states.load_state import load_state
-from eventstore.store.readmodels.write_read_models import write_all
+from eventstore.store.readmodels.write_read_models import rows_of, write_all
 from eventstore.store.sessions.project_session import SET_PROJECTED
 
 LAST_EVENT_AT = (
@@ -101,6 +101,6 @@ def _mend(tx: Transaction, session_id: str, stream: StreamRow, log: LogExtent) -
     sealed = log.sealed or None
     tx.run(SET_STREAM, (log.last, sealed, at[0] if at is not None else None, session_id))
     state = load_state(tx, session_id, log.last, stream.closed_at is not None, projects=True)
-    changed = write_all(tx, state, stream.opened_at)
+    changed = write_all(tx, state, rows_of(state, stream.opened_at))
     tx.run(SET_PROJECTED, (log.last, PROJECTOR_VERSION, session_id))
     return changed

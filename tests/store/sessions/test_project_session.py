@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
-from support.calls import beta_tool_call, cut_off_call, voice_call
+from support.calls import SAMPLE_STREAMS, SHORT_STREAMS, beta_tool_call, cut_off_call, voice_call
 from support.databases import PARTITIONED
+from support.events import Call, audio, log_events, message
 from support.examples import examples
 from support.poison import poison
 from support.recorder_calls import wait_until
-from support.rows import head_of, read_model_rows
-from support.strategies import streams
+from support.rows import head_of, read_model_rows, views
+from support.strategies import delivered_twice, streams
 
 from eventstore import EventStore
-from eventstore.errors import NotFoundError
+from eventstore.errors import ErasedError, NotFoundError
+from eventstore.projection.fold import fold
+from eventstore.projection.handlers.session import close_session
 from eventstore.realtime.frames import Frame
-from eventstore.store.database.transaction import read, write
-from eventstore.store.log.insert_events import lock_stream
+from eventstore.store.database.retries import run_retried, write_retried
+from eventstore.store.database.transaction import Transaction, read, write
+from eventstore.store.log.insert_events import find_stream, lock_stream
+from eventstore.store.log.read_events import read_events
+from eventstore.store.readmodels.states.load_state import load_state, load_with_repeats
+from eventstore.store.readmodels.states.state_cache import StateCache
 from eventstore.store.sessions import project_session as projecting
 from eventstore.store.sessions.append import append
 from eventstore.store.sessions.project import catch_up, rebuild, sessions_behind
@@ -107,18 +116,129 @@ def test_results_are_in_the_order_of_the_ids(engine: Engine) -> None:
 
 
 def test_rows_equal_those_of_each_session_by_itself(engine: Engine) -> None:
-    @examples(25 if engine.dialect.name == "sqlite" else 10)
-    @given(st.lists(streams(25), min_size=2, max_size=5))
+    some = st.one_of(streams(25), delivered_twice([*SAMPLE_STREAMS, *SHORT_STREAMS]))
+
+    @examples(30 if engine.dialect.name == "sqlite" else 10)
+    @given(st.lists(some, min_size=2, max_size=5))
     def holds(calls: list[list[Frame]]) -> None:
         ids = behind(engine, {f"sess_{next(_numbers)}": frames for frames in calls})
         list(project_together(engine, ids))
         for session_id, frames in zip(ids, calls, strict=True):
-            assert head_of(engine, session_id) == (len(frames), len(frames))
-            rows = read_model_rows(engine, session_id)
-            assert project_session(engine, session_id).changed == 0
-            assert read_model_rows(engine, session_id) == rows
+            check(engine, session_id, len(frames))
 
     holds()
+
+
+def check(engine: Engine, session_id: str, count: int, closed: bool = False) -> None:
+    """Check that a session has the rows of all of its events, and that its log gives its state."""
+    assert head_of(engine, session_id) == (count, count)
+    rows = read_model_rows(engine, session_id)
+    assert project_session(engine, session_id).changed == 0
+    assert read_model_rows(engine, session_id) == rows
+    stored = read_events(engine, session_id, 1, count)
+    expected = fold(
+        session_id, log_events(Frame(one.direction, one.text, one.at) for one in stored)
+    )
+    if closed:
+        close_session(expected)
+    with read(engine) as tx:
+        assert views(load_state(tx, session_id, count, closed)) == views(expected)
+
+
+class Meanwhile:
+    """What another program does between the reading of sessions and the writing of their rows."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+        self._acts = [act]
+        monkeypatch.setattr(projecting, "write_retried", self)
+
+    def __call__(self, engine: Engine, work: Callable[[Transaction], Any]) -> Any:
+        if self._acts:
+            self._acts.pop()()
+        return write_retried(engine, work)
+
+
+MORE = Call().client("input_audio_buffer.append", audio=audio(20)).frames * 3
+REST = Call().says("resp_1", "item_2", "you").done("resp_1").frames
+#: Older versions closed a session without a note in its log.
+CLOSE = "UPDATE streams SET closed_at = opened_at WHERE session_id = 'c'"
+MEANWHILE: dict[str, Callable[[EventStore], object]] = {
+    "nothing": lambda store: None,
+    "more": lambda store: append(store.engine, None, "c", MORE),
+    "more of what is unfinished": lambda store: append(store.engine, None, "c", REST),
+    "more of all": lambda store: [append(store.engine, None, id_, MORE) for id_ in CALLS],
+    "closed": lambda store: append(store.engine, None, "c", [], close=True),
+    "more, and closed": lambda store: append(store.engine, None, "c", MORE, close=True),
+    "projected": lambda store: project_session(store.engine, "c"),
+    "closed by an older version": lambda store: run_retried(store.engine, CLOSE, ()),
+    "more, and closed by it": lambda store: [
+        append(store.engine, None, "c", MORE),
+        run_retried(store.engine, CLOSE, ()),
+    ],
+    "more, and projected": lambda store: append(store.engine, StateCache(), "c", MORE),
+    "sealed": lambda store: [append(store.engine, None, "c", [], close=True), store.seal(["c"])],
+}
+
+
+@pytest.mark.parametrize("only_stale", [True, False])
+@pytest.mark.parametrize("closed", [True, False])
+@pytest.mark.parametrize("what", list(MEANWHILE))
+def test_what_others_write_meanwhile_is_in_the_rows(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch, what: str, closed: bool, only_stale: bool
+) -> None:
+    ids = behind(store.engine, CALLS)
+    if closed:
+        run_retried(store.engine, CLOSE, ())
+    Meanwhile(monkeypatch, lambda: MEANWHILE[what](store))
+    done = dict(project_together(store.engine, ids, only_stale))
+    assert set(done) == set(ids) and not any(isinstance(one, Exception) for one in done.values())
+    monkeypatch.undo()
+    for session_id in ids:
+        with read(store.engine) as tx:
+            head = find_stream(tx, session_id)
+        assert head is not None
+        check(store.engine, session_id, head.seq, head.closed_at is not None)
+
+
+@pytest.mark.parametrize("only_stale", [True, False])
+def test_what_is_erased_meanwhile_does_not_come_back(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch, only_stale: bool
+) -> None:
+    sound = base64.b64encode(bytes(range(250)) * 20).decode()
+    call = Call().client("input_audio_buffer.append", audio=sound)
+    # The first audio of a frame is kept beside it, and the second in it.
+    part = {"type": "input_audio", "audio": sound}
+    said = message("item_1", "user", part, part)
+    call.server("conversation.item.created", previous_item_id=None, item=said)
+    for session_id in ("a", "b"):
+        append(store.engine, None, session_id, call.frames, close=True)
+
+    def erase() -> None:
+        store.erase(["a"], audio_only=True, vacuum=False)
+        store.erase(["b"], vacuum=False)
+
+    Meanwhile(monkeypatch, erase)
+    done = dict(project_together(store.engine, ["a", "b"], only_stale))
+    assert isinstance(done["b"], ErasedError) or (only_stale and done["b"] is None)
+    assert not any(read_model_rows(store.engine, "b").values())
+    assert "item_1" in str(read_model_rows(store.engine, "a"))
+    assert sound[:100] not in str(read_model_rows(store.engine, "a"))
+
+
+def test_sessions_are_read_before_the_database_is_locked(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = behind(store.engine, CALLS)
+
+    def read_beside_a_writer(tx: Transaction, session_id: str, *rest: Any) -> Any:
+        with ThreadPoolExecutor(1) as writer:
+            writer.submit(append, store.engine, None, session_id, MORE).result(10)
+        return load_with_repeats(tx, session_id, *rest)
+
+    monkeypatch.setattr(projecting, "load_with_repeats", read_beside_a_writer)
+    assert [session_id for session_id, _ in project_together(store.engine, ids)] == ids
+    for session_id in ids:
+        check(store.engine, session_id, len(CALLS[session_id]) + len(MORE))
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

@@ -95,12 +95,31 @@ def load_state(
     Raises:
         DamagedError: The columns of an event have values that no event can have.
     """
+    state, repeated = load_with_repeats(tx, session_id, seq, closed)
+    if projects:
+        clear_load_keys(tx, session_id, repeated)
+    return state
+
+
+def load_with_repeats(
+    tx: Transaction, session_id: str, seq: int, closed: bool
+) -> tuple[SessionState, list[int]]:
+    """Return the session's state as `load_state` does, and which deltas turned out to be repeated.
+
+    Returns:
+        The state, and the seqs of the deltas. Whoever writes read models of the state marks them in
+        the log, with `clear_load_keys`.
+
+    Raises:
+        DamagedError: As `load_state`.
+    """
     sealed, folded = _sealed_and_folded(tx, session_id)
+    repeated: list[int] = []
     try:
         if sealed:
             state = _fold_sealed(tx, session_id, seq)
         else:
-            state = _fold_unsealed(tx, session_id, seq, folded, projects)
+            state, repeated = _fold_unsealed(tx, session_id, seq, folded)
     except (TypeError, AttributeError):
         for _ in rows_in(tx, session_id, 1, seq):  # This raises DamagedError for the event.
             pass
@@ -108,7 +127,7 @@ def load_state(
     if closed:
         close_session(state)
     state.forget_written()
-    return state
+    return state, repeated
 
 
 def _sealed_and_folded(tx: Transaction, session_id: str) -> tuple[bool, int]:
@@ -124,18 +143,17 @@ def _sealed_and_folded(tx: Transaction, session_id: str) -> tuple[bool, int]:
 
 
 def _fold_unsealed(
-    tx: Transaction, session_id: str, seq: int, folded: int, projects: bool
-) -> SessionState:
-    """Return the state of a session without segments, by parts if possible."""
+    tx: Transaction, session_id: str, seq: int, folded: int
+) -> tuple[SessionState, list[int]]:
+    """Return the state of a session without segments, by parts if possible, and its repeats."""
     repeats = seq > folded and may_repeat(tx, session_id, folded, seq)
     state = None if repeats else _fold_by_parts(tx, session_id, seq)
-    if state is None:
-        state = SessionState(session_id)
-        repeated = _fold_on(tx, state, seq)
-        if projects:
-            clear_load_keys(tx, session_id, repeated)
-        state.seq = seq
-    return state
+    if state is not None:
+        return state, []
+    state = SessionState(session_id)
+    repeated = _fold_on(tx, state, seq)
+    state.seq = seq
+    return state, repeated
 
 
 def _fold_sealed(tx: Transaction, session_id: str, seq: int) -> SessionState:

@@ -40,6 +40,9 @@ TOGETHER = 20
 # Events of all sessions of one transaction; one with more has a transaction of its own.
 _MOST_EVENTS = 10_000
 
+#: What was done with a session: its error, or None if nothing had to be done.
+Done = Projected | EventStoreError | None
+
 
 class _Loaded(NamedTuple):
     """A session as its log was read, and what is to be written of it.
@@ -59,10 +62,6 @@ class _Loaded(NamedTuple):
     state: SessionState
     repeated: list[int]
     wanted: RowsOfState
-
-
-#: What was done with a session: None if nothing had to be done.
-Done = Projected | EventStoreError | None
 
 
 def project_session(engine: Engine, session_id: str) -> Projected:
@@ -108,11 +107,14 @@ def project_together(
         if not isinstance(loaded, _Loaded):
             yield session_id, loaded
             continue
-        events = loaded.head.seq + sum(other.head.seq for other in group)
-        if group and (len(group) == TOGETHER or events > _MOST_EVENTS):
+        if loaded.head.seq + sum(other.head.seq for other in group) > _MOST_EVENTS:
             yield from _write_together(engine, group, only_stale)
             group = []
         group.append(loaded)
+        # A large one is not kept in memory while others are read.
+        if len(group) == TOGETHER or loaded.head.seq > _MOST_EVENTS:
+            yield from _write_together(engine, group, only_stale)
+            group = []
     yield from _write_together(engine, group, only_stale)
 
 

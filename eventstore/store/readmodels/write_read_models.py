@@ -273,13 +273,14 @@ def write_all(tx: Transaction, state: SessionState, wanted: RowsOfState) -> int:
     for name, keys in stale.items():
         if keys:
             tx.run_many(DELETE_ROW[name], keys)
-    upsert_rows(tx, missing if cipher is None else encrypted_rows(cipher, missing))
     changed = {name for name in missing if missing[name] or stale[name]}
-    upsert_rows(tx, marks_of_rebuild(state.session_id, stored, expected, changed))
+    rows = missing if cipher is None else encrypted_rows(cipher, missing)
+    rows = rows | marks_of_rebuild(state.session_id, stored, expected, changed)
     if not changed.isdisjoint(PRICED) or not has_cost:
-        upsert_rows(tx, reset_cost(expected["session_figures"][0]))
+        rows |= reset_cost(expected["session_figures"][0])
+    upsert_rows(tx, rows)
     # Encrypted texts are not indexed. Texts from before the encryption are removed from the index.
-    index_all(tx, state, expected["items"] if cipher is None else [])
+    index_all(tx, state, expected["items"] if cipher is None else [], missing["items"])
     state.written.clear()
     mark_written(state, wanted.tags)
     return sum(

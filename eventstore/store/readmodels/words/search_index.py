@@ -61,19 +61,25 @@ def is_indexed(tx: Transaction, session_id: str, rows: list[Row]) -> bool:
     return tx.row(ANY_WORDS, (session_id,)) is None
 
 
-def index_all(tx: Transaction, state: SessionState, rows: list[Row]) -> None:
+def index_all(
+    tx: Transaction, state: SessionState, rows: list[Row], just_written: list[Row]
+) -> None:
     """Make the index equal to all of a session's rows of items, whatever it contains now.
 
     Args:
         state: The session's state; each item notes what is indexed of it.
         rows: The rows to index: all that are not encrypted.
+        just_written: Those of the rows that this transaction wrote, on PostgreSQL with their words.
     """
     if not tx.postgresql:
         _index_all_sqlite(tx, state, rows)
-    elif rows:
-        tx.run(SET_WORDS, (_words_as_json(rows), state.session_id))
-    else:
+    elif not rows:
         tx.run(FORGET_WORDS, (state.session_id,))
+    else:
+        right = {_ID(row) for row in just_written}
+        left = [row for row in rows if _ID(row) not in right]
+        if left:
+            tx.run(SET_WORDS, (_words_as_json(left), state.session_id))
 
 
 def _words_as_json(rows: list[Row]) -> str:

@@ -29,6 +29,11 @@ _MOST_AT_ONCE = 50
 _MOST_DEATHS = 10
 # How many objects are created between two runs of the garbage collector.
 _GARBAGE = 100_000
+# A spawned process imports the program anew.
+_CANNOT_START = (
+    "no worker process can start, for the reason that it printed; a program that gives workers"
+    ' has to be a file, and to work below `if __name__ == "__main__":`'
+)
 _engine: Engine | None = None
 
 
@@ -107,7 +112,7 @@ class _SharedWork(Generic[Result]):
         pool = None
         try:
             for session_id in ids:
-                pool = pool or self._pool(1)
+                pool = pool or self._started_pool()
                 task: Future[list[Result | EventStoreError]] = pool.submit(
                     _work_with_all, self._work, (session_id,)
                 )
@@ -130,6 +135,20 @@ class _SharedWork(Generic[Result]):
                 f"{self._deaths} processes died one after the other; give fewer workers,"
                 " or more memory"
             )
+
+    def _started_pool(self) -> ProcessPoolExecutor:
+        """Return a pool of one process, which has started: what kills it from now on is its work.
+
+        Raises:
+            EventStoreError: It cannot start.
+        """
+        pool = self._pool(1)
+        try:
+            pool.submit(_nothing).result()
+        except BrokenProcessPool:
+            pool.shutdown()
+            raise EventStoreError(_CANNOT_START) from None
+        return pool
 
     def _pool(self, workers: int) -> ProcessPoolExecutor:
         # The processes are spawned, because a forked child would share this process's connections.
@@ -157,6 +176,10 @@ def collect_garbage_seldom() -> None:
     """
     gc.freeze()
     gc.set_threshold(_GARBAGE)
+
+
+def _nothing() -> None:
+    """Return at once."""
 
 
 def _work_with_all(work: Work[Result], ids: Sequence[str]) -> list[Result | EventStoreError]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from sqlalchemy import Engine
 from support.poison import lengths_or_death
@@ -33,3 +37,21 @@ def test_processes_that_all_die_are_given_up(
     monkeypatch.setattr(workers, "_MOST_DEATHS", 2)
     with pytest.raises(EventStoreError, match="died one after the other"):
         list(for_each(engine, lengths_or_death, ["sess_killer"] * 8, 2))
+
+
+PROGRAM = """
+from eventstore import EventStore, Frame
+with EventStore("sqlite:///calls.db") as store:
+    for name in "ab":
+        store.append(name, [Frame("server", '{"type": "ping"}', None)])
+    store.rebuild(["a", "b"], workers=2)
+"""
+
+
+@pytest.mark.parametrize("is_file", [True, False], ids=["a file", "standard input"])
+def test_a_program_that_no_process_can_import_is_told_why(tmp_path: Path, is_file: bool) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    command = [sys.executable, "program.py" if is_file else "-"]
+    done = subprocess.run(command, cwd=tmp_path, input=PROGRAM, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert 'below `if __name__ == "__main__":`' in done.stderr.splitlines()[-1]

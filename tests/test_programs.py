@@ -24,7 +24,7 @@ def programs() -> list[str]:
     found = [
         ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
         for path in PACKAGE.rglob("*.py")
-        if 'if __name__ == "__main__":' in path.read_text("utf-8")
+        if 'if __name__ == "__main__":' in path.read_text("utf-8").splitlines()
     ]
     assert "eventstore.demo.__main__" in found
     return sorted(found)

@@ -175,9 +175,18 @@ def _write_some(
 
 
 def _write(tx: Transaction, loaded: _Loaded) -> Projected:
-    """Write the rows of a session, at what is its head now."""
+    """Lock a session, and write its rows at what is its head now."""
     session_id = loaded.session_id
-    head = _existing(session_id, lock_stream(tx, session_id))
+    return _write_at(tx, loaded, _existing(session_id, lock_stream(tx, session_id)))
+
+
+def _write_if_stale(tx: Transaction, loaded: _Loaded) -> Projected | None:
+    head = _existing(loaded.session_id, lock_stream(tx, loaded.session_id))
+    return _write_at(tx, loaded, head) if _is_stale(head) else None
+
+
+def _write_at(tx: Transaction, loaded: _Loaded, head: StreamHead) -> Projected:
+    session_id = loaded.session_id
     refuse_erased(tx, session_id, head.erased_at)
     loaded = _at_head(tx, loaded, head)
     clear_load_keys(tx, session_id, loaded.repeated)
@@ -186,11 +195,6 @@ def _write(tx: Transaction, loaded: _Loaded) -> Projected:
         tx.run(SET_PROJECTED, (head.seq, PROJECTOR_VERSION, session_id))
         clear_failure(tx, session_id)
     return Projected(session_id, head.seq, changed)
-
-
-def _write_if_stale(tx: Transaction, loaded: _Loaded) -> Projected | None:
-    head = _existing(loaded.session_id, lock_stream(tx, loaded.session_id))
-    return _write(tx, loaded) if _is_stale(head) else None
 
 
 def _at_head(tx: Transaction, loaded: _Loaded, head: StreamHead) -> _Loaded:
